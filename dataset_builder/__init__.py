@@ -1,0 +1,1 @@
+"""The data's journey from a source to Parquet on the Hub, one file a verb."""

@@ -1,0 +1,131 @@
+"""`fusionrs <verb>`: parses, then imports the verb's module; so help answers at once and imports no torch."""
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fusionrs_hf import __version__
+from fusionrs_hf.errors import InputError
+
+PACKAGES = ("dataset_builder", "model_cards", "training")
+METHODS = {
+    "train": {"clip": "training.train_clip", "vlm": "training.train_vlm"},
+    "eval": {"clip": "training.evaluate_clip", "vlm": "training.evaluate_vlm"},
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="fusionrs", description="RGB-infrared-text remote sensing on Hugging Face.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    build = verbs.add_parser("build", help="build a dataset from a recipe: pairs, captions, groups, splits, Parquet")
+    build.add_argument("recipe", type=Path, help="YAML recipe; dataset_builder/recipes has examples")
+    build.add_argument("output", type=Path, help="folder of the dataset; a finished or interrupted build is continued")
+    build.add_argument("--workers", type=int, default=None, help="processes (default: all processors)")
+    build.set_defaults(run=_build)
+
+    for verb, text in (
+        ("train", "train a model by a recipe; every field of the recipe can be overridden by --field value"),
+        ("eval", "score a saved model on held-out pairs"),
+    ):
+        runs = verbs.add_parser(
+            verb,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            usage=f"fusionrs {verb} {{clip,vlm}} [--option value ...]",
+            epilog=f"`fusionrs {verb} clip --help` and `fusionrs {verb} vlm --help` list the options of each.",
+            add_help=False,
+        )
+        runs.add_argument("method", choices=sorted(METHODS[verb]), nargs="?", help="which model")
+        runs.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+        runs.add_argument("-h", "--help", action="store_true", help="show this help")
+        runs.set_defaults(run=_method, parser=runs)
+
+    convert = verbs.add_parser("convert", help="write other weights as ordinary Hugging Face checkpoints")
+    convert.add_argument("what", choices=["demo-weights"], help="the small real towers that the demo uses")
+    convert.add_argument("--packages", type=Path, required=True, help="folder that requirements-demo.txt was installed to")
+    convert.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
+    convert.set_defaults(run=_convert)
+
+    for verb, text in (
+        ("push", "upload a finished dataset or model folder with its card"),
+        ("verify", "load what was pushed back in a fresh process and compare it with the folder"),
+    ):
+        hub = verbs.add_parser(verb, help=text)
+        hub.add_argument("kind", choices=["dataset", "clip", "vlm"])
+        hub.add_argument("folder", type=Path)
+        hub.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
+        if verb == "push":
+            hub.add_argument("--private", action="store_true", help="create the repository private")
+        hub.set_defaults(run=_push if verb == "push" else _verify)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a verb; input at fault gives one line on stderr and exit code 2."""
+    arguments = make_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        check_packages()
+        arguments.run(arguments)
+    except (InputError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def check_packages() -> None:
+    """Raises InputError where a top-level package of ours is hidden by another distribution's."""
+    home = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        found = importlib.util.find_spec(name)
+        if found is None or Path(found.origin).resolve().parent.parent != home:
+            where = found.origin if found else "nowhere"
+            raise InputError(
+                f"package {name!r} is not ours: found {where}, expected {home / name}; "
+                "install fusionrs-hf in an environment of its own"
+            )
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    pipeline = importlib.import_module("dataset_builder.pipeline")
+    pipeline.build(pipeline.BuildRecipe.from_yaml(arguments.recipe), arguments.output, arguments.workers)
+
+
+def _method(arguments: argparse.Namespace) -> None:
+    if arguments.help or arguments.method is None:
+        arguments.parser.print_help()
+        return
+    run: Callable = importlib.import_module(METHODS[arguments.verb][arguments.method]).main
+    run(arguments.options)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    importlib.import_module("fusionrs_hf.convert").convert_demo_weights(arguments.packages, arguments.output)
+
+
+def _push(arguments: argparse.Namespace) -> None:
+    release = importlib.import_module("training.release")
+    print(release.push(arguments.kind, arguments.folder, arguments.repo_id, private=arguments.private))
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    report = importlib.import_module("training.release").verify(arguments.kind, arguments.folder, arguments.repo_id)
+    print(json.dumps(dataclasses.asdict(report), indent=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The dual-modal CLIP's processor, and the one place where infrared above 8 bit becomes grey levels.
+
+Copied to the Hub as remote code: imports numpy, Pillow and transformers only.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from transformers import BatchFeature, ProcessorMixin
+
+WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+
+
+def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndarray, float]:
+    """Scales infrared linearly between declared limits to grey levels; never by the image's own minimum and maximum.
+
+    Args:
+        ir: Any real dtype, `(height, width)`.
+        limits: `(low, high)` in the image's unit; low becomes 0 and high 255, what lies beyond is clipped.
+
+    Returns:
+        uint8 `(height, width)`, and the share of pixels clipped, in [0, 1].
+
+    Raises:
+        ValueError: The limits are not increasing, or the array has not two dimensions.
+    """
+    low, high = limits
+    if not low < high:
+        raise ValueError(f"ir_range must be (low, high) with low < high, got {limits}")
+    if ir.ndim != 2:
+        raise ValueError(f"an infrared image has two dimensions (height, width), got shape {ir.shape}")
+    values = ir.astype(np.float64)
+    clipped_ratio = float(((values < low) | (values > high)).mean())
+    scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * 255.0
+    return np.rint(scaled).astype(np.uint8), clipped_ratio
+
+
+def check_rgb(image: Image.Image) -> Image.Image:
+    """Returns the RGB image, refusing one that carries no colour.
+
+    Raises:
+        ValueError: The mode is not RGB, or the three channels are equal (it is a grey or an infrared image).
+    """
+    if image.mode != "RGB":
+        raise ValueError(f"an RGB image has mode RGB, got mode {image.mode!r}; infrared goes into ir_images=")
+    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        raise ValueError("the three channels of an RGB image are equal: give a grey or infrared image as ir_images=")
+    return image
+
+
+def check_infrared(
+    image: Image.Image | np.ndarray, ir_range: Sequence[float] | None = None
+) -> tuple[Image.Image, float]:
+    """Returns the infrared image in 8 bit.
+
+    Args:
+        image: PIL image of mode L or 16 bit (I;16, I, F), or a 2-D array of dtype uint8 or wider.
+        ir_range: `(low, high)` in the image's unit; required above 8 bit.
+
+    Returns:
+        PIL image of mode L, and the share of pixels clipped, in [0, 1].
+
+    Raises:
+        ValueError: The image has colour channels, or more than 8 bit and no `ir_range`.
+    """
+    if isinstance(image, np.ndarray):
+        array = image
+        if array.ndim != 2:
+            raise ValueError(f"an infrared array has shape (height, width), got {array.shape}")
+    elif image.mode == "L":
+        return image, 0.0
+    elif image.mode in WIDE_MODES:
+        array = np.asarray(image)
+    else:
+        raise ValueError(
+            f"an infrared image has one channel (mode L or I;16), got mode {image.mode!r}; RGB goes into images="
+        )
+    if array.dtype == np.uint8:
+        return Image.fromarray(array), 0.0
+    if ir_range is None:
+        raise ValueError(f"infrared of dtype {array.dtype} needs ir_range=(low, high) in its own unit, got none")
+    scaled, clipped_ratio = scale_infrared(array, tuple(ir_range))
+    return Image.fromarray(scaled), clipped_ratio
+
+
+class FusionRSCLIPProcessor(ProcessorMixin):
+    """RGB images, infrared images and texts in, what `FusionRSCLIPModel` takes out; any subset.
+
+    Args:
+        image_processor, ir_image_processor: Stock transformers image processors, one a modality.
+        tokenizer: The text tower's tokenizer.
+        ir_range: Limits for infrared above 8 bit: `[low, high]`, or a dict of such pairs by `ir_band`.
+    """
+
+    def __init__(
+        self,
+        image_processor: object = None,
+        ir_image_processor: object = None,
+        tokenizer: object = None,
+        ir_range: Sequence[float] | dict[str, Sequence[float]] | None = None,
+    ) -> None:
+        self.ir_range = ir_range
+        super().__init__(image_processor, ir_image_processor, tokenizer)
+
+    def __call__(
+        self,
+        images: Image.Image | Sequence[Image.Image] | None = None,
+        ir_images: Image.Image | np.ndarray | Sequence | None = None,
+        text: str | Sequence[str] | None = None,
+        ir_bands: str | Sequence[str] | None = None,
+        return_tensors: str | None = "pt",
+        **text_kwargs: object,
+    ) -> BatchFeature:
+        """Prepares any subset of the three modalities.
+
+        Args:
+            images: RGB image or images, mode RGB, 8 bit.
+            ir_images: Infrared image or images: mode L, 16 bit (then `ir_range` must be known), or 2-D arrays.
+            text: Text or texts.
+            ir_bands: `ir_band` of each infrared image (or one for all), where `ir_range` has limits by band.
+            return_tensors: As in transformers.
+            **text_kwargs: For the tokenizer; `padding=True` unless given. Text beyond the position table is an error
+                unless `truncation=True` is asked for.
+
+        Returns:
+            `pixel_values` and `ir_pixel_values` `(images, 3, height, width)`, `input_ids` and `attention_mask`
+            `(texts, length)`, as given; `ir_clipped_ratio`, a list of shares in [0, 1], where infrared was scaled.
+
+        Raises:
+            ValueError: Nothing is given, an image is of the other modality, limits are missing, or a text is too long.
+        """
+        if images is None and ir_images is None and text is None:
+            raise ValueError("give at least one of images=, ir_images= and text=, got none")
+        data = {}
+        if images is not None:
+            checked = [check_rgb(image) for image in _as_list(images)]
+            data["pixel_values"] = self.image_processor(checked, return_tensors=return_tensors)["pixel_values"]
+        if ir_images is not None:
+            batch = _as_list(ir_images)
+            limits = self._limits(ir_bands, len(batch))
+            checked, clipped = zip(*(check_infrared(image, pair) for image, pair in zip(batch, limits, strict=True)))
+            grey = [image.convert("RGB") for image in checked]  # one channel, replicated to the tower's three
+            data["ir_pixel_values"] = self.ir_image_processor(grey, return_tensors=return_tensors)["pixel_values"]
+            if any(clipped):
+                data["ir_clipped_ratio"] = list(clipped)
+        if text is not None:
+            data.update(self._tokenize(text, return_tensors, text_kwargs))
+        return BatchFeature(data)
+
+    def _limits(self, ir_bands: str | Sequence[str] | None, count: int) -> list[Sequence[float] | None]:
+        if not isinstance(self.ir_range, dict):
+            return [self.ir_range] * count
+        if ir_bands is None:
+            return [None] * count  # 8-bit images need none; a wider one raises in check_infrared
+        bands = [ir_bands] * count if isinstance(ir_bands, str) else list(ir_bands)
+        if len(bands) != count or set(bands) - set(self.ir_range):
+            raise ValueError(
+                f"ir_bands must name one of {sorted(self.ir_range)} for each of {count} images, got {bands}"
+            )
+        return [self.ir_range[band] for band in bands]
+
+    def _tokenize(self, text: str | Sequence[str], return_tensors: str | None, kwargs: dict) -> dict:
+        texts = [text] if isinstance(text, str) else list(text)
+        encoded = self.tokenizer(texts, **{"padding": True, **kwargs})
+        longest, limit = max(map(len, encoded["input_ids"])), self.tokenizer.model_max_length
+        if longest > limit:
+            raise ValueError(
+                f"a text has {longest} tokens but the text tower reads {limit}; shorten it or pass truncation=True"
+            )
+        wanted = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+        return BatchFeature(wanted, tensor_type=return_tensors)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of the tensors the model takes."""
+        return ["pixel_values", "ir_pixel_values", "input_ids", "attention_mask"]
+
+
+def _as_list(value: object) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

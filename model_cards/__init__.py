@@ -1,0 +1,1 @@
+"""Cards and pages written from facts that a run measured."""

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+import fusionrs_hf.auto  # noqa: F401
+from fusionrs_hf.processing_fusionrs_clip import check_infrared, scale_infrared
+from tests import tiny
+
+
+def test_scaling_is_linear_between_the_limits_and_reports_what_it_clips():
+    scaled, clipped = scale_infrared(np.array([[100, 200], [300, 401]], np.uint16), (100, 300))
+    assert scaled.tolist() == [[0, 128], [255, 255]] and scaled.dtype == np.uint8
+    assert clipped == 0.25
+
+
+def test_scaling_does_not_depend_on_the_rest_of_the_image():
+    ramp = np.arange(0, 4000, 10, dtype=np.uint16).reshape(20, 20)
+    whole, _ = scale_infrared(ramp, (500, 3000))
+    part, _ = scale_infrared(ramp[5:9], (500, 3000))
+    assert np.array_equal(whole[5:9], part)
+    assert len(np.unique(whole)) > 200  # 16 bit is not saturated
+
+
+@pytest.mark.parametrize("limits", [(3, 3), (5, 1)])
+def test_scaling_refuses_limits_that_do_not_increase(limits):
+    with pytest.raises(ValueError, match="low < high"):
+        scale_infrared(np.zeros((2, 2), np.uint16), limits)
+
+
+def test_every_subset_gives_its_tensors():
+    processor = tiny.clip_processor()
+    batch = processor(images=[tiny.rgb_image(), tiny.rgb_image(1)], ir_images=tiny.ir_image(), text="dark water")
+    assert batch["pixel_values"].shape == (2, 3, tiny.IMAGE_PX, tiny.IMAGE_PX)
+    assert batch["ir_pixel_values"].shape == (1, 3, tiny.IMAGE_PX, tiny.IMAGE_PX)
+    assert batch["input_ids"].tolist() == [[7, 12, tiny.EOS_ID]]
+    assert set(processor(text=["water"])) == {"input_ids", "attention_mask"}
+    with pytest.raises(ValueError, match="at least one"):
+        processor()
+
+
+def test_infrared_is_replicated_to_three_equal_channels():
+    grey = Image.fromarray(np.full((32, 32), 51, np.uint8))
+    values = tiny.clip_processor()(ir_images=grey)["ir_pixel_values"][0]
+    processor = tiny.image_processor()
+    expected = [(0.2 - mean) / std for mean, std in zip(processor.image_mean, processor.image_std)]
+    torch.testing.assert_close(values[:, 0, 0], torch.tensor(expected), atol=1e-5, rtol=0)
+
+
+def test_sixteen_bit_infrared_equals_its_declared_scaling():
+    wide = Image.fromarray((np.arange(1024, dtype=np.uint16) * 3).reshape(32, 32))
+    processor = tiny.clip_processor(ir_range=[0, 2000])
+    batch = processor(ir_images=[wide])
+    by_hand, clipped = scale_infrared(np.asarray(wide), (0, 2000))
+    torch.testing.assert_close(batch["ir_pixel_values"], processor(ir_images=[by_hand])["ir_pixel_values"])
+    assert batch["ir_clipped_ratio"] == [clipped] and clipped > 0.3
+
+
+def test_sixteen_bit_without_limits_names_the_argument():
+    with pytest.raises(ValueError, match="ir_range"):
+        tiny.clip_processor()(ir_images=[np.zeros((8, 8), np.uint16)])
+
+
+def test_limits_by_band_need_the_band():
+    processor = tiny.clip_processor(ir_range={"nir": [0, 10], "swir": [0, 20]})
+    wide = np.full((32, 32), 10, np.uint16)
+    assert processor(ir_images=[wide], ir_bands="nir")["ir_pixel_values"].max() > 1.5
+    assert processor(ir_images=[wide], ir_bands=["swir"])["ir_pixel_values"].max() < 1.0
+    with pytest.raises(ValueError, match="ir_range"):
+        processor(ir_images=[wide])
+    with pytest.raises(ValueError, match=r"ir_bands must name one of \['nir', 'swir'\]"):
+        processor(ir_images=[wide], ir_bands=["lwir"])
+
+
+def test_the_wrong_modality_is_refused_on_both_sides():
+    processor = tiny.clip_processor()
+    with pytest.raises(ValueError, match="infrared goes into ir_images="):
+        processor(images=[tiny.ir_image()])
+    with pytest.raises(ValueError, match="RGB goes into images="):
+        processor(ir_images=[tiny.rgb_image()])
+    with pytest.raises(ValueError, match="channels of an RGB image are equal"):
+        processor(images=[tiny.ir_image().convert("RGB")])
+
+
+def test_long_text_is_an_error_never_a_silent_cut():
+    with pytest.raises(ValueError, match="18 tokens but the text tower reads 16"):
+        tiny.clip_processor()(text=["water " * 17])
+    assert tiny.clip_processor()(text=["water " * 17], truncation=True)["input_ids"].shape == (1, 16)
+
+
+def test_eight_bit_infrared_passes_unchanged():
+    image = tiny.ir_image()
+    assert check_infrared(image) == (image, 0.0)
+
+
+def test_processor_round_trips_with_its_limits(tmp_path):
+    tiny.clip_processor(ir_range={"lwir": [100, 200]}).save_pretrained(tmp_path)
+    again = AutoProcessor.from_pretrained(tmp_path)
+    assert again.ir_range == {"lwir": [100, 200]}
+    image = tiny.ir_image()
+    torch.testing.assert_close(
+        again(ir_images=image)["ir_pixel_values"], tiny.clip_processor()(ir_images=image)["ir_pixel_values"]
+    )

@@ -1,0 +1,1 @@
+"""Training, evaluation and release: one page a method, each also `python -m training.<name>`."""

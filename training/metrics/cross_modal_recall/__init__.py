@@ -1,0 +1,1 @@
+"""Recall@k between two sets of embeddings, exact and group-aware."""

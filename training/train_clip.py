@@ -1,0 +1,240 @@
+"""Trains the dual-modal CLIP on RGB-infrared-text rows.
+
+    fusionrs train clip --config training/recipes/clip_demo.yaml --output_dir runs/clip
+
+The same `main` runs under `torchrun --nproc_per_node N -m training.train_clip ...`: embeddings are gathered with
+gradients, so N processes give the loss of one with the whole batch.
+"""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
+from transformers import (
+    AutoImageProcessor,
+    AutoTokenizer,
+    EvalPrediction,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel, trimodal_loss
+from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
+from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, load_pairs
+from training.recipe import parse_recipe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ClipArguments:
+    """What is trained on what; everything else is a field of `transformers.TrainingArguments`."""
+
+    dataset: str = field(metadata={"help": "Hub id or folder of the dataset."})
+    vision_tower: str = field(metadata={"help": "Hub id or folder of the image tower, shared by RGB and infrared."})
+    text_tower: str = field(metadata={"help": "Hub id or folder of the text tower."})
+    vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
+    text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
+    projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
+    feature_norm: bool = field(default=False, metadata={"help": "Standardise image features by modality."})
+    rgb_text_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-text term."})
+    ir_text_weight: float = field(default=1.0, metadata={"help": "Weight of the IR-text term."})
+    rgb_ir_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-IR term."})
+    ir_caption_probability: float = field(default=0.5, metadata={"help": "Share of texts that are IR-aware captions."})
+    ir_view: str = field(
+        default="sensor", metadata={"help": "sensor, or a control: grayscale, rgb_duplicate, shuffled."}
+    )
+    frozen_vision_layers: int = field(default=0, metadata={"help": "Lowest image-tower layers kept as loaded."})
+    frozen_text_layers: int = field(default=0, metadata={"help": "Lowest text-tower layers kept as loaded."})
+    head_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of projections and scale; None: as towers."}
+    )
+    max_logit_scale: float = field(default=100.0, metadata={"help": "Clamp of the inverse temperature."})
+
+    def __post_init__(self) -> None:
+        """Checks what no other place can."""
+        if self.ir_view not in IR_VIEWS:
+            raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {self.ir_view!r}")
+        if not 0 <= self.ir_caption_probability <= 1:
+            raise ValueError(f"ir_caption_probability must lie in [0, 1], got {self.ir_caption_probability}")
+
+
+class ContrastiveTrainer(Trainer):
+    """HF Trainer whose loss sees all processes' embeddings, and whose decay spares norms, biases and the scale."""
+
+    def __init__(self, *args: object, head_learning_rate: float | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.head_learning_rate = head_learning_rate
+        self.loss_is_scaled_for_ga = False
+        self.model_accepts_loss_kwargs = False
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Groups parameters by weight decay (matrices only) and by learning rate (towers, heads)."""
+        if self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    is_tower = name.startswith(("vision_model.", "text_model."))
+                    rate = (
+                        self.args.learning_rate if is_tower else (self.head_learning_rate or self.args.learning_rate)
+                    )
+                    decay = self.args.weight_decay if parameter.ndim > 1 else 0.0
+                    groups.setdefault((rate, decay), []).append(parameter)
+            self.optimizer = kind(
+                [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()],
+                **options,
+            )
+        return self.optimizer
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, object]:
+        """Loss over the gathered batch; `all_gather` of torch.distributed.nn carries gradients to every process."""
+        inputs = dict(inputs)
+        ids = {name: inputs.pop(name) for name in ("image_ids", "caption_ids")}
+        inputs.pop("return_loss", None)
+        outputs = model(**inputs)
+        embeds = {name: outputs[f"{name}_embeds"] for name in ("rgb", "ir", "text")}  # (batch, projection_dim) each
+        if model.training and dist.is_initialized() and dist.get_world_size() > 1:
+            embeds = {name: torch.cat(all_gather(tensor.contiguous())) for name, tensor in embeds.items()}
+            ids = {name: torch.cat(all_gather(tensor)) for name, tensor in ids.items()}
+        core = self.accelerator.unwrap_model(model)
+        loss = trimodal_loss(embeds, core.logit_scale.exp(), core.loss_weights, **ids)
+        return (loss, outputs) if return_outputs else loss
+
+
+class LogitScaleClamp(TrainerCallback):
+    """Keeps the inverse temperature at or below CLIP's limit after each step."""
+
+    def __init__(self, maximum: float) -> None:
+        self.log_maximum = math.log(maximum)
+
+    def on_step_end(self, args: object, state: object, control: object, model: nn.Module, **kwargs: object) -> None:
+        """Clamps in place."""
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=self.log_maximum)
+
+
+def freeze_lower_layers(tower: nn.Module, count: int) -> None:
+    """Freezes a transformer tower's embeddings and its lowest `count` layers.
+
+    Raises:
+        InputError: The tower has no list of layers, or fewer than `count`.
+    """
+    if not count:
+        return
+    layers = next((module for module in tower.modules() if isinstance(module, nn.ModuleList)), None)
+    if layers is None or len(layers) < count:
+        found = "no layer list" if layers is None else f"{len(layers)} layers"
+        raise InputError(f"cannot freeze {count} layers of {type(tower).__name__}: it has {found}; lower the number")
+    for module in (tower.embeddings, *layers[:count]):
+        module.requires_grad_(False)
+
+
+@torch.no_grad()
+def fit_feature_norm(model: FusionRSCLIPModel, rows: Dataset, collator: PairCollator, batch_size: int = 128) -> None:
+    """Sets the model's per-modality statistics from the training rows as the collator shows them."""
+    pooled: dict[str, list[Tensor]] = {"pixel_values": [], "ir_pixel_values": []}
+    model.eval()
+    for start in range(0, len(rows), batch_size):
+        batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
+        for name, parts in pooled.items():
+            parts.append(model.get_pooled_features(batch[name].to(model.device)).float())
+    model.fit_feature_norm(torch.cat(pooled["pixel_values"]), torch.cat(pooled["ir_pixel_values"]))
+
+
+def make_recall(rows: Dataset) -> "callable":
+    """Returns `compute_metrics` for these validation rows: recall within each `ir_band`, averaged over bands."""
+    bands, groups = np.asarray(rows["ir_band"]), np.asarray(rows["image_group_id"])
+
+    def compute(prediction: EvalPrediction) -> dict[str, float]:
+        embeds = dict(zip(("rgb", "ir", "text"), prediction.predictions))
+        scores = {}
+        for left, right in (("rgb", "ir"), ("ir", "rgb"), ("ir", "text"), ("text", "ir")):
+            hits = []
+            for band in np.unique(bands):
+                inside = bands == band
+                positives = equal_id_positives(groups[inside], groups[inside])
+                hits.append(positive_ranks(embeds[left][inside], embeds[right][inside], positives))
+            for k in (1, 5):
+                scores[f"{left}_to_{right}_R@{k}"] = float(np.mean([(ranks < k).mean() for ranks in hits]))
+        scores["mean_recall"] = float(np.mean(list(scores.values())))
+        return scores
+
+    return compute
+
+
+def main(argv: Sequence[str] | None = None) -> dict:
+    """Trains as the recipe says; returns and saves the log of losses and recalls."""
+    arguments, training = parse_recipe((ClipArguments, TrainingArguments), sys.argv[1:] if argv is None else argv)
+    training.label_names, training.remove_unused_columns = [], False
+    set_seed(training.seed)
+
+    # Model
+    model = FusionRSCLIPModel.from_towers(
+        arguments.vision_tower,
+        arguments.text_tower,
+        **{
+            name: getattr(arguments, name)
+            for name in FusionRSCLIPModel.config_class.__dataclass_fields__
+            if hasattr(arguments, name)
+        },
+    )
+    image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
+    processor = FusionRSCLIPProcessor(
+        image_processor, image_processor, AutoTokenizer.from_pretrained(arguments.text_tower)
+    )
+    freeze_lower_layers(model.vision_model, arguments.frozen_vision_layers)
+    freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
+
+    # Data
+    train, validation = (load_pairs(arguments.dataset, split) for split in ("train", "validation"))
+    shuffled = arguments.ir_view == "shuffled"
+    train_rows = ShuffledInfrared(train, training.seed) if shuffled else train
+    view = "sensor" if shuffled else arguments.ir_view
+    collator = PairCollator(processor, arguments.ir_caption_probability, view)
+    if arguments.feature_norm:
+        fit_feature_norm(model, train_rows, collator)
+
+    # Train
+    trainer = ContrastiveTrainer(
+        model=model,
+        args=training,
+        data_collator=collator,
+        train_dataset=train_rows,
+        eval_dataset=validation,
+        processing_class=processor,
+        compute_metrics=make_recall(validation),
+        callbacks=[LogitScaleClamp(arguments.max_logit_scale)],
+        head_learning_rate=arguments.head_learning_rate,
+    )
+    folder = Path(training.output_dir)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if folder.is_dir() else None)
+
+    # Save
+    trainer.save_model()
+    log = {"arguments": vars(arguments), "seed": training.seed, "log": trainer.state.log_history}
+    if trainer.is_world_process_zero():
+        (folder / "training_log.json").write_text(json.dumps(log, indent=1, default=str))
+    return log
+
+
+if __name__ == "__main__":
+    main()
