@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     convert = verbs.add_parser("convert", help="write other weights as ordinary Hugging Face checkpoints")
     convert.add_argument("what", choices=["demo-weights"], help="the small real towers that the demo uses")
-    convert.add_argument("--packages", type=Path, required=True, help="folder that requirements-demo.txt was installed to")
+    convert.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
     convert.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
     convert.set_defaults(run=_convert)
 
@@ -125,6 +125,10 @@ def _push(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     report = importlib.import_module("training.release").verify(arguments.kind, arguments.folder, arguments.repo_id)
     print(json.dumps(dataclasses.asdict(report), indent=1))
+    if report.differences:
+        raise InputError(
+            f"{report.repo_id} differs from {arguments.folder} in {len(report.differences)} facts; push again"
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,22 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 
-WORDS = "a the bright dark dry wet field forest water ground infrared image north south east west centre and over".split()
+WORDS = [
+    "a",
+    "the",
+    "bright",
+    "dark",
+    "dry",
+    "wet",
+    "field",
+    "forest",
+    "water",
+    "ground",
+    "infrared",
+    "image",
+    "north",
+]
+WORDS += ["south", "east", "west", "centre", "and", "over"]
 EOS_ID = 3
 IMAGE_PX = 24
 

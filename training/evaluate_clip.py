@@ -4,10 +4,11 @@ fusionrs eval clip --model runs/clip --dataset runs/dataset --output runs/clip/m
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,78 +16,87 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
+from PIL import Image
 from scipy import sparse
 from torch import Tensor
 from transformers import AutoModel, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.grouping import caption_key
+from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.hard_gallery import parse_locator, shifted_crops
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
-from training.pairs import load_pairs
+from training.pairs import PairCollator, fit_feature_norm, load_pairs
 from training.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 TEXT_KINDS = {"scene": "captions", "ir_aware": "ir_captions"}
 
 
-@torch.inference_mode()
-def embed(
-    encode: Callable[[dict[str, Tensor]], Tensor],
-    prepare: Callable[[list], dict],
-    items: Sequence,
-    batch_size: int = 128,
-) -> np.ndarray:
-    """Returns unit-length float32 embeddings `(items, size)` of images or texts.
+class Encoders:
+    """A model's three encoders as functions from items to unit-length embeddings; no image is encoded twice.
+
+    Rows of one tile in several bands repeat its RGB image, hence the memory.
 
     Args:
-        encode: Inputs -> features `(batch, size)`.
-        prepare: Items -> inputs, the processor.
-        items: PIL images or strings.
+        model, processor: A FusionRS-CLIP and its processor.
+        pooled: Images give the tower's pooled features, without projection: control (a).
+        standardise: With `pooled`, by the model's `feature_norm`.
         batch_size: Items at a time.
     """
-    parts = [
-        F.normalize(encode(prepare(list(items[start : start + batch_size]))).float(), dim=-1)
-        for start in range(0, len(items), batch_size)
-    ]
-    return torch.cat(parts).numpy() if parts else np.zeros((0, 1), np.float32)
-
-
-class Encoders:
-    """The three encoders of a model and its processor as functions from items to embeddings."""
 
     def __init__(
-        self, model: FusionRSCLIPModel, processor: Any, pooled: bool = False, standardise: bool = True
+        self,
+        model: FusionRSCLIPModel,
+        processor: Any,
+        pooled: bool = False,
+        standardise: bool = False,
+        batch_size: int = 64,
     ) -> None:
-        """With `pooled`, images give the tower's pooled features as loaded: no projection; texts then have none."""
-        self.model, self.processor, self.pooled = model.eval(), processor, pooled
-        self.standardise = standardise and model.feature_norm is not None
+        self.model, self.processor = model.eval(), processor
+        self.pooled, self.standardise, self.batch_size = pooled, standardise, batch_size
+        self.seen: dict[tuple[str, bytes], Tensor] = {}
 
-    def rgb(self, images: Sequence) -> np.ndarray:
-        """Embeddings of RGB images."""
-        encode = self._pooled("pixel_values", "rgb") if self.pooled else lambda x: self.model.get_rgb_features(**x)
-        return embed(encode, lambda batch: self.processor(images=batch), images)
+    def rgb(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Embeddings `(images, size)` of RGB images."""
+        encode = self.model.get_pooled_features if self.pooled else self.model.get_rgb_features
+        return self._images(images, "rgb", lambda batch: encode(self.processor(images=batch)["pixel_values"]))
 
-    def ir(self, images: Sequence) -> np.ndarray:
-        """Embeddings of infrared images."""
-        encode = (
-            self._pooled("ir_pixel_values", "ir")
-            if self.pooled
-            else lambda x: self.model.get_ir_features(x["ir_pixel_values"])
-        )
-        return embed(encode, lambda batch: self.processor(ir_images=batch), images)
+    def ir(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Embeddings `(images, size)` of infrared images."""
+        encode = self.model.get_pooled_features if self.pooled else self.model.get_ir_features
+        return self._images(images, "ir", lambda batch: encode(self.processor(ir_images=batch)["ir_pixel_values"]))
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeddings of texts."""
-        return embed(lambda x: self.model.get_text_features(**x), lambda batch: self.processor(text=batch), texts)
+        """Embeddings `(texts, size)` of texts."""
+        order = np.argsort([len(text) for text in texts], kind="stable")  # texts of one length need little padding
+        parts = self._batches(
+            [texts[i] for i in order], lambda batch: self.model.get_text_features(**self.processor(text=batch))
+        )
+        return _unit(parts[np.argsort(order)])
 
-    def _pooled(self, name: str, modality: str) -> Callable[[dict[str, Tensor]], Tensor]:
-        def encode(inputs: dict[str, Tensor]) -> Tensor:
-            features = self.model.get_pooled_features(inputs[name])
-            return self.model.feature_norm(features, modality) if self.standardise else features
+    def _images(self, images: Sequence[Image.Image], modality: str, encode: Callable[[list], Tensor]) -> np.ndarray:
+        keys = [(modality, hashlib.sha256(image.tobytes()).digest()) for image in images]
+        new = {key: image for key, image in zip(keys, images) if key not in self.seen}
+        self.seen.update(zip(new, self._batches(list(new.values()), encode)))
+        features = torch.stack([self.seen[key] for key in keys])  # (images, size)
+        if self.standardise:
+            features = self.model.feature_norm(features, modality)
+        return _unit(features)
 
-        return encode
+    @torch.inference_mode()
+    def _batches(self, items: list, encode: Callable[[list], Tensor]) -> Tensor:
+        starts = range(0, len(items), self.batch_size)
+        return (
+            torch.cat([encode(items[start : start + self.batch_size]).float() for start in starts])
+            if items
+            else torch.empty(0)
+        )
+
+
+def _unit(features: Tensor) -> np.ndarray:
+    return F.normalize(features, dim=-1).numpy()
 
 
 def text_positives(rows: Dataset, column: str) -> tuple[list[str], sparse.csr_array]:
@@ -146,18 +156,19 @@ def score_texts(encoders: Encoders, rows: Dataset) -> dict[str, np.ndarray]:
     return ranks
 
 
-def subsets(test: Dataset, train_scenes: set[str]) -> dict[str, Dataset]:
-    """Splits held-out rows by band and by whether training saw another region of their scene.
+def held_out(dataset: str, split: str) -> dict[str, Dataset]:
+    """Divides a split's evaluation representatives by band and by whether training saw their scene elsewhere.
 
     Returns:
-        Rows by `held_out_region/<band>` and `held_out_scene/<band>`; only what is not empty, at least two rows each.
+        Rows by `held_out_region/<band>` and `held_out_scene/<band>`; only what has at least two rows.
     """
-    scenes = [scene_of(locator) for locator in test["source_locator"]]
+    train_scenes = {scene_of(locator) for locator in load_pairs(dataset, "train")["source_locator"]}
+    rows = load_pairs(dataset, split, representatives=True)
     parts: dict[str, list[int]] = {}
-    for index, (scene, band) in enumerate(zip(scenes, test["ir_band"])):
-        where = "held_out_region" if scene in train_scenes else "held_out_scene"
+    for index, (locator, band) in enumerate(zip(rows["source_locator"], rows["ir_band"])):
+        where = "held_out_region" if scene_of(locator) in train_scenes else "held_out_scene"
         parts.setdefault(f"{where}/{band}", []).append(index)
-    return {name: test.select(indices) for name, indices in sorted(parts.items()) if len(indices) > 1}
+    return {name: rows.select(indices) for name, indices in sorted(parts.items()) if len(indices) > 1}
 
 
 def scene_of(locator: str) -> str:
@@ -173,34 +184,35 @@ def evaluate(model: FusionRSCLIPModel, processor: Any, dataset: str, split: str 
         By subset: `queries`, `scores` (direction -> `summarize`), `intervals` of R@1 (95 % bootstrap over queries) and
         `ranks` (direction -> list, 0 is a hit at 1), from which paired tests are made.
     """
-    test = load_pairs(dataset, split, representatives=True)
-    train_scenes = {scene_of(locator) for locator in load_pairs(dataset, "train")["source_locator"]}
     encoders = Encoders(model, processor)
     results = {}
-    for name, rows in subsets(test, train_scenes).items():
+    for name, rows in held_out(dataset, split).items():
         ranks = score_images(encoders, rows) | (score_texts(encoders, rows) if texts else {})
         results[name] = describe(ranks)
         logger.info("%s: %d queries, RGB to IR R@1 %.3f", name, len(rows), results[name]["scores"]["rgb_to_ir"]["R@1"])
     return results
 
 
-def evaluate_pretrained(model: FusionRSCLIPModel, processor: Any, dataset: str, split: str = "test") -> dict:
-    """Control (a): image-image ranks of the towers as loaded, by pooled features, raw or standardised.
+def evaluate_pretrained(config: FusionRSCLIPConfig, processor: Any, towers: Mapping[str, Any], dataset: str) -> dict:
+    """Control (a): image-image ranks of the towers as loaded, by their pooled features, no projection.
 
     Args:
-        model: Built by `from_towers` and not trained; `feature_norm` fitted where it has one.
-        processor, dataset, split: As for `evaluate`.
+        config: Of the trained model: pooling and grid are the same.
+        processor: Of the trained model.
+        towers: `vision_tower` and `text_tower`, folders or Hub ids, as they were before training.
+        dataset: Folder or Hub id; features are standardised by its training split.
 
     Returns:
         As `evaluate`, image directions only; of raw and standardised features the one with the higher R@1 is kept.
     """
-    test = load_pairs(dataset, split, representatives=True)
-    train_scenes = {scene_of(locator) for locator in load_pairs(dataset, "train")["source_locator"]}
-    results = {}
-    for name, rows in subsets(test, train_scenes).items():
-        tried = [
-            score_images(Encoders(model, processor, pooled=True, standardise=flag), rows) for flag in (False, True)
-        ]
+    options = {name: getattr(config, name) for name in ("vision_pooling", "text_pooling", "grid_size")}
+    model = FusionRSCLIPModel.from_towers(towers["vision_tower"], towers["text_tower"], feature_norm=True, **options)
+    fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+    encoders, results = Encoders(model, processor, pooled=True), {}
+    for name, rows in held_out(dataset, "test").items():
+        tried = []
+        for encoders.standardise in (False, True):
+            tried.append(score_images(encoders, rows))
         results[name] = describe(max(tried, key=lambda ranks: (ranks["rgb_to_ir"] < 1).mean()))
     return results
 
@@ -215,19 +227,23 @@ def describe(ranks: dict[str, np.ndarray]) -> dict:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> dict:
-    """Scores a saved model; writes and returns the metrics."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores a saved model, and the towers it started from where they are named; writes the metrics."""
     parser = argparse.ArgumentParser(prog="fusionrs eval clip", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--output", type=Path, help="metrics.json to write")
+    parser.add_argument("--vision_tower", help="with --text_tower: also score these towers as loaded, control (a)")
+    parser.add_argument("--text_tower")
+    parser.add_argument("--output", type=Path, required=True, help="metrics.json to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     model, processor = AutoModel.from_pretrained(arguments.model), AutoProcessor.from_pretrained(arguments.model)
-    results = evaluate(model, processor, arguments.dataset, arguments.split)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(results, indent=1))
-    return results
+    results = {"trained": evaluate(model, processor, arguments.dataset, arguments.split)}
+    if arguments.vision_tower and arguments.text_tower:
+        towers = {"vision_tower": arguments.vision_tower, "text_tower": arguments.text_tower}
+        results["pretrained"] = evaluate_pretrained(model.config, processor, towers, arguments.dataset)
+    arguments.output.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

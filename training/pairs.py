@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, load_dataset
-from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from dataset_builder.grouping import caption_key
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
 
@@ -119,6 +120,13 @@ class PairCollator:
         return pool[int(draw[1] * len(pool))]
 
 
-def infrared_images(rows: Dataset) -> list[Image.Image]:
-    """Returns the infrared images of all rows, decoded, mode L or 16 bit."""
-    return rows["ir"][:]
+@torch.no_grad()
+def fit_feature_norm(model: FusionRSCLIPModel, rows: Dataset, collator: PairCollator, batch_size: int = 128) -> None:
+    """Sets the model's per-modality statistics from the training rows as the collator shows them."""
+    pooled: dict[str, list[Tensor]] = {"pixel_values": [], "ir_pixel_values": []}
+    model.eval()
+    for start in range(0, len(rows), batch_size):
+        batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
+        for name, parts in pooled.items():
+            parts.append(model.get_pooled_features(batch[name].to(model.device)).float())
+    model.fit_feature_norm(torch.cat(pooled["pixel_values"]), torch.cat(pooled["ir_pixel_values"]))

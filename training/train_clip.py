@@ -6,10 +6,10 @@ The same `main` runs under `torchrun --nproc_per_node N -m training.train_clip .
 gradients, so N processes give the loss of one with the whole batch.
 """
 
-import json
 import logging
 import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +35,12 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoin
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel, trimodal_loss
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from training import release
+from training.cards import write_clip_card
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
-from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, load_pairs
+from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, fit_feature_norm, load_pairs
 from training.recipe import parse_recipe
+from training.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
 
@@ -148,18 +151,6 @@ def freeze_lower_layers(tower: nn.Module, count: int) -> None:
         module.requires_grad_(False)
 
 
-@torch.no_grad()
-def fit_feature_norm(model: FusionRSCLIPModel, rows: Dataset, collator: PairCollator, batch_size: int = 128) -> None:
-    """Sets the model's per-modality statistics from the training rows as the collator shows them."""
-    pooled: dict[str, list[Tensor]] = {"pixel_values": [], "ir_pixel_values": []}
-    model.eval()
-    for start in range(0, len(rows), batch_size):
-        batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
-        for name, parts in pooled.items():
-            parts.append(model.get_pooled_features(batch[name].to(model.device)).float())
-    model.fit_feature_norm(torch.cat(pooled["pixel_values"]), torch.cat(pooled["ir_pixel_values"]))
-
-
 def make_recall(rows: Dataset) -> "callable":
     """Returns `compute_metrics` for these validation rows: recall within each `ir_band`, averaged over bands."""
     bands, groups = np.asarray(rows["ir_band"]), np.asarray(rows["image_group_id"])
@@ -181,10 +172,11 @@ def make_recall(rows: Dataset) -> "callable":
     return compute
 
 
-def main(argv: Sequence[str] | None = None) -> dict:
-    """Trains as the recipe says; returns and saves the log of losses and recalls."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
     arguments, training = parse_recipe((ClipArguments, TrainingArguments), sys.argv[1:] if argv is None else argv)
     training.label_names, training.remove_unused_columns = [], False
+    push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
     set_seed(training.seed)
 
     # Model
@@ -226,14 +218,19 @@ def main(argv: Sequence[str] | None = None) -> dict:
         head_learning_rate=arguments.head_learning_rate,
     )
     folder = Path(training.output_dir)
+    started = time.monotonic()
     trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if folder.is_dir() else None)
 
     # Save
     trainer.save_model()
-    log = {"arguments": vars(arguments), "seed": training.seed, "log": trainer.state.log_history}
+    towers = (arguments.vision_tower, arguments.text_tower)
+    write_run_log(trainer, folder, arguments, train, towers, time.monotonic() - started)
+
+    # Push
     if trainer.is_world_process_zero():
-        (folder / "training_log.json").write_text(json.dumps(log, indent=1, default=str))
-    return log
+        write_clip_card(folder, model_id=training.hub_model_id)
+        if push:
+            release.push("clip", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""What a build does, read from YAML: every key is a field below, an unknown one is an error that names the nearest."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from dataset_builder.grouping import RELATIONS
+from dataset_builder.schema import IR_BANDS
+from dataset_builder.splits import SplitPolicy
+from fusionrs_hf.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateRecipe:
+    """How rows without infrared get some: which translator, into which `ir_band`, from which seed."""
+
+    translator: str = "radiometric"
+    band: str = "nir"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRecipe:
+    """Which captioner writes `ir_captions`, from which seed."""
+
+    captioner: str = "grounded"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecipe:
+    """What joins rows into groups: Hamming radius of perceptual hashes, of 64 bits, and relations (see `grouping`)."""
+
+    radius: int = 4
+    relations: Sequence[str] = RELATIONS
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a relation that there is not, or a radius that is none."""
+        if unknown := sorted(set(self.relations) - set(RELATIONS)):
+            raise ValueError(f"relations must be of {list(RELATIONS)}, got {unknown}")
+        if not 0 <= self.radius <= 16:
+            raise ValueError(f"radius must be 0 to 16 bits, got {self.radius}")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecipe:
+    """One build.
+
+    Args:
+        name: Title of the dataset's card.
+        sources: What to read, in this order; each a mapping with `kind` and the fields of that source.
+        description: First paragraph of the card.
+        attribution: Notice by `source_dataset`, for the card.
+        ir_range: `[low, high]` by `ir_band`: limits for infrared above 8 bit, in its own unit.
+        translate: For rows without infrared; without it they leave with the reason `ir_missing`.
+        caption: For `ir_captions`; without it those of the sources stay as they are.
+        filters: Thresholds of the rules in `filters`, where they differ from the defaults.
+        groups, splits: See `grouping` and `splits`.
+        max_shard_bytes: Target size of a Parquet shard, counted in image bytes.
+        base: Folder that relative paths start from; set by `from_yaml`.
+    """
+
+    name: str
+    sources: Sequence[Mapping[str, Any]]
+    description: str = ""
+    attribution: Mapping[str, str] = field(default_factory=dict)
+    ir_range: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    translate: TranslateRecipe | None = None
+    caption: CaptionRecipe | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    groups: GroupRecipe = field(default_factory=GroupRecipe)
+    splits: SplitPolicy = field(default_factory=SplitPolicy)
+    max_shard_bytes: int = 500_000_000
+    base: Path = Path()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where nothing is to be read, or limits are not limits."""
+        if not self.sources:
+            raise ValueError("sources must list at least one source, got none")
+        for band, limits in self.ir_range.items():
+            if band not in IR_BANDS or len(limits) != 2 or not limits[0] < limits[1]:
+                raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
+        if self.max_shard_bytes < 1:
+            raise ValueError(f"max_shard_bytes must be positive, got {self.max_shard_bytes}")
+
+    @classmethod
+    def from_yaml(cls, path: Path | str) -> "BuildRecipe":
+        """Reads a recipe; relative paths in it start from its folder.
+
+        Raises:
+            InputError: Not YAML, an unknown or missing key, or a value that cannot be.
+            OSError: The file cannot be read.
+        """
+        path = Path(path)
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/recipes"
+            ) from None
+        return cls.from_mapping(given, base=path.parent, where=str(path))
+
+    @classmethod
+    def from_mapping(cls, given: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
+        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `from_yaml` does."""
+        parts = {"translate": TranslateRecipe, "caption": CaptionRecipe, "groups": GroupRecipe, "splits": SplitPolicy}
+        given = _known_keys(cls, given, where, hidden=("base",))
+        for name, part in parts.items():
+            if given.get(name) is not None:
+                given[name] = _make(part, _known_keys(part, given[name], f"{where}: {name}"), f"{where}: {name}")
+        return _make(cls, {**{k: v for k, v in given.items() if v is not None}, "base": base}, where)
+
+    def echo(self) -> dict[str, Any]:
+        """Returns the recipe as JSON gives it back, for the report: no absolute path, so it is the same anywhere."""
+        values = asdict(self)
+        del values["base"]
+        values["sources"] = [{name: _portable(value) for name, value in spec.items()} for spec in values["sources"]]
+        return json.loads(json.dumps(values, default=str))
+
+
+def nearest(given: str, known: Sequence[str]) -> str:
+    """Returns the remedy for a wrong name: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(str(given), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def _known_keys(part: type, given: Any, where: str, hidden: Sequence[str] = ()) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where} must be a mapping of keys to values, got {given!r}")
+    known = [item.name for item in fields(part) if item.name not in hidden]
+    for key in given:
+        if key not in known:
+            raise InputError(f"{where} has the unknown key {key!r}; {nearest(key, known)}")
+    return dict(given)
+
+
+def _make(part: type, values: Mapping[str, Any], where: str) -> Any:
+    try:
+        return part(**values)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _portable(value: Any) -> Any:
+    if isinstance(value, PurePath) or (isinstance(value, str) and PurePath(value).is_absolute()):
+        return PurePath(value).name
+    return value

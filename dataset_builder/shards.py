@@ -1,0 +1,119 @@
+"""Parquet shards that appear whole or not at all, with the same bytes for the same rows."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS = 100  # what the Hub's viewer asks for where rows hold images
+DICTIONARY_BYTES = 256 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Gives a hidden name beside `path`; on success the file is synced and renamed to `path`, else removed.
+
+    The hidden name depends on `path` alone, so a killed writer's remains are overwritten by the next.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)
+
+
+class ShardWriter:
+    """Streams rows into one Parquet file with groups of `ROW_GROUP_ROWS` rows, however the tables are cut.
+
+    Args:
+        path: File to write, at once (`atomic_path` makes the whole atomic).
+        schema: Arrow schema, with the metadata of `datasets` features where they are to travel along.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        repeated = ["rgb.bytes"] if "rgb" in schema.names else []
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        self.writer = pq.ParquetWriter(
+            path,
+            schema,
+            use_dictionary=repeated + texts,
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            write_page_index=True,
+            use_content_defined_chunking=True,
+        )
+        self.waiting: list[pa.Table] = []
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows; whole row groups are written, the rest waits."""
+        self.waiting.append(table.cast(self.writer.schema))
+        if sum(map(len, self.waiting)) >= ROW_GROUP_ROWS:
+            whole = pa.concat_tables(self.waiting)
+            self.rows += len(whole) - len(whole) % ROW_GROUP_ROWS
+            self.writer.write_table(whole.slice(0, len(whole) - len(whole) % ROW_GROUP_ROWS), ROW_GROUP_ROWS)
+            self.waiting = [whole.slice(len(whole) - len(whole) % ROW_GROUP_ROWS)]
+
+    def close(self) -> int:
+        """Writes what waits and the footer; returns the number of rows in the file."""
+        rest = pa.concat_tables(self.waiting) if self.waiting else self.writer.schema.empty_table()
+        if len(rest):
+            self.writer.write_table(rest, ROW_GROUP_ROWS)
+        self.rows += len(rest)
+        self.writer.close()
+        self.waiting = []
+        return self.rows
+
+
+@contextmanager
+def shard_writer(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
+    """Gives a `ShardWriter` whose file appears as `path` when the block ends well, and leaves nothing otherwise."""
+    with atomic_path(path) as temporary:
+        writer = ShardWriter(temporary, schema)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def write_shard(path: Path, table: pa.Table) -> None:
+    """Writes a table as one shard: atomic, page index, content-defined chunks, `ROW_GROUP_ROWS` rows a group."""
+    with shard_writer(path, table.schema) as writer:
+        writer.write(table)
+
+
+def plan_shards(sizes: Sequence[int], max_bytes: int) -> list[tuple[int, int]]:
+    """Cuts rows, in order, into shards of at most `max_bytes` (a larger row is a shard of its own).
+
+    Args:
+        sizes: Bytes of each row.
+        max_bytes: Target size of a shard; columns other than images are counted only if they are in `sizes`.
+
+    Returns:
+        Half-open ranges `(start, stop)` of rows; none where there are no rows.
+    """
+    ranges, start, used = [], 0, 0
+    for row, size in enumerate(sizes):
+        if row > start and used + size > max_bytes:
+            ranges.append((start, row))
+            start, used = row, 0
+        used += size
+    return [*ranges, (start, len(sizes))] if len(sizes) else []
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

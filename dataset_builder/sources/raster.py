@@ -1,0 +1,170 @@
+"""Bands of one scene on one pixel grid, read by windows; the only place that uses rasterio (extra `geo`)."""
+
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusionrs_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+    from rasterio.vrt import WarpedVRT
+    from rasterio.windows import Window
+
+WGS84 = "EPSG:4326"
+
+
+class Raster:
+    """Context manager over the files of a scene. A band is opened when first read; another grid is resampled.
+
+    Args:
+        path: A multi-band GeoTIFF, or a folder with a file per band.
+        bands: Band number in the GeoTIFF (from 1) or file name in the folder, by name; empty: the GeoTIFF's own
+            descriptions, or its numbers.
+        needed: Bands that must be there; the first gives the grid.
+        codes: Bands of codes or bits, resampled to the nearest pixel; all others bilinearly.
+        nodata: Value that means no data where the files do not say.
+
+    Raises:
+        InputError: rasterio is missing, a file cannot be opened, or a needed band is not there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        bands: Mapping[str, int | str],
+        needed: Collection[str],
+        codes: Collection[str] = (),
+        nodata: float | None = None,
+    ) -> None:
+        try:
+            import rasterio
+        except ImportError as error:
+            raise InputError(
+                "reading scenes needs rasterio, got none; install the extra `geo`: pip install 'fusionrs-hf[geo]'"
+            ) from error
+        self.path, self.codes, self.nodata = path, codes, nodata
+        self.stack, self.files, self.layers = ExitStack(), {}, {}
+        self.environment = rasterio.Env(GDAL_NUM_THREADS="1")
+        with self.stack:
+            self.stack.enter_context(self.environment)
+            self.bands = dict(bands) or self._described()
+            self._check(needed)
+            first, _ = self._source(next(iter(needed)))
+            self.grid = {key: getattr(first, key) for key in ("crs", "transform", "width", "height")}
+            self.stack = self.stack.pop_all()  # nothing failed: closed by __exit__
+
+    def __enter__(self) -> "Raster":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stack.close()
+
+    def _described(self) -> dict[str, int | str]:
+        if self.path.is_dir():
+            raise InputError(
+                f"{self.path} is a folder: declare `bands`, the file of each band by name; it holds "
+                f"{', '.join(sorted(item.name for item in self.path.iterdir())[:20]) or 'nothing'}"
+            )
+        names = self._open(self.path).descriptions
+        return {name or str(number): number for number, name in enumerate(names, 1)}
+
+    def _check(self, needed: Collection[str]) -> None:
+        """Raises InputError where a needed band is not declared, or a declared one is not there."""
+        if self.path.is_dir():
+            there = {name for name, file in self.bands.items() if (self.path / str(file)).is_file()}
+            held = f"the files {', '.join(sorted(item.name for item in self.path.iterdir()))}"
+        else:
+            described = self._described()
+            there = {name for name, number in self.bands.items() if number in described.values()}
+            held = f"{len(described)} band{'s' * (len(described) != 1)} ({', '.join(described)})"
+        if missing := [name for name in needed if name not in there]:
+            raise InputError(
+                f"scene {self.path} has {held}, but lacks {', '.join(missing)}; declare in `bands`, `rgb` and `ir` "
+                "which band is which, or give a scene with red, green, blue and infrared"
+            )
+
+    def _open(self, path: Path) -> "DatasetReader":
+        import rasterio
+
+        if path not in self.files:
+            try:
+                self.files[path] = self.stack.enter_context(rasterio.open(path))
+            except OSError as error:
+                raise InputError(f"{path} is not a raster that can be opened ({error}); give a GeoTIFF") from error
+        return self.files[path]
+
+    def _source(self, name: str) -> "tuple[DatasetReader, int]":
+        place = self.bands[name]
+        return (self._open(self.path / place), 1) if self.path.is_dir() else (self._open(self.path), place)
+
+    def _layer(self, name: str) -> "tuple[DatasetReader | WarpedVRT, int]":
+        if name not in self.layers:
+            source, number = self._source(name)
+            aligned = all(getattr(source, key) == value for key, value in self.grid.items())
+            self.layers[name] = (source if aligned else self._resampled(source, name in self.codes), number)
+        return self.layers[name]
+
+    def _resampled(self, source: "DatasetReader", codes: bool) -> "WarpedVRT":
+        from rasterio.enums import Resampling
+        from rasterio.vrt import WarpedVRT
+
+        nodata = source.nodata if self.nodata is None else self.nodata
+        outside = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+        how = Resampling.nearest if codes else Resampling.bilinear
+        return self.stack.enter_context(WarpedVRT(source, resampling=how, **self.grid, **outside))
+
+    def dtype(self, name: str) -> str:
+        """Returns the type of a band's values, as numpy names it."""
+        source, number = self._source(name)
+        return source.dtypes[number - 1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the grid, in pixels."""
+        return self.grid["height"], self.grid["width"]
+
+    @property
+    def gsd_m(self) -> float | None:
+        """Width of a pixel in metres; None where the grid is in degrees or has no reference."""
+        crs = self.grid["crs"]
+        return abs(self.grid["transform"].a) * crs.linear_units_factor[1] if crs and crs.is_projected else None
+
+    def read(self, name: str, row: int, column: int, size: int) -> np.ndarray:
+        """Returns `(size, size)` values of a band, in its own type and unit.
+
+        Raises:
+            OSError: The file is damaged there.
+        """
+        layer, number = self._layer(name)
+        return layer.read(number, window=_window(row, column, size))
+
+    def valid(self, names: Collection[str], row: int, column: int, size: int) -> np.ndarray:
+        """Returns bool `(size, size)`: whether all these bands have data."""
+        window = _window(row, column, size)
+        valid = np.ones((size, size), bool)
+        for layer, number in map(self._layer, names):
+            values = layer.read(number, window=window)
+            valid &= (layer.read_masks(number, window=window) > 0) & np.isfinite(values)
+            if self.nodata is not None:
+                valid &= values != self.nodata
+        return valid
+
+    def footprint(self, row: int, column: int, size: int) -> list[float] | None:
+        """Returns the box around a tile: west, south, east, north in WGS 84 degrees; None without a reference."""
+        if not self.grid["crs"]:
+            return None
+        from rasterio.warp import transform_bounds
+        from rasterio.windows import bounds
+
+        corners = bounds(_window(row, column, size), self.grid["transform"])
+        return [round(degrees, 6) for degrees in transform_bounds(self.grid["crs"], WGS84, *corners)]
+
+
+def _window(row: int, column: int, size: int) -> "Window":
+    from rasterio.windows import Window
+
+    return Window(column, row, size, size)

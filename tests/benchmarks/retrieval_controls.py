@@ -1,0 +1,165 @@
+"""Retrieval between RGB and sensor infrared against the three controls, three seeds, by the demo's own recipe.
+
+    make bench        (or: python -m tests.benchmarks.retrieval_controls --packages .demo-packages)
+
+Trains the recipe and its two trained controls, `grayscale` (b) and `shuffled` (c), with the same towers, steps and
+seeds; control (a) is the towers as loaded. Every run is kept under --work, so an interrupted bench continues. Writes
+tests/benchmarks/results/retrieval_controls.json.
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from training.significance import bootstrap_mean, paired_bootstrap
+
+logger = logging.getLogger(__name__)
+RESULT = Path(__file__).parent / "results" / "retrieval_controls.json"
+VIEWS = ("sensor", "grayscale", "shuffled")
+LABELS = {
+    "sensor": "trained on sensor infrared",
+    "pretrained": "(a) towers as loaded",
+    "grayscale": "(b) trained on the grayscale of RGB",
+    "shuffled": "(c) trained on shuffled pairs",
+}
+
+
+def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
+    """Trains and scores one run in this process; the result is `folder/result.json`."""
+    from transformers import AutoModel, AutoProcessor
+
+    from training import train_clip
+    from training.evaluate_clip import evaluate, evaluate_pretrained
+    from training.pairs import PairCollator, fit_feature_norm, load_pairs
+
+    started = time.monotonic()
+    dataset, towers = (
+        str(demo / "dataset"),
+        {"vision_tower": demo / "weights/vision", "text_tower": demo / "weights/text"},
+    )
+    options = {
+        **towers,
+        "dataset": dataset,
+        "output_dir": folder,
+        "ir_view": view,
+        "seed": seed,
+        "eval_strategy": "no",
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    train_clip.main(["--config", "training/recipes/clip_demo.yaml", *arguments])
+    result = {"train_s": round(time.monotonic() - started, 1)}
+    model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    result["scores"] = evaluate(model, processor, dataset)
+    if (
+        view == "grayscale"
+    ):  # its statistics are of grey images: score it with those of sensor infrared too, keep the better
+        fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+        refitted = evaluate(model, processor, dataset)
+        for subset, scores in refitted.items():
+            if recall(scores) > recall(result["scores"][subset]):
+                result["scores"][subset] = {**scores, "statistics": "sensor infrared"}
+    if view == "sensor":
+        result["pretrained"] = evaluate_pretrained(model.config, processor, towers, dataset)
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def recall(scores: dict) -> float:
+    """R@1 from RGB to infrared."""
+    return scores["scores"]["rgb_to_ir"]["R@1"]
+
+
+def compare(runs: dict[tuple[str, int], dict], seeds: Sequence[int]) -> dict:
+    """Puts every direction beside its controls: R@1 by seed, and paired differences by seed and pooled over seeds."""
+    table = {}
+    for subset, first in runs["sensor", seeds[0]]["scores"].items():
+        table[subset] = {"queries": first["queries"], "directions": {}}
+        for direction in first["ranks"]:
+            hits = {
+                name: np.array(
+                    [np.asarray(scores_of(runs, name, seed)[subset]["ranks"][direction]) < 1 for seed in seeds]
+                )
+                for name in LABELS
+                if direction in scores_of(runs, name, seeds[0])[subset]["ranks"]
+            }  # (seeds, queries) each
+            row = {
+                name: {"R@1": values.mean(1).round(4).tolist(), "mean": bootstrap_mean(values)}
+                for name, values in hits.items()
+            }
+            ours = hits.pop("sensor")
+            for name, values in hits.items():
+                row[name]["difference"] = paired_bootstrap(ours, values)
+                row[name]["difference_by_seed"] = [paired_bootstrap(a, b) for a, b in zip(ours, values)]
+            for name in row:
+                ranks = [scores_of(runs, name, seed)[subset]["scores"][direction] for seed in seeds]
+                row[name]["R@5"] = [round(scores["R@5"], 4) for scores in ranks]
+                row[name]["R@10"] = [round(scores["R@10"], 4) for scores in ranks]
+            table[subset]["directions"][direction] = row
+    return table
+
+
+def scores_of(runs: dict[tuple[str, int], dict], name: str, seed: int) -> dict:
+    """The scores of a view, or of the towers as loaded, for one seed."""
+    return runs["sensor", seed]["pretrained"] if name == "pretrained" else runs[name, seed]["scores"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs what is missing, two one-thread processes at a time, then writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--packages", type=Path, required=True, help="folder of the demo's weight packages")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench/retrieval"))
+    parser.add_argument(
+        "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--one", nargs=2, metavar=("VIEW", "SEED"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.one:
+        view, seed = arguments.one[0], int(arguments.one[1])
+        run_one(view, seed, arguments.demo, arguments.work / f"{view}-{seed}")
+        return
+
+    from training.journey import make_dataset, make_weights
+
+    make_weights(arguments.packages, arguments.demo)
+    make_dataset(arguments.demo)
+    jobs = [(view, seed) for seed in arguments.seeds for view in VIEWS]
+    missing = [job for job in jobs if not (arguments.work / f"{job[0]}-{job[1]}" / "result.json").is_file()]
+
+    def start(job: tuple[str, int]) -> None:
+        folder = arguments.work / f"{job[0]}-{job[1]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "tests.benchmarks.retrieval_controls", "--packages", str(arguments.packages)]
+        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
+        logger.info("training %s, seed %d", *job)
+        with (folder / "log.txt").open("w") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+        list(pool.map(start, missing))
+    runs = {job: json.loads((arguments.work / f"{job[0]}-{job[1]}" / "result.json").read_text()) for job in jobs}
+    RESULT.parent.mkdir(exist_ok=True)
+    report = {
+        "what": "R@1 between RGB and sensor infrared, demo recipe, against its controls; 95 % paired bootstrap",
+        "labels": LABELS,
+        "seeds": arguments.seeds,
+        "hardware": f"{os.cpu_count()} processors, {platform.machine()}, no GPU; two one-thread runs side by side",
+        "train_s": {f"{view}-{seed}": run["train_s"] for (view, seed), run in runs.items()},
+        "subsets": compare(runs, arguments.seeds),
+    }
+    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    logger.info("wrote %s", RESULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+import io
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.transform import from_origin
+
+from dataset_builder.schema import COLUMNS
+from dataset_builder.sources.scene import SceneSource, encode_png
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_clip import scale_infrared
+
+SIDE = 32  # of the scenes made here, in pixels of 10 m
+BANDS = {"red": 1, "green": 2, "blue": 3, "nir": 4}
+LIMITS = dict.fromkeys(BANDS, [0, 1000])
+
+
+def write(path, bands, pixel=10.0, left=500_000.0, top=4_000_000.0, crs="EPSG:32618", **profile):
+    """Writes `(count, height, width)` as GeoTIFF."""
+    count, height, width = bands.shape
+    transform = from_origin(left, top, pixel, pixel)
+    shape = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
+    with rasterio.open(path, "w", "GTiff", crs=crs, transform=transform, **shape, **profile) as file:
+        file.write(bands)
+    return path
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).integers(0, 1200, (4, SIDE, SIDE), dtype=np.uint16)
+
+
+@pytest.fixture
+def scene(tmp_path, values):
+    return write(tmp_path / "scene.tif", values)
+
+
+def source_of(path, **changes):
+    return SceneSource(
+        **{"path": path, "rights": "CC0-1.0", "bands": BANDS, "limits": LIMITS, "tile_px": 16} | changes
+    )
+
+
+def rows_of(source):
+    return [row for shard in source.shards() for row in source.read(shard)]
+
+
+def decoded(image):
+    return np.asarray(Image.open(io.BytesIO(image["bytes"])))
+
+
+def test_tiles_cover_the_scene_row_by_row(scene):
+    rows = rows_of(source_of(scene))
+    places = ["r0c0", "r0c16", "r16c0", "r16c16"]
+    assert [row["source_locator"] for row in rows] == [f"scene@{place}s16" for place in places]
+    assert [row["sample_id"] for row in rows][1] == "scene/r0000c0016/nir"
+    assert all(set(row) == {*COLUMNS, "_split", "_reason"} for row in rows)
+
+
+def test_pixels_are_the_window_scaled_by_the_declared_limits(scene, values):
+    row = rows_of(source_of(scene))[3]
+    for channel in range(3):
+        wanted, _ = scale_infrared(values[channel, 16:, 16:], (0, 1000))
+        np.testing.assert_array_equal(decoded(row["rgb"])[..., channel], wanted)
+    np.testing.assert_array_equal(decoded(row["ir"]), scale_infrared(values[3, 16:, 16:], (0, 1000))[0])
+    assert (row["ir_unit"], row["ir_band"], row["ir_origin"]) == ("display", "nir", "sensor")
+
+
+def test_other_units_keep_the_values_as_16_bit(scene, values):
+    row = rows_of(source_of(scene, ir_unit="reflectance_1e4"))[0]
+    assert Image.open(io.BytesIO(row["ir"]["bytes"])).mode == "I;16"
+    np.testing.assert_array_equal(decoded(row["ir"]), values[3, :16, :16])
+    assert row["ir_unit"] == "reflectance_1e4"
+
+
+def test_each_infrared_band_of_a_tile_is_a_row_with_the_same_rgb_bytes(scene):
+    rows = rows_of(source_of(scene, ir={"nir": "nir", "swir": "blue"}))
+    assert [row["ir_band"] for row in rows[:2]] == ["nir", "swir"]
+    assert rows[0]["rgb"]["bytes"] == rows[1]["rgb"]["bytes"]
+    assert len(rows) == 8
+
+
+def test_place_and_pixel_size_are_read_from_the_file(scene):
+    row = rows_of(source_of(scene, sensor="Sentinel-2 MSI", acquired_at="2020-06-01"))[0]
+    west, south, east, north = row["bbox"]  # 160 m from the corner at 75 W (the zone's middle), 4000 km north
+    assert west == pytest.approx(-75, abs=1e-6) and row["gsd_m"] == 10.0
+    assert (east - west) * 111_320 * np.cos(np.radians(north)) == pytest.approx(160, rel=0.01)
+    assert (north - south) * 110_950 == pytest.approx(160, rel=0.01)
+    assert (row["sensor"], row["acquired_at"]) == ("Sentinel-2 MSI", "2020-06-01")
+
+
+def test_a_grid_in_degrees_has_no_pixel_size_unless_declared(tmp_path, values):
+    path = write(tmp_path / "degrees.tif", values, pixel=0.0001, left=-112.9, top=41.0, crs="EPSG:4326")
+    assert rows_of(source_of(path))[0]["gsd_m"] is None
+    row = rows_of(source_of(path, gsd_m=30))[0]
+    assert row["gsd_m"] == 30 and row["bbox"] == pytest.approx([-112.9, 40.9984, -112.8984, 41.0])
+
+
+def test_a_file_per_band_on_another_grid_is_resampled_by_georeference(tmp_path, values):
+    """A ramp along x, 20 m and offset by one fine pixel: bilinear resampling gives the ramp back, shifted rightly."""
+    folder = tmp_path / "bands"
+    folder.mkdir()
+    for name, band in zip(("red", "green", "blue"), values[:3]):
+        write(folder / f"{name}.tif", band[None])
+    coarse = np.tile(np.arange(20, dtype=np.float32) * 20, (20, 1))  # value: metres from the centre of its first pixel
+    write(folder / "nir.tif", coarse[None], pixel=20.0, left=500_000.0 - 10)
+    files = {name: f"{name}.tif" for name in BANDS}
+    limits = LIMITS | {"nir": [0, 255]}
+    ir = decoded(rows_of(source_of(folder, bands=files, limits=limits, tile_px=32))[0]["ir"])
+    # Fine pixel k has its centre at 10 k + 5 m, the ramp is zero at 0 m: 10 m left of the corner plus half of 20 m.
+    expected = 10.0 * np.arange(SIDE) + 5
+    wanted = np.tile(np.rint(np.clip(expected, 0, 255)), (SIDE, 1))
+    np.testing.assert_allclose(ir, wanted, atol=0.51)
+
+
+def test_regions_give_splits_and_their_own_stride(scene):
+    regions = [
+        {"rows": [0, 16], "columns": [0, 32], "split": "train", "stride_px": 8},
+        {"rows": [16, 32], "columns": [0, 32], "split": "test"},
+    ]
+    rows = rows_of(source_of(scene, regions=regions))
+    assert [row["_split"] for row in rows] == ["train"] * 3 + ["test"] * 2
+    assert [row["source_locator"][7:-3] for row in rows] == ["0c0", "0c8", "0c16", "16c0", "16c16"]
+
+
+def test_tiles_without_data_stay_as_rows_with_the_reason(tmp_path, values):
+    values = values.clip(1)
+    values[2, 3, 20] = 0
+    rows = rows_of(source_of(write(tmp_path / "holes.tif", values), nodata=0))
+    assert [row["_reason"] for row in rows] == [None, "nodata", None, None]
+    assert rows[1]["rgb"]["bytes"] and rows[1]["ir"]["bytes"]
+    assert all(
+        row["_reason"] is None for row in rows_of(source_of(tmp_path / "holes.tif", nodata=0, max_nodata_ratio=0.1))
+    )
+    assert rows_of(source_of(write(tmp_path / "tagged.tif", values, nodata=0)))[1]["_reason"] == "nodata"
+
+
+def test_not_a_number_is_no_data(tmp_path, values):
+    values = values.astype(np.float32)
+    values[3, 20, 20] = np.nan
+    rows = rows_of(source_of(write(tmp_path / "floats.tif", values)))
+    assert [row["_reason"] for row in rows] == [None, None, None, "nodata"]
+    assert decoded(rows[3]["ir"])[4, 4] == 0
+
+
+def test_what_a_band_file_does_not_cover_has_no_data(tmp_path, values):
+    for name, band in zip(BANDS, values):
+        write(tmp_path / f"{name}.tif", band[None, :, : 16 if name == "nir" else SIDE])
+    rows = rows_of(source_of(tmp_path, bands={name: f"{name}.tif" for name in BANDS}))
+    assert [row["_reason"] for row in rows] == [None, "nodata", None, "nodata"]
+
+
+def test_cloudy_sea_and_flat_tiles_stay_as_rows_with_the_reason(tmp_path, values):
+    quality = np.zeros((SIDE, SIDE), np.uint16)
+    quality[:16, :4] = 1 << 15  # a quarter of the first tile
+    quality[16:, 16:] = 1 << 3  # a bit that is not asked for
+    values[3, :16, 16:] = 10  # sea
+    values[:3, 16:, :16] = 500  # one colour
+    path = write(tmp_path / "scene.tif", np.concatenate([values, quality[None]]))
+    tests = {
+        "bands": BANDS | {"quality": 5},
+        "clouds": {"band": "quality", "bits": [13, 15], "max_ratio": 0.2},
+        "land": {"band": "nir", "above": 100, "min_ratio": 0.5},
+        "min_std": 2.0,
+    }
+    assert [row["_reason"] for row in rows_of(source_of(path, **tests))] == [
+        "cloudy",
+        "little_land",
+        "tile_too_flat",
+        None,
+    ]
+    tests["clouds"] = tests["clouds"] | {"max_ratio": 0.25}
+    assert rows_of(source_of(path, **tests))[0]["_reason"] is None
+
+
+def test_a_damaged_part_of_a_file_gives_rows_with_the_reason(tmp_path, values):
+    path = write(tmp_path / "scene.tif", values, compress="deflate", tiled=True, blockxsize=16, blockysize=16)
+    data = bytearray(path.read_bytes())
+    with rasterio.open(path) as file:
+        offset = int(file.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))  # the tile at row 16, column 16
+    data[offset : offset + 64] = bytes(64)
+    path.write_bytes(data)
+    rows = rows_of(source_of(path))
+    assert [row["_reason"] for row in rows] == [None, None, None, "unreadable"]
+    assert rows[3]["rgb"]["bytes"] is None and rows[3]["source_locator"] == "scene@r16c16s16"
+
+
+def test_reading_twice_gives_the_same_bytes_also_after_pickling(scene):
+    source = source_of(scene)
+    again = pickle.loads(pickle.dumps(source))
+    assert rows_of(source) == rows_of(again)
+
+
+def test_png_is_lossless_for_all_three_kinds():
+    rng = np.random.default_rng(1)
+    for array in (
+        rng.integers(0, 256, (5, 7, 3), dtype=np.uint8),
+        rng.integers(0, 256, (5, 7), dtype=np.uint8),
+        rng.integers(0, 65536, (5, 7), dtype=np.uint16),
+    ):
+        np.testing.assert_array_equal(decoded({"bytes": encode_png(array)}), array)
+
+
+def test_a_two_band_geotiff_is_an_error_that_says_which_bands_are_missing(tmp_path, values):
+    path = write(tmp_path / "two.tif", values[:2])
+    with pytest.raises(InputError, match=r"two.tif has 2 bands \(1, 2\), but lacks blue, nir; declare in `bands`"):
+        source_of(path).shards()
+    with pytest.raises(InputError, match=r"has 2 bands \(1, 2\), but lacks red, green, blue, nir; declare in `bands`"):
+        source_of(path, bands={}).shards()
+
+
+def test_bands_go_by_the_descriptions_of_the_file(tmp_path, values):
+    path = write(tmp_path / "named.tif", values)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("red", "green", "blue", "nir")
+    assert len(rows_of(source_of(path, bands={}))) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"limits": {}}, r"needs limits for blue, green, nir, red \(uint16\): declare \[low, high\]"),
+        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], got \[5, 5\]"),
+        ({"rgb": ["red"]}, r"must name three bands \(red, green, blue\), got \['red'\]"),
+        ({"ir": {"thermal": "nir"}}, "needs bands by nir, swir, mwir, lwir, unspecified, got {'thermal': 'nir'}"),
+        ({"ir_unit": "celsius"}, "ir_unit of scene scene must be one of display, dn, reflectance_1e4, kelvin_1e2"),
+        ({"tile_px": 33}, "no tile of 33 px fits into .* of scene scene; give a smaller tile_px"),
+        ({"tile_px": 0}, "tile_px and stride_px of scene scene must be positive"),
+        ({"regions": [{"rows": [0, 40], "columns": [0, 32]}]}, "exceeds scene scene of 32 x 32 px"),
+        ({"regions": [{"rows": [9, 9], "columns": [0, 32]}]}, r"rows must be \[start, stop\) with 0 <= start < stop"),
+        (
+            {"regions": [{"row": [0, 9], "columns": [0, 9]}]},
+            "region 0 of scene scene has the unknown key 'row'; did you mean",
+        ),
+        ({"clouds": {"band": "quality"}}, "clouds of scene scene needs bits, got band"),
+    ],
+)
+def test_declarations_that_cannot_be_are_told(scene, changes, message):
+    with pytest.raises(InputError, match=message):
+        source_of(scene, **changes).shards()
+
+
+def test_regions_of_different_splits_must_keep_their_distance(scene):
+    regions = [
+        {"rows": [0, 16], "columns": [0, 16], "split": "train"},
+        {"rows": [16, 32], "columns": [0, 16], "split": "test"},
+    ]
+    assert source_of(scene, regions=regions).shards() == [(0, 0), (1, 16)]
+    with pytest.raises(
+        InputError, match=r"have different splits and a gap of 0 px; leave at least 8 px \(min_gap_px\)"
+    ):
+        source_of(scene, regions=regions, min_gap_px=8)
+    regions[1]["rows"] = [8, 32]
+    with pytest.raises(InputError, match="a gap of -8 px; leave at least 0 px"):
+        source_of(scene, regions=regions)
+
+
+def test_a_folder_needs_the_file_of_each_band(tmp_path, values):
+    write(tmp_path / "red.tif", values[:1])
+    with pytest.raises(
+        InputError, match="is a folder: declare `bands`, the file of each band by name; it holds red.tif"
+    ):
+        source_of(tmp_path, bands={}).shards()
+    with pytest.raises(InputError, match="has the files red.tif, but lacks green, blue, nir; declare"):
+        source_of(tmp_path, bands={name: f"{name}.tif" for name in BANDS}).shards()
+
+
+def test_a_file_that_is_no_raster_is_an_error(tmp_path):
+    (tmp_path / "scene.tif").write_bytes(b"not a raster")
+    with pytest.raises(InputError, match=r"scene.tif is not a raster that can be opened \(.*\); give a GeoTIFF"):
+        source_of(tmp_path / "scene.tif").shards()
+
+
+def test_without_rasterio_the_error_names_the_extra(scene, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(
+        InputError, match=r"needs rasterio, got none; install the extra `geo`: pip install 'fusionrs-hf\[geo\]'"
+    ):
+        source_of(scene).shards()

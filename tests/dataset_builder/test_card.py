@@ -1,0 +1,198 @@
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from datasets import get_dataset_config_names, load_dataset
+from huggingface_hub import DatasetCard
+from PIL import Image
+
+from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
+from dataset_builder.fusionrs import FusionRS
+from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, new_row
+from dataset_builder.shards import write_shard
+
+
+def image(seed, *shape):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def row(index, origin, captioned=True):
+    return new_row(
+        sample_id=f"s{index}",
+        source_dataset="made",
+        source_locator=f"{index}.png",
+        rights="CC0-1.0",
+        rgb=image(index, 8, 8, 3),
+        ir=image(100 + index, 8, 8),
+        ir_origin=origin,
+        ir_band="lwir" if origin == "sensor" else "nir",
+        ir_unit="display",
+        captions=["a field", "farmland"],
+        caption_origin=["hand", "rule"],
+        ir_captions=["bright"] if captioned else [],
+        captioner="grounded" if captioned else None,
+        bbox=[1.0, 2.0, 3.0, 4.0] if index % 2 else None,
+        gsd_m=10.0,
+    )
+
+
+def counts(split, **parts):
+    """Rows of the report, by origin."""
+    known = {"split": split, "source_dataset": "made", "rights": "CC0-1.0"}
+    return [
+        {**known, "ir_band": "lwir" if origin == "sensor" else "nir", "ir_origin": origin, "rows": rows}
+        for origin, rows in parts.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def report():
+    return BuildReport(
+        name="made-tiles",
+        description="Tiles made for a test.",
+        attribution={"made": "by nobody | for the test"},
+        fingerprint="f" * 64,
+        identity={
+            "recipe": {"groups": {"relations": ["bytes", "caption"], "radius": 4}},
+            "inputs": [],
+            "code": "",
+            "versions": {"pyarrow": "1"},
+        },
+        fusionrs_version="0.0.1",
+        rows_read=9,
+        rows_kept=5,
+        rows=counts("train", sensor=2, translated=1) + counts("test", sensor=1, translated=1),
+        representatives={"train": 0, "test": 2},
+        quarantine={"ir_too_flat": 3, "split_group": 1},
+        groups={
+            "image_groups": 4,
+            "joint_groups": 3,
+            "largest": [{"size": 2, "relation": "caption", "merges": {"caption": 1}, "sample_id": "s0"}],
+        },
+        facts={"sensor": {"Made-1": 3}, "translator": {"radiometric": 2}, "caption_origin": {"hand": 5, "rule": 5}},
+        configs={
+            "default": {"train": {"rows": 3, "bytes": 300}, "test": {"rows": 2, "bytes": 200}},
+            "captions": {"train": {"rows": 3, "bytes": 30}, "test": {"rows": 2, "bytes": 20}},
+            "ir_aware": {"train": {"rows": 2, "bytes": 200}, "test": {"rows": 1, "bytes": 100}},
+            "sensor": {"train": {"rows": 2, "bytes": 200}, "test": {"rows": 1, "bytes": 100}},
+        },
+        files={
+            "data/train-00000-of-00001.parquet": {"rows": 3, "bytes": 1000, "sha256": "a"},
+            "data/test-00000-of-00001.parquet": {"rows": 2, "bytes": 500, "sha256": "b"},
+            "quarantine/rows-00000-of-00001.parquet": {"rows": 4, "bytes": 70, "sha256": "c"},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(report, tmp_path_factory):
+    """The rows that the report counts, with its card and its Croissant file."""
+    root = tmp_path_factory.mktemp("dataset")
+    parts = {
+        "train": [row(0, "sensor"), row(1, "sensor", captioned=False), row(2, "translated")],
+        "test": [row(3, "sensor"), row(4, "translated", captioned=False)],
+    }
+    for split, rows in parts.items():
+        table = pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema)
+        write_shard(root / "data" / f"{split}-00000-of-00001.parquet", table)
+    write_dataset_card(root, report)
+    write_croissant(root, report)
+    return root
+
+
+@pytest.fixture(scope="module")
+def text(folder):
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_config_of_the_card_loads_the_rows_the_builder_gives(folder, tmp_path):
+    assert set(get_dataset_config_names(str(folder))) == {config.name for config in FusionRS.BUILDER_CONFIGS}
+    for config in FusionRS.BUILDER_CONFIGS:
+        plain = load_dataset(str(folder), config.name, cache_dir=str(tmp_path / "plain"))
+        builder = FusionRS(data_dir=str(folder), config_name=config.name, cache_dir=str(tmp_path / "ours"))
+        builder.download_and_prepare()
+        ours = builder.as_dataset()
+        assert set(plain) == set(ours) == {"train", "test"}
+        for split in plain:
+            assert plain[split].features == ours[split].features
+            for name in set(plain[split].features) - set(IMAGE_COLUMNS):
+                assert plain[split][name][:] == ours[split][name][:]
+
+
+def test_the_front_matter_is_what_the_hub_reads(text, report):
+    data = DatasetCard(text).data
+    assert data.license == "cc0-1.0"
+    assert data.size_categories == ["n<1K"]
+    assert data.pretty_name == "made-tiles"
+    infos = {info["config_name"]: info for info in data.dataset_info}
+    assert {split["name"]: split["num_examples"] for split in infos["sensor"]["splits"]} == {"train": 2, "test": 1}
+    assert infos["default"]["download_size"] == 1500  # quarantine is not published
+    assert "&id" not in text.split("---")[1]
+    default = [config["config_name"] for config in data.configs if config.get("default")]
+    assert default == ["default"]
+
+
+def test_numbers_of_the_card_are_those_of_the_report(text):
+    for line in (
+        "| train | lwir | sensor | 2 |",
+        "| test | nir | infrared-style (translated) | 1 |",
+        "| `ir_too_flat` | 3 |",
+        "9 rows were read, 5 kept",
+        "| 2 | `caption` | `s0` |",
+        "1 rows left for that (`split_group`)",
+        "2 of 5 rows hold *infrared-style* images",
+        "test 2.",
+        r"| made | CC0-1.0 | 5 | by nobody \| for the test |",
+    ):
+        assert line in text
+
+
+def test_translated_rows_are_never_called_thermal(text):
+    body = text.split("---", 2)[2]
+    assert all("translated" not in line for line in body.splitlines() if "thermal" in line)
+
+
+def test_unlike_rights_make_the_licence_other_told_by_row(report, tmp_path):
+    rows = [
+        {**item, "rights": right} for item, right in zip(report.rows, ("CC0-1.0", "CC-BY-4.0", "x", "x"), strict=True)
+    ]
+    write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "rows": rows}))
+    data = yaml.safe_load((tmp_path / "README.md").read_text().split("---")[1])
+    assert (data["license"], data["license_name"]) == ("other", "per-row-rights")
+
+
+def test_a_card_without_translated_rows_has_no_word_of_them(report, tmp_path):
+    rows = [item for item in report.rows if item["ir_origin"] == "sensor"]
+    write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "rows": rows}))
+    assert "infrared-style" not in (tmp_path / "README.md").read_text()
+
+
+def test_croissant_validates_and_its_records_are_the_rows(folder):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    dataset = mlcroissant.Dataset(str(folder / "croissant.json"))
+    assert not dataset.metadata.issues.errors
+    records = list(dataset.records("train"))
+    assert [record["train/sample_id"] for record in records] == [b"s0", b"s1", b"s2"]
+    expected = row(1, "sensor", captioned=False)
+    assert records[1]["train/captions"] == [b"a field", b"farmland"]
+    assert records[1]["train/bbox"] == expected["bbox"]
+    assert records[0]["train/bbox"] is None
+    np.testing.assert_array_equal(
+        np.asarray(records[1]["train/ir"]), np.asarray(Image.open(io.BytesIO(expected["ir"]["bytes"])))
+    )
+
+
+def test_croissant_states_responsible_use(folder):
+    metadata = json.loads((folder / "croissant.json").read_text())
+    assert metadata["rai:dataLimitations"].startswith("2 of 5 rows are translated.")
+    assert metadata["rai:dataPreprocessingProtocol"] == "5 of 9 rows kept; removed: 3 ir_too_flat, 1 split_group."
+    assert metadata["rai:machineAnnotationTools"] == ["radiometric"]
+
+
+def test_the_report_survives_its_json(report):
+    assert BuildReport(**json.loads(json.dumps(report.as_dict()))) == report

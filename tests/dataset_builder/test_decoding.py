@@ -1,0 +1,137 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset_builder.decoding import DecodeError, DecodeStage, infrared_array, open_image, rgb_array
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+GREY = NOISE[..., 0]
+
+
+def encode(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def batch(pairs, band="lwir"):
+    """Columns of a batch from pairs of encoded images, None where there is none."""
+    as_column = lambda data: None if data is None else {"bytes": data, "path": None}  # noqa: E731
+    return {
+        "sample_id": [f"s{index}" for index in range(len(pairs))],
+        "rgb": [as_column(rgb) for rgb, _ in pairs],
+        "ir": [as_column(ir) for _, ir in pairs],
+        "ir_band": [band] * len(pairs),
+        "_reason": [None] * len(pairs),
+    }
+
+
+def reason_of(rgb=None, ir=None, thresholds=(), ir_range=()):
+    stage = DecodeStage(dict(ir_range), dict(thresholds))
+    return stage(batch([(encode(NOISE) if rgb is None else rgb, ir)]))["_reason"][0]
+
+
+def animated():
+    frames = [Image.fromarray(NOISE), Image.fromarray(255 - NOISE)]
+    return encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "unreadable"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unreadable"),
+        (encode(NOISE)[:20], "unreadable"),
+        (encode(NOISE)[:-2000], "truncated"),
+        (encode(NOISE, "JPEG")[:-500], "truncated"),
+        (encode(Image.fromarray(NOISE).convert("CMYK"), "JPEG"), "rgb_mode_unsupported"),
+        (encode(GREY.astype(np.uint16) * 200), "rgb_mode_unsupported"),
+        (encode(np.dstack([NOISE, GREY])), "rgb_has_alpha"),
+        (encode(np.dstack([NOISE, np.full_like(GREY, 255)])), None),  # opaque
+        (encode(Image.fromarray(NOISE).quantize(16)), None),
+        (animated(), "image_is_animated"),
+        (encode(GREY), None),  # the filter `rgb_is_gray` judges
+    ],
+)
+def test_rgb_that_cannot_be_used_gets_its_reason(data, reason):
+    assert reason_of(rgb=data) == reason
+
+
+@pytest.mark.parametrize("cut", range(30, 6000, 600))
+def test_a_jpeg_or_png_cut_anywhere_never_raises_nor_passes(cut):
+    for kind in ("PNG", "JPEG"):
+        data = encode(NOISE, kind, **({"quality": 100} if kind == "JPEG" else {}))
+        assert reason_of(rgb=data[:cut]) in ("unreadable", "truncated")
+
+
+def test_size_is_judged_before_pixels_are_decoded():
+    thresholds = {"image_too_large": {"max_pixels": 60 * 40 - 1}}
+    assert reason_of(thresholds=thresholds) == "image_too_large"
+    assert reason_of(thresholds={"image_too_large": {"max_pixels": 60 * 40}}) is None
+    header = encode(NOISE)[:60]  # a PNG that says 60 x 40 and holds next to nothing
+    assert reason_of(rgb=header, thresholds=thresholds) == "image_too_large"
+    assert reason_of(rgb=header) == "truncated"
+
+
+def test_a_decompression_bomb_is_too_large():
+    header = bytearray(encode(NOISE))
+    header[16:24] = (40_000).to_bytes(4, "big") * 2
+    header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
+    assert reason_of(rgb=bytes(header)) == "image_too_large"
+
+
+def test_exif_orientation_is_applied_as_datasets_does():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # quarter turn
+    assert rgb_array(open_image(encode(NOISE, "PNG", exif=exif), 10**6)).shape == (60, 40, 3)
+
+
+def test_equal_channels_become_one_channel_and_are_stored_so():
+    stacked = np.dstack([GREY] * 3)
+    nearly = stacked.copy()
+    nearly[..., 2] = np.clip(nearly[..., 2], 0, 253) + 1  # one or two levels off
+    done = DecodeStage({}, {})(batch([(encode(NOISE), encode(stacked)), (encode(NOISE), encode(nearly))]))
+    assert done["_reason"] == [None, None]
+    np.testing.assert_array_equal(done["_ir"][0], GREY)
+    assert np.abs(done["_ir"][1].astype(int) - GREY).max() <= 1
+    stored = Image.open(io.BytesIO(done["ir"][0]["bytes"]))
+    assert stored.mode == "L"
+    np.testing.assert_array_equal(np.asarray(stored), GREY)
+
+
+def test_false_colour_is_refused_unless_the_recipe_says_otherwise():
+    assert reason_of(ir=encode(NOISE)) == "ir_is_colormapped"
+    assert reason_of(ir=encode(NOISE), thresholds={"ir_is_colormapped": False}) is None
+
+
+def test_sixteen_bit_needs_the_limits_of_its_band():
+    wide = encode(GREY.astype(np.uint16) * 100)
+    assert reason_of(ir=wide) == "ir_range_missing"
+    assert reason_of(ir=wide, ir_range={"nir": (0, 25_500)}) == "ir_range_missing"
+    given = batch([(encode(NOISE), wide)])
+    done = DecodeStage({"lwir": (0, 25_500)}, {})(given)
+    np.testing.assert_array_equal(done["_ir"][0], GREY)  # 25,500 becomes 255
+    assert done["ir"][0]["bytes"] == wide  # stored as it came
+
+
+def test_infrared_of_other_modes_is_refused():
+    with pytest.raises(DecodeError, match="ir_mode_unsupported"):
+        infrared_array(Image.fromarray(np.dstack([NOISE, GREY])), None)
+
+
+def test_rows_without_infrared_stay_without_and_bytes_are_untouched():
+    rgb = encode(NOISE, "JPEG")
+    done = DecodeStage({}, {})(batch([(rgb, None)]))
+    assert done["_ir"] == [None]
+    assert done["ir"] == [None]
+    assert done["rgb"][0]["bytes"] == rgb
+    assert done["_rgb"][0].shape == (40, 60, 3)
+
+
+def test_a_shared_rgb_image_is_decoded_once():
+    shared = encode(NOISE)
+    done = DecodeStage({}, {})(batch([(shared, encode(GREY)), (shared, encode(255 - GREY))]))
+    assert done["_rgb"][0] is done["_rgb"][1]
+    assert done["_rgb_sha256"][0] == done["_rgb_sha256"][1]

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from dataset_builder.identity import fingerprint, identity_of, start
+from dataset_builder.recipe import BuildRecipe
+from fusionrs_hf.errors import InputError
+
+
+def recipe(base, **changes):
+    return BuildRecipe.from_mapping({"name": "x", "sources": [{"kind": "folder", "path": "in"}], **changes}, base=base)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / "a.png").write_bytes(b"123")
+    return tmp_path
+
+
+def test_an_identity_does_not_depend_on_where_the_inputs_lie(inputs, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (inputs / "in").rename(elsewhere / "in")
+    moved = identity_of(recipe(elsewhere), elsewhere / "out")
+    (elsewhere / "in").rename(inputs / "in")
+    assert identity_of(recipe(inputs), inputs / "out") == moved
+    assert json.loads(json.dumps(moved)) == moved
+
+
+def test_a_new_longer_or_renamed_file_changes_it_and_a_recipe_change_too(inputs):
+    seen = {fingerprint(identity_of(recipe(inputs), inputs / "out"))}
+    (inputs / "in" / "b.png").write_bytes(b"1")
+    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
+    (inputs / "in" / "b.png").write_bytes(b"12")
+    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
+    (inputs / "in" / "b.png").rename(inputs / "in" / "c.png")
+    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
+    seen.add(fingerprint(identity_of(recipe(inputs, max_shard_bytes=7), inputs / "out")))
+    assert len(seen) == 5
+
+
+def test_hidden_files_byte_code_and_the_output_are_no_inputs(inputs):
+    before = identity_of(recipe(inputs), inputs / "in" / "out")
+    for name in (".lock", "__pycache__/a.pyc", "out/data/train.parquet"):
+        (inputs / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (inputs / "in" / name).write_bytes(b"1")
+    assert identity_of(recipe(inputs), inputs / "in" / "out") == before
+
+
+def test_an_unfinished_build_continues_only_as_itself(inputs):
+    out = inputs / "out"
+    identity = identity_of(recipe(inputs), out)
+    start(out, out / ".work", identity)
+    start(out, out / ".work", identity)
+    with pytest.raises(InputError, match=r"recipe: name, code changed\); delete it"):
+        start(out, out / ".work", {**identity_of(recipe(inputs, name="y"), out), "code": "other"})

@@ -1,0 +1,332 @@
+import dataclasses
+import hashlib
+import io
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from PIL import Image
+
+from dataset_builder.pipeline import BuildRecipe, add_hashes, build, require_infrared
+from dataset_builder.schema import COLUMNS, FEATURES, SPLITS, new_row
+from dataset_builder.shards import write_shard
+from fusionrs_hf.errors import InputError
+
+TILES = 12  # a split: tiles 0 to 11 train, 12 to 23 validation, 24 to 35 test, each in nir and lwir
+
+
+def png(array):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def noise(seed, channels):
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, channels), dtype=np.uint8)
+    return np.kron(coarse, np.ones((6, 6, 1), dtype=np.uint8)).squeeze()  # 48 x 48
+
+
+def tile_rows(tile):
+    for number, band in enumerate(("nir", "lwir")):
+        yield new_row(
+            sample_id=f"made/{tile:02d}/{band}",
+            source_dataset="made",
+            source_locator=f"scene@r{100 * tile}c0s48",
+            rights="CC0-1.0",
+            rgb=png(noise(tile, 3)),
+            ir=png(noise(1000 + 2 * tile + number, 1)),
+            ir_origin="sensor",
+            ir_band=band,
+            ir_unit="display",
+            captions=[f"a field with the number {tile}"],
+            caption_origin=["hand"],
+            acquired_at="2021-05-01",
+            gsd_m=10.0,
+        )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A repository in our schema: two shards of train, one of each other split; four rows are bad or leak."""
+    root = tmp_path_factory.mktemp("source")
+    rows = {
+        split: [row for tile in range(start, start + TILES) for row in tile_rows(tile)]
+        for split, start in zip(SPLITS, (0, 12, 24))
+    }
+    rows["train"][4]["rgb"] = {"bytes": b"no image", "path": None}  # unreadable
+    rows["train"][7]["ir"]["bytes"] = rows["train"][7]["ir"]["bytes"][:200]  # truncated
+    rows["train"][9]["ir"] = png(np.full((48, 48), 7, np.uint8))  # flat
+    rows["validation"][3]["captions"] = ["a field with the number 30"]  # of a test tile: a joint group in two splits
+    parts = {"train-00000-of-00002": rows["train"][:12], "train-00001-of-00002": rows["train"][12:]}
+    parts |= {f"{split}-00000-of-00001": rows[split] for split in ("validation", "test")}
+    for name, part in parts.items():
+        write_shard(root / "data" / f"{name}.parquet", pa.Table.from_pylist(part, schema=FEATURES.arrow_schema))
+    return root
+
+
+def recipe_of(source, **changes):
+    given = {
+        "name": "Made tiles",
+        "description": "Tiles made for a test.",
+        "attribution": {"made": "nobody"},
+        "sources": [{"kind": "repository", "path": "."}, {"kind": "repository", "path": ".", "drop_ir": True}],
+        "translate": {"band": "nir"},
+        "caption": {},
+        "filters": {"rgb_ir_misaligned": False, "ir_is_gray_of_rgb": False},
+        "max_shard_bytes": 10_000,
+        **changes,
+    }
+    return BuildRecipe.from_mapping({name: value for name, value in given.items() if value is not None}, base=source)
+
+
+def digests(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def published(folder, split="*"):
+    return [row for path in sorted((folder / "data").glob(f"{split}-*")) for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def built(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("built") / "dataset"
+    return out, build(recipe_of(source), out, workers=1)
+
+
+def test_every_row_read_is_published_or_quarantined_with_its_reason(built):
+    out, report = built
+    left = [row for path in sorted((out / "quarantine").iterdir()) for row in pq.read_table(path).to_pylist()]
+    rows = published(out)
+    # 72 sensor rows, and 36 RGB-only rows of the same tiles.
+    assert len(rows) + len(left) == report.rows_read == 108
+    assert report.rows_kept == len(rows)
+    reasons = {reason: sum(row["reason"] == reason for row in left) for reason in report.quarantine}
+    assert reasons == report.quarantine
+    assert reasons["truncated"] == 1
+    assert reasons["ir_too_flat"] == 1
+    assert {row["sample_id"] for row in left} >= {"made/02/nir", "made/03/lwir", "made/04/lwir"}
+    assert next(row for row in left if row["sample_id"] == "made/02/nir")["rgb"]["bytes"] == b"no image"
+
+
+def test_published_rows_have_all_columns_and_untouched_bytes(built, source):
+    out, _ = built
+    given = {row["sample_id"]: row for path in (source / "data").iterdir() for row in pq.read_table(path).to_pylist()}
+    sensor = [row for row in published(out) if row["ir_origin"] == "sensor"]
+    assert sensor
+    for row in sensor:
+        assert tuple(row) == COLUMNS
+        for name in ("rgb", "ir", "captions", "caption_origin", "bbox", "gsd_m"):
+            assert row[name] == given[row["sample_id"]][name]
+        assert len(row["rgb_phash"]) == len(row["ir_phash"]) == 16
+        assert row["ir_captions"]
+        assert row["captioner"] == "grounded"
+
+
+def test_translated_rows_say_so(built):
+    translated = [row for row in published(built[0]) if row["ir_origin"] == "translated"]
+    assert translated
+    assert {(row["ir_band"], row["translator"], row["ir_unit"]) for row in translated} == {
+        ("nir", "radiometric", "display")
+    }
+
+
+def test_no_joint_group_is_in_two_splits_and_the_rows_that_would_be_left(built):
+    out, report = built
+    rows = {split: published(out, split) for split in SPLITS}
+    groups = {split: {row["joint_group_id"] for row in rows[split]} for split in SPLITS}
+    assert not groups["train"] & groups["test"]
+    assert not groups["train"] & groups["validation"]
+    assert not groups["validation"] & groups["test"]
+    # Tile 13's lwir row shares its caption with test tile 30, and its image with the rest of tile 13.
+    assert not {row["source_locator"] for row in rows["validation"]} & {"scene@r1300c0s48"}
+    assert report.quarantine["split_group"] == 3
+
+
+def test_bands_and_the_translation_of_a_tile_are_one_image_group(built):
+    groups = {}
+    for row in published(built[0]):
+        groups.setdefault(row["source_locator"], set()).add(row["image_group_id"])
+    assert {len(found) for found in groups.values()} == {1}
+
+
+def test_one_representative_per_held_out_group_and_band_is_sensor_data(built):
+    out, report = built
+    for split in ("validation", "test"):
+        rows = published(out, split)
+        marked = [(row["joint_group_id"], row["ir_band"]) for row in rows if row["is_eval_representative"]]
+        assert sorted(marked) == sorted({(row["joint_group_id"], row["ir_band"]) for row in rows})
+        assert {row["ir_origin"] for row in rows if row["is_eval_representative"]} == {"sensor"}
+        assert report.representatives[split] == len(marked)
+    assert not any(row["is_eval_representative"] for row in published(out, "train"))
+
+
+def test_shards_are_named_for_the_hub_and_load_without_more(built, tmp_path):
+    out, report = built
+    for split in SPLITS:
+        names = sorted(path.name for path in (out / "data").glob(f"{split}-*"))
+        assert names == [f"{split}-{index:05d}-of-{len(names):05d}.parquet" for index in range(len(names))]
+        assert len(names) > 1
+    data = load_dataset(str(out), cache_dir=str(tmp_path))
+    assert {split: len(rows) for split, rows in data.items()} == {split: report.total(split=split) for split in SPLITS}
+    assert data["train"].features == FEATURES
+    assert data["train"][0]["ir"].mode == "L"
+    for name, sizes in report.configs.items():  # `load_dataset` itself compares them with the card's dataset_info
+        view = load_dataset(str(out), name, cache_dir=str(tmp_path))
+        assert {split: len(rows) for split, rows in view.items()} == {split: sizes[split]["rows"] for split in SPLITS}
+
+
+def test_running_twice_gives_the_same_bytes_and_nothing_else(built, source, tmp_path):
+    build(recipe_of(source), tmp_path / "again", workers=1)
+    assert digests(tmp_path / "again") == digests(built[0])
+    assert not [name for name in digests(built[0]) if "/." in name or name.startswith(".")]
+
+
+def test_two_workers_give_the_bytes_of_one(built, source, tmp_path):
+    build(recipe_of(source), tmp_path / "two", workers=2)
+    assert digests(tmp_path / "two") == digests(built[0])
+
+
+@pytest.mark.parametrize("stage", ["ReadWorker", "FinishWorker"])
+def test_a_build_killed_in_the_middle_continues_to_the_same_bytes(built, source, tmp_path, stage):
+    out = tmp_path / "killed"
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(recipe_of(source).echo()))
+    script = f"""
+        import json, os, signal
+        from pathlib import Path
+        from dataset_builder import pipeline
+        from dataset_builder.shards import ShardWriter
+        worker, write, calls = pipeline.{stage}.__call__, ShardWriter.close, []
+        def call(self, task):  # the second task dies while it closes its file
+            calls.append(task)
+            return worker(self, task)
+        def close(self):
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(self)
+        pipeline.{stage}.__call__, ShardWriter.close = call, close
+        given = json.loads(Path({str(recipe)!r}).read_text())
+        pipeline.build(pipeline.BuildRecipe.from_mapping(given, Path({str(source)!r})), Path({str(out)!r}), workers=1)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert list(out.rglob(".*.partial")), "died with a file half written"
+    assert not (out / "build_report.json").exists()
+    build(recipe_of(source), out, workers=1)
+    assert digests(out) == digests(built[0])
+
+
+def test_a_finished_build_is_left_alone(built, source):
+    out, report = built
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert build(recipe_of(source), out) == report
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_another_recipe_on_a_finished_build_names_what_changed(built, source):
+    with pytest.raises(InputError, match="recipe: groups changed"):
+        build(recipe_of(source, groups={"radius": 2}), built[0])
+
+
+def test_changed_inputs_are_named(built, source, tmp_path):
+    (source / "data" / "extra.txt").write_text("new")
+    try:
+        with pytest.raises(InputError, match="inputs changed"):
+            build(recipe_of(source), built[0])
+    finally:
+        (source / "data" / "extra.txt").unlink()
+
+
+def test_a_damaged_build_is_not_called_finished(built, source, tmp_path):
+    out = tmp_path / "damaged"
+    build(recipe_of(source, sources=[{"kind": "repository", "path": "."}], translate=None), out, workers=1)
+    next((out / "data").glob("test-*")).write_bytes(b"")
+    with pytest.raises(InputError, match="test-00000.* is missing or changed"):
+        build(recipe_of(source, sources=[{"kind": "repository", "path": "."}], translate=None), out)
+
+
+def test_nothing_kept_is_an_error_that_counts_the_reasons(source, tmp_path):
+    recipe = recipe_of(source, sources=[{"kind": "repository", "path": ".", "drop_ir": True}], translate=None)
+    with pytest.raises(InputError, match=r"none of 36 rows was kept \(.*ir_missing"):
+        build(recipe, tmp_path / "none", workers=1)
+    assert not (tmp_path / "none" / ".work").exists()
+
+
+def test_an_output_that_cannot_be_made_or_is_not_ours_is_refused(source, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to .*file/dataset"):
+        build(recipe_of(source), tmp_path / "file" / "dataset")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match=r"not empty and not a build of ours \(thesis.tex"):
+        build(recipe_of(source), tmp_path / "full")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"translate": {"translator": "radiometri"}}, "no translator 'radiometri'; did you mean 'radiometric'?"),
+        ({"caption": {"captioner": "gpt"}}, "no captioner 'gpt'; known are grounded"),
+        ({"filters": {"ir_to_flat": {}}}, "did you mean 'ir_too_flat'?"),
+    ],
+)
+def test_unknown_parts_are_known_before_anything_is_written(source, tmp_path, change, sentence):
+    with pytest.raises(InputError, match=sentence.replace("?", r"\?")):
+        build(recipe_of(source, **change), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_splits_by_hash_draw_whole_groups(source, tmp_path):
+    report = build(
+        recipe_of(source, splits={"by": "hash", "validation": 9, "test": 0.2}), tmp_path / "drawn", workers=1
+    )
+    assert report.total(split="validation") == 9
+    assert "split_group" not in report.quarantine
+    assert abs(report.total(split="test") - 0.2 * report.rows_kept) <= 1
+
+
+def test_the_report_is_its_own_json_and_has_no_machine_in_it(built, source):
+    out, report = built
+    text = (out / "build_report.json").read_text()
+    assert json.loads(text) == dataclasses.asdict(report)
+    assert str(source) not in text
+    assert str(out) not in text
+    assert report.groups["largest"][0]["size"] >= 6  # tiles 13 and 30, joined by a caption
+    assert report.groups["largest"][0]["merges"]["caption"] >= 1
+
+
+def test_rows_that_share_an_id_are_kept_once(source, tmp_path):
+    twice = recipe_of(source, sources=[{"kind": "repository", "path": "."}] * 2, translate=None)
+    report = build(twice, tmp_path / "twice", workers=1)
+    rows = published(tmp_path / "twice")
+    assert len({row["sample_id"] for row in rows}) == len(rows)
+    assert report.quarantine["duplicate_sample_id"] >= report.rows_kept
+
+
+def test_rows_without_infrared_leave_with_a_reason():
+    batch = require_infrared({"ir": [None, {"bytes": b"x"}, None], "_reason": [None, None, "unreadable"]})
+    assert batch["_reason"] == ["ir_missing", None, "unreadable"]
+
+
+def test_hashes_are_of_each_row_s_own_images():
+    images = [noise(seed, 1) for seed in range(3)]
+    batch = {"_rgb": [images[0]] * 2 + [images[1]], "_rgb_sha256": ["a", "a", "b"], "_ir": images}
+    done = add_hashes({**batch, "ir": [png(image) for image in images]})
+    assert done["rgb_phash"] == [done["ir_phash"][0]] * 2 + [done["ir_phash"][1]]
+    assert done["_ir_sha256"][2] == hashlib.sha256(png(images[2])["bytes"]).hexdigest()
+
+
+def test_an_output_inside_its_own_source_is_no_changed_input(source, tmp_path):
+    (tmp_path / "data").mkdir()
+    shard = next((source / "data").glob("test-*"))
+    (tmp_path / "data" / shard.name).write_bytes(shard.read_bytes())
+    recipe = recipe_of(tmp_path, sources=[{"kind": "repository", "path": "."}], translate=None)
+    assert build(recipe, tmp_path / "out", workers=1) == build(recipe, tmp_path / "out", workers=1)

@@ -1,0 +1,284 @@
+"""The shipped sample as it lies in the repository: counts, regions, images and captions."""
+
+import io
+import itertools
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from PIL import Image
+
+from dataset_builder.decoding import sha256
+from dataset_builder.grouping import LOCATOR, caption_key, group, perceptual_hash
+from dataset_builder.sample.scenes import declared_scenes
+from dataset_builder.scene_captions import write_captions
+from dataset_builder.scene_facts import CoverFacts, SceneFacts
+from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, SPLITS
+from fusionrs_hf.processing_fusionrs_clip import scale_infrared
+
+SAMPLE = Path(__file__).parents[2] / "dataset_builder" / "sample"
+FIXTURE = Path(__file__).parents[1] / "data" / "ir16"
+HELD_OUT_REGIONS = ("s2_virginia", "l7_saltlake")  # the third scene is held out as a whole
+BANDS = {  # by scene: the visible bands, and the infrared band of each kind
+    "s2_virginia": ({"B02", "B03", "B04"}, {"nir": "B08", "swir": "B11"}),
+    "l7_saltlake": ({"B1", "B2", "B3"}, {"nir": "B4", "swir": "B5", "lwir": "B6"}),
+    "l8_alabama": ({"B2", "B3", "B4"}, {"nir": "B5", "swir": "B6", "lwir": "B10"}),
+}
+NEAR_TWINS = {  # bands that a caption must not use where a row shows the key's band
+    ("s2_virginia", "B08"): {"B06", "B07", "B8A", "B09"},
+    ("s2_virginia", "B11"): {"B12"},
+    ("l7_saltlake", "B5"): {"B7"},
+    ("l8_alabama", "B6"): {"B7"},
+    ("l8_alabama", "B10"): {"B11"},
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """All rows by split."""
+    tables = {split: pq.read_table(next((SAMPLE / "data").glob(f"{split}-*"))) for split in SPLITS}
+    return {split: table.to_pylist() for split, table in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def everything(rows):
+    return [row | {"_split": split} for split in SPLITS for row in rows[split]]
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Records of `caption_rules.jsonl` by sample id and number of the caption."""
+    lines = (SAMPLE / "caption_rules.jsonl").read_text().splitlines()
+    parsed = [json.loads(line) for line in lines]
+    found = {(record["sample_id"], record["caption"]): record for record in parsed}
+    assert len(found) == len(parsed)
+    return found
+
+
+def image_of(row, name):
+    return Image.open(io.BytesIO(row[name]["bytes"]))
+
+
+def place_of(row):
+    found = LOCATOR.fullmatch(row["source_locator"])
+    return found["scene"], int(found["row"]), int(found["column"]), int(found["size"])
+
+
+def test_there_are_enough_tiles_of_every_split(rows):
+    tiles = {split: {row["source_locator"] for row in found} for split, found in rows.items()}
+    assert len(tiles["train"]) >= 900 and len(tiles["validation"]) >= 100
+    held_out = Counter(place.split("@")[0] for place in tiles["test"])
+    assert sum(held_out[name] for name in HELD_OUT_REGIONS) >= 280
+    assert held_out["l8_alabama"] == 26
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*.parquet")) <= 30e6
+
+
+def test_every_band_of_a_sensor_is_a_row_of_every_tile(everything):
+    found = defaultdict(list)
+    for row in everything:
+        found[row["source_locator"]].append(row["ir_band"])
+    assert all(kinds == list(BANDS[place.split("@")[0]][1]) for place, kinds in found.items())
+    assert len({row["sample_id"] for row in everything}) == len(everything)
+
+
+def test_regions_of_the_splits_lie_64_pixels_apart_and_the_third_scene_is_test_only(everything):
+    corners = defaultdict(lambda: defaultdict(set))
+    for row in everything:
+        scene, top, left, size = place_of(row)
+        corners[scene][row["_split"]].add((top, left, size))
+    assert set(corners["l8_alabama"]) == {"test"}
+    for scene in HELD_OUT_REGIONS:
+        assert set(corners[scene]) == set(SPLITS)
+        for one, other in itertools.combinations(SPLITS, 2):
+            a, b = (np.array(sorted(corners[scene][split])) for split in (one, other))
+            between = (
+                np.abs(a[:, None, :2] - b[None, :, :2]).max(-1) - 64
+            )  # along the axis where they are further apart
+            assert between.min() >= 64, (scene, one, other)
+
+
+def test_training_tiles_overlap_by_a_third_at_most_and_the_others_never(everything):
+    corners = defaultdict(set)
+    for row in everything:
+        scene, top, left, _ = place_of(row)
+        corners[scene, row["_split"]].add((top, left))
+    for (_, split), found in corners.items():
+        found = np.array(sorted(found))
+        apart = np.abs(found[:, None] - found[None])  # (tiles, tiles, 2)
+        shared = np.clip(64 - apart, 0, None).prod(-1) / 64**2
+        np.fill_diagonal(shared, 0)
+        assert shared.max() <= (1 / 3 if split == "train" else 0)
+
+
+def test_held_out_tiles_lie_on_one_grid_so_that_neighbours_join(everything):
+    for scene in declared_scenes():
+        for region in scene.source["regions"]:
+            if region["split"] == "train":
+                continue
+            own = [
+                row for row in everything if row["source_dataset"] == scene.name and row["_split"] == region["split"]
+            ]
+            offsets = {
+                ((top - region["rows"][0]) % 64, (left - region["columns"][0]) % 64)
+                for _, top, left, _ in map(place_of, own)
+            }
+            assert offsets == {(0, 0)}
+
+
+def test_at_least_250_queries_of_nir_and_of_swir_are_left_when_near_duplicates_are_merged(everything):
+    found = [dict(row) for row in everything]
+    for row in found:
+        row["rgb_phash"], row["ir_phash"] = perceptual_hash(
+            [np.asarray(image_of(row, name)) for name in IMAGE_COLUMNS]
+        )
+        row["_rgb_sha256"], row["_ir_sha256"] = (sha256(row[name]["bytes"]) for name in IMAGE_COLUMNS)
+    groups = group({name: [row[name] for row in found] for name in found[0]}, radius=4)
+    splits = defaultdict(set)
+    for row, name in zip(found, groups.joint_group_id, strict=True):
+        splits[name].add(row["_split"])
+    assert all(len(own) == 1 for own in splits.values())  # and none of them has a twin in another split
+    for kind in ("nir", "swir"):
+        own = {
+            name
+            for row, name in zip(found, groups.joint_group_id, strict=True)
+            if row["_split"] == "test" and row["ir_band"] == kind and row["source_dataset"] in HELD_OUT_REGIONS
+        }
+        assert len(own) >= 250
+
+
+def test_load_dataset_reads_it_as_it_lies():
+    loaded = load_dataset(str(SAMPLE))
+    assert list(loaded) == list(SPLITS)
+    assert loaded["test"].features == FEATURES
+    first = loaded["test"][0]
+    assert (first["rgb"].mode, first["ir"].mode, first["rgb"].size) == ("RGB", "L", (64, 64))
+
+
+def test_images_are_png_of_one_size_with_colour_and_detail(everything):
+    bad = []
+    for row in everything:
+        rgb, ir = image_of(row, "rgb"), image_of(row, "ir")
+        assert (rgb.format, ir.format, rgb.mode, ir.mode, rgb.size, ir.size) == (
+            "PNG",
+            "PNG",
+            "RGB",
+            "L",
+            (64, 64),
+            (64, 64),
+        )
+        if (
+            np.asarray(rgb).std((0, 1)).max() < 4
+            or np.asarray(ir).std() < 2
+            or (np.asarray(rgb) == 0).all(-1).mean() > 0.5
+        ):
+            bad.append(row["sample_id"])
+    assert len(bad) <= 0.02 * len(everything), bad
+
+
+def test_the_rows_of_a_tile_share_their_rgb_bytes(everything):
+    images = defaultdict(set)
+    for row in everything:
+        images[row["source_locator"]].add(row["rgb"]["bytes"])
+    assert {len(found) for found in images.values()} == {1}
+
+
+def test_rgb_is_stored_once_though_several_rows_hold_it():
+    for path in (SAMPLE / "data").glob("*.parquet"):
+        distinct = {row["bytes"] for row in pq.read_table(path, columns=["rgb"])["rgb"].to_pylist()}
+        file = pq.ParquetFile(path)
+        columns = [
+            file.metadata.row_group(group).column(n)
+            for group in range(file.num_row_groups)
+            for n in range(file.metadata.num_columns)
+        ]
+        stored = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == "rgb.bytes")
+        assert stored < 1.1 * sum(map(len, distinct))
+
+
+def test_rows_say_where_they_come_from_and_nothing_that_is_not_known(everything):
+    for row in everything:
+        assert row["rights"] in ("CC0-1.0", "public-domain") and row["sensor"] and row["gsd_m"] in (10.0, 30.0)
+        assert row["acquired_at"] is None and row["rgb_phash"] is None and row["joint_group_id"] is None
+        assert (row["ir_origin"], row["ir_unit"], row["ir_captions"]) == ("sensor", "display", [])
+        west, south, east, north = row["bbox"]
+        assert 0 < east - west < 0.03 and 0 < north - south < 0.03
+
+
+def test_every_caption_has_a_record_of_bands_that_its_row_does_not_show(everything, records):
+    left = dict(records)
+    for row in everything:
+        assert row["caption_origin"] == ["rule"] * len(row["captions"]) and len(row["captions"]) in (1, 2)
+        scene, kind = row["source_dataset"], row["ir_band"]
+        visible, infrared = BANDS[scene]
+        shown = visible | {infrared[kind]} | NEAR_TWINS.get((scene, infrared[kind]), set())
+        for number in range(len(row["captions"])):
+            record = left.pop((row["sample_id"], number))
+            assert record["bands"] and not shown & set(record["bands"])
+    assert not left
+
+
+def test_the_rules_that_are_declared_use_the_bands_that_are_recorded(everything, records):
+    rules = {rule.name: rule for scene in declared_scenes() for rule in scene.rules.values()}
+    for record in records.values():
+        rule = rules[record["rule"]]
+        assert record["bands"] == rule.bands
+        assert record["rule"] == f"{record['sample_id'].split('/')[0]}/{record['sample_id'].split('/')[2]}"
+        assert {cover["cover"] for cover in record["inputs"]["covers"]} <= {part["cover"] for part in rule.covers}
+
+
+def test_captions_are_written_from_the_recorded_facts_alone(everything, records):
+    for row in everything:
+        given = records[row["sample_id"], 0]["inputs"]
+        covers = tuple(CoverFacts(**cover) for cover in given["covers"])
+        facts = SceneFacts(covers, given["pattern"], tuple(given["trend"]) if given["trend"] else None)
+        assert write_captions(facts, row["sample_id"]) == row["captions"]
+
+
+def test_captions_are_short_and_nearly_all_distinct(rows):
+    for split, found in rows.items():
+        for kind in ("nir", "swir", "lwir"):
+            captions = [row["captions"] for row in found if row["ir_band"] == kind]
+            for texts in zip(*captions, strict=True):
+                words = [len(text.split()) for text in texts]
+                assert min(words) >= 12 and max(words) <= 30
+                assert len({caption_key(text) for text in texts}) >= 0.97 * len(texts), (split, kind)
+
+
+def test_captions_do_not_name_the_infrared(everything):
+    pattern = re.compile(r"\b(infrared|near-infrared|nir|swir|thermal|band|tile|image)s?\b", re.IGNORECASE)
+    assert not [text for row in everything for text in row["captions"] if pattern.search(text)]
+
+
+def test_the_card_tells_the_counted_rows(rows, everything):
+    card = (SAMPLE / "README.md").read_text()
+    for split, found in rows.items():
+        tiles = len({row["source_locator"] for row in found})
+        assert f"| {split} | {tiles} | {len(found)} |" in card
+    counts = Counter((row["source_dataset"], row["ir_band"], row["_split"]) for row in everything)
+    for scene in declared_scenes():
+        assert f"## {scene.name}: {scene.place}" in card and scene.attribution in card
+        for kind, band in scene.source["ir"].items():
+            low, high = scene.source["limits"][band]
+            numbers = " | ".join(str(counts[scene.name, kind, split]) for split in SPLITS)
+            assert f"| `{kind}` | {band} | {low} to {high} | {numbers} |" in card
+
+
+def test_the_16_bit_fixture_scaled_by_its_limits_is_the_infrared_of_the_sample(everything):
+    shipped = {row["sample_id"]: row for row in everything}
+    tiles = json.loads((FIXTURE / "tiles.json").read_text())
+    assert {(tile["ir_band"], tile["ir_unit"]) for tile in tiles} == {
+        ("nir", "reflectance_1e4"),
+        ("swir", "reflectance_1e4"),
+        ("lwir", "dn"),
+    }
+    for tile in tiles:
+        raw = Image.open(FIXTURE / tile["ir"])
+        assert raw.mode == "I;16" and np.asarray(raw).max() > 255
+        scaled, _ = scale_infrared(np.asarray(raw), tuple(tile["limits"]))
+        np.testing.assert_array_equal(scaled, np.asarray(image_of(shipped[tile["sample_id"]], "ir")))
+        assert (FIXTURE / tile["rgb"]).read_bytes() == shipped[tile["sample_id"]]["rgb"]["bytes"]

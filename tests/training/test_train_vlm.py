@@ -1,0 +1,219 @@
+"""VLM training: TRL's data and loss, what LoRA touches, resuming, and what a run leaves behind."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from peft import PeftModel
+from PIL import Image
+from safetensors.torch import load_file
+from torch.testing import assert_close
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from trl import SFTConfig
+
+from dataset_builder.schema import FEATURES, new_row
+from fusionrs_hf.errors import InputError
+from tests import tiny, tiny_vlm
+from training.train_vlm import PROMPT, CaptionTrainer, conversations, main, remember_outputs
+
+CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")
+
+
+def png(image: Image.Image) -> dict:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def make_rows(count: int, **changes: object) -> Dataset:
+    rows = [
+        new_row(
+            **{
+                "sample_id": f"scene/{index}/{band}",
+                "source_dataset": "synthetic",
+                "source_locator": f"scene@r{64 * index}c0s64",
+                "rights": "CC0-1.0",
+                "rgb": png(tiny.rgb_image(index)),
+                "ir": png(tiny.ir_image(2 * index + offset)),
+                "ir_origin": "sensor",
+                "ir_band": band,
+                "ir_unit": "display",
+                "ir_captions": [CAPTIONS[index % 2], "a fluent caption that is not learnt"],
+                "image_group_id": f"tile{index}",
+                "joint_group_id": f"tile{index}",
+                "is_eval_representative": True,
+                **changes,
+            }
+        )
+        for index in range(count // 2)
+        for offset, band in enumerate(("nir", "lwir"))
+    ]
+    return Dataset.from_list(rows, features=FEATURES)
+
+
+@pytest.fixture(scope="session")
+def vlm_run(tmp_path_factory):
+    """A dataset, towers, and a finished run of two steps; the folders by name."""
+    root = tmp_path_factory.mktemp("vlm")
+    (root / "dataset" / "data").mkdir(parents=True)
+    for split, count in (("train", 8), ("test", 8)):
+        make_rows(count).to_parquet(root / "dataset" / "data" / f"{split}-00000-of-00001.parquet")
+    tiny_vlm.save_clip(root / "clip")
+    tiny_vlm.save_language_model(root / "language", layers=3)
+    folders = {name: str(root / name) for name in ("dataset", "clip", "language", "output")}
+    main(command(folders))
+    return folders
+
+
+def command(folders: dict[str, str], **options: object) -> list[str]:
+    options = {
+        "dataset": folders["dataset"],
+        "clip_model": folders["clip"],
+        "language_model": folders["language"],
+        "output_dir": folders["output"],
+        "num_language_layers": 2,
+        "max_steps": 2,
+        "save_steps": 1,
+        "logging_steps": 1,
+        "per_device_train_batch_size": 2,
+        "learning_rate": 0.05,
+        "remember_images": True,
+        "lora_rank": 2,
+        "activation_checkpointing": False,
+        "bf16": False,
+        "use_cpu": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+        **options,
+    }
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+def logits(model, processor) -> torch.Tensor:
+    inputs = processor(images=[tiny.rgb_image(9), tiny.ir_image(9)], text="<image><image>dry", return_tensors="pt")
+    with torch.no_grad():
+        return model.eval()(**inputs).logits
+
+
+def test_examples_are_the_compact_caption_under_the_prompt():
+    example = conversations(make_rows(2), PROMPT)[0]
+    assert example["prompt"] == [{"role": "user", "content": PROMPT}]
+    assert example["completion"] == [{"role": "assistant", "content": CAPTIONS[0]}]
+    assert [image.mode for image in example["images"]] == ["RGB", "L"]
+
+
+def test_rows_without_infrared_captions_are_refused_or_left_out(caplog):
+    with pytest.raises(InputError, match="none of 2 training rows has ir_captions"):
+        conversations(make_rows(2, ir_captions=[]), PROMPT)
+    rows = Dataset.from_list([*make_rows(2, ir_captions=[]), *make_rows(2)], features=FEATURES)
+    assert len(conversations(rows, PROMPT)) == 2
+    assert "2 of 4 rows have no ir_captions" in caplog.text
+
+
+def test_loss_at_labelled_columns_equals_the_loss_over_all_positions(tmp_path):
+    config = SFTConfig(
+        tmp_path, bf16=False, use_cpu=True, report_to="none", max_length=None, remove_unused_columns=False
+    )
+    model, processor = tiny_vlm.vlm_model(), tiny_vlm.vlm_processor()
+    examples = conversations(make_rows(4), PROMPT)
+    trainer = CaptionTrainer(model=model, args=config, train_dataset=examples, processing_class=processor)
+    batch = trainer.data_collator([examples[0], examples[2]])  # captions of two lengths
+    with torch.no_grad():
+        ours = trainer.compute_loss(model, dict(batch))
+        scores = model(**{name: value for name, value in batch.items() if name != "labels"}).logits.log_softmax(-1)
+    labels = batch["labels"][:, 1:]
+    chosen = scores[:, :-1].gather(2, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    assert (labels != -100).sum() == sum(len(processor.tokenizer.tokenize(text)) + 1 for text in CAPTIONS)
+    assert_close(ours, -chosen[labels != -100].mean())
+
+
+def test_remembered_tower_gives_the_same_and_encodes_each_image_once():
+    tower = tiny_vlm.vlm_model().model.vision_tower
+    images, encoded, forward = torch.randn(4, 3, 24, 24), [], tower.forward
+    tower.forward = lambda pixel_values: encoded.extend(pixel_values) or forward(pixel_values)
+    expected = forward(images).last_hidden_state
+    with remember_outputs(tower):
+        for chosen in ([0, 1], [1, 2, 0], [3, 2]):
+            assert_close(tower(pixel_values=images[chosen]).last_hidden_state, expected[chosen])
+    assert len(encoded) == 4
+    tower(images)
+    assert len(encoded) == 8  # forgotten outside
+
+
+def test_adapter_holds_lora_of_the_language_model_and_the_projectors_only(vlm_run):
+    names = load_file(f"{vlm_run['output']}/adapter/adapter_model.safetensors")
+    lora = {name for name in names if "lora_" in name}
+    assert len(lora) == 2 * 7 * 2  # layers, linears, A and B
+    assert all(".language_model.layers." in name for name in lora)
+    assert all("multi_modal_projector" in name for name in names.keys() - lora)
+
+
+def test_adapter_on_its_base_equals_the_merged_model_and_both_differ_from_the_base(vlm_run):
+    output = vlm_run["output"]
+    processor = AutoProcessor.from_pretrained(output)
+    merged = logits(AutoModelForImageTextToText.from_pretrained(output), processor)
+    base = AutoModelForImageTextToText.from_pretrained(f"{output}/base")
+    untrained = logits(base, processor)
+    adapted = logits(PeftModel.from_pretrained(base, f"{output}/adapter"), processor)
+    assert_close(adapted, merged, atol=1e-5, rtol=1e-4)
+    assert (untrained - merged).abs().max() > 0.01
+    assert (
+        json.loads(Path(f"{output}/adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        == f"{output}/base"
+    )
+
+
+def test_frozen_parts_are_as_loaded(vlm_run):
+    merged = load_file(f"{vlm_run['output']}/model.safetensors")
+    base = load_file(f"{vlm_run['output']}/base/model.safetensors")
+    clip = load_file(f"{vlm_run['clip']}/model.safetensors")
+    for name in base:
+        if "projector" not in name and "_proj." not in name:
+            assert torch.equal(merged[name], base[name]), name
+    for name in clip:
+        if name.startswith("vision_model."):
+            assert torch.equal(merged[name.replace("vision_model.", "model.vision_tower.")], clip[name]), name
+
+
+def test_checkpoint_carries_its_code_and_log(vlm_run):
+    config = json.loads(Path(f"{vlm_run['output']}/config.json").read_text())
+    assert config["auto_map"]["AutoModelForImageTextToText"].startswith("modeling_fusionrs_vlm.")
+    log = json.loads(Path(f"{vlm_run['output']}/training_log.json").read_text())
+    assert [entry["step"] for entry in log["history"] if "loss" in entry] == [1, 2]
+
+
+def test_interrupted_run_does_the_missing_step_and_ends_with_the_same_weights(vlm_run, tmp_path, monkeypatch):
+    again = tmp_path / "output"
+    shutil.copytree(f"{vlm_run['output']}/checkpoint-1", again / "checkpoint-1")
+    steps, training_step = [], CaptionTrainer.training_step
+    monkeypatch.setattr(
+        CaptionTrainer, "training_step", lambda self, *rest: steps.append(1) or training_step(self, *rest)
+    )
+    main(command({**vlm_run, "output": str(again)}))
+    assert len(steps) == 1
+    resumed, whole = (load_file(f"{folder}/model.safetensors") for folder in (again, vlm_run["output"]))
+    for name in whole:
+        assert_close(resumed[name], whole[name], atol=1e-6, rtol=1e-5)
+
+
+def test_unknown_key_is_refused(vlm_run):
+    with pytest.raises(InputError, match="num_language_layer.*did you mean 'num_language_layers'"):
+        main([*command(vlm_run), "--num_language_layer", "2"])
+
+
+def test_feature_norm_is_refitted_on_the_training_images(vlm_run):
+    merged = load_file(f"{vlm_run['output']}/model.safetensors")
+    model, processor = (
+        kind.from_pretrained(vlm_run["output"]) for kind in (AutoModelForImageTextToText, AutoProcessor)
+    )
+    images = [tiny.ir_image(index) for index in range(8)]
+    pixels = processor(images=images, text="<image>" * 8, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        features = model.model.get_image_features(pixels).last_hidden_state.flatten(1)
+    assert_close(merged["model.feature_norm.ir_mean"], features.mean(0), atol=1e-5, rtol=1e-4)
+    assert np.all(merged["model.feature_norm.ir_std"].numpy() > 0)

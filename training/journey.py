@@ -1,0 +1,242 @@
+"""The journey end to end on real imagery: what `make demo` runs.
+
+    python -m training.journey --out runs/demo --packages .demo-packages
+
+Weights -> dataset -> dual-modal CLIP -> retrieval -> two-image VLM -> captions -> cards and page. Each step leaves a
+mark with a fingerprint of what decides its result, so a second run reuses what is done, an interrupted one continues,
+and a change upstream makes the steps below it run again.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+logger = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parent.parent
+BUILD_RECIPE = ROOT / "dataset_builder/recipes/demo.yaml"
+CLIP_RECIPE = ROOT / "training/recipes/clip_demo.yaml"
+VLM_RECIPE = ROOT / "training/recipes/vlm_demo.yaml"
+BENCH_RESULT = ROOT / "tests/benchmarks/results/retrieval_controls.json"
+CLIP_BATCH, VLM_BATCH = 64, 16  # rows a step over all processes, as in the recipes
+CODE = ("fusionrs_hf", "dataset_builder", "training")
+
+# Threads that sleep instead of spinning, and memory that is kept instead of returned: on two shared cores a training
+# step is twice as fast with the second, and does not become ten times as slow when something else runs with the first.
+CHILD_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+class Step(NamedTuple):
+    """One stage of the journey: what it is called, how long it takes on two cores, and what decides its result."""
+
+    name: str
+    label: str
+    minutes: float
+    run: Callable[[], Any]
+    inputs: tuple[Path, ...]
+
+
+def run_module(module: str, *options: object, processes: int = 1) -> None:
+    """Runs `python -m module options` with the environment that suits a CPU, so that its memory ends with it.
+
+    Args:
+        module: Module with a `main`.
+        *options: Its arguments.
+        processes: More than one: under torchrun, one thread each, which on a CPU beats one process of many threads.
+
+    Raises:
+        subprocess.CalledProcessError: The module failed; it has said why.
+    """
+    threads = str((os.cpu_count() or 1) if processes == 1 else 1)
+    launcher = (
+        ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"] if processes > 1 else []
+    )
+    subprocess.run(
+        [sys.executable, "-m", *launcher, module, *map(str, options)],
+        env={**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": threads},
+        check=True,
+        cwd=ROOT,
+    )
+
+
+def steps(packages: Path, out: Path, seed: int) -> list[Step]:
+    """Lists the stages in order."""
+    dataset, clip, vlm, weights = (out / name for name in ("dataset", "clip", "vlm", "weights"))
+    bf16 = ("--bf16", str(has_fast_bf16()).lower())
+    processes = min(2, os.cpu_count() or 1)
+
+    def weigh() -> None:
+        run_module("fusionrs_hf.cli", "convert", "demo-weights", "--packages", packages, "--output", weights)
+
+    def build() -> None:
+        if dataset.is_dir():  # of another recipe, sample or code
+            shutil.rmtree(dataset)
+        run_module("fusionrs_hf.cli", "build", BUILD_RECIPE, dataset)
+
+    def train_clip() -> None:
+        towers = ("--vision_tower", weights / "vision", "--text_tower", weights / "text")
+        options = ("--dataset", dataset, *towers, "--output_dir", clip, "--seed", seed, *bf16)
+        rows = ("--per_device_train_batch_size", CLIP_BATCH // processes)
+        run_module("training.train_clip", "--config", CLIP_RECIPE, *options, *rows, processes=processes)
+
+    def score_clip() -> None:
+        towers = ("--vision_tower", weights / "vision", "--text_tower", weights / "text")
+        run_module(
+            "training.evaluate_clip", "--model", clip, "--dataset", dataset, *towers, "--output", clip / "metrics.json"
+        )
+
+    def train_vlm() -> None:
+        towers = ("--clip_model", clip, "--language_model", weights / "language")
+        options = ("--dataset", dataset, *towers, "--output_dir", vlm, "--seed", seed, *bf16)
+        rows = ("--per_device_train_batch_size", VLM_BATCH // processes)
+        run_module("training.train_vlm", "--config", VLM_RECIPE, *options, *rows, processes=processes)
+
+    def score_vlm() -> None:
+        run_module("training.evaluate_vlm", "--model", vlm, "--dataset", dataset, "--output", vlm / "metrics.json")
+
+    return [
+        Step("weights", "Converting the small real towers", 0.5, weigh, (ROOT / "requirements-demo.txt",)),
+        Step("dataset", "Building the dataset from the shipped sample", 1, build, (BUILD_RECIPE, *_sample_files())),
+        Step("train_clip", "Training the dual-modal CLIP", 2.5, train_clip, (CLIP_RECIPE,)),
+        Step("score_clip", "Retrieval on held-out sensor infrared", 1, score_clip, ()),
+        Step("train_vlm", "Fine-tuning the two-image VLM", 4, train_vlm, (VLM_RECIPE,)),
+        Step("score_vlm", "Captions of held-out pairs", 1.5, score_vlm, ()),
+    ]
+
+
+def has_fast_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; without that, float32 is faster."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and any(flag in cpuinfo.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
+    """Runs the stages that are not done.
+
+    Returns:
+        Label and seconds of each stage; 0 where an earlier run's result was kept.
+    """
+    marks, fingerprint, times = out / ".steps", _hash_files(_code_files()), []
+    marks.mkdir(parents=True, exist_ok=True)
+    for number, step in enumerate(stages, 1):
+        fingerprint = _combine(fingerprint, step.name, _hash_files(step.inputs))  # of all steps so far
+        mark = marks / f"{step.name}.json"
+        if mark.is_file() and json.loads(mark.read_text())["fingerprint"] == fingerprint:
+            logger.info("[%d/%d] %s: done before", number, len(stages), step.label)
+            times.append((step.label, 0.0))
+            continue
+        logger.info("[%d/%d] %s (about %g min)", number, len(stages), step.label, step.minutes)
+        started = time.monotonic()
+        _discard_if_stale(out, step.name, fingerprint)
+        step.run()
+        seconds = time.monotonic() - started
+        mark.write_text(json.dumps({"fingerprint": fingerprint, "seconds": round(seconds, 1)}))
+        times.append((step.label, seconds))
+    return times
+
+
+def _discard_if_stale(out: Path, name: str, fingerprint: str) -> None:
+    """Throws a half-finished training away unless it was begun from the same inputs; then it is continued."""
+    begun = out / ".steps" / f"{name}.begun"
+    if not begun.is_file() or begun.read_text() != fingerprint:
+        folder = {"train_clip": "clip", "train_vlm": "vlm"}.get(name)
+        if folder and (out / folder).is_dir():
+            shutil.rmtree(out / folder)
+        begun.write_text(fingerprint)
+
+
+def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
+    """Writes metrics.json, the cards and the page, and prints the table of retrieval beside its controls."""
+    from training.cards import read_metrics, retrieval_rows, write_clip_card, write_vlm_card
+    from training.demo_page import write_page
+
+    metrics = {"seed": seed, "clip": read_metrics(out / "clip"), "vlm": read_metrics(out / "vlm")}
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    write_clip_card(out / "clip", BENCH_RESULT)
+    write_vlm_card(out / "vlm")
+    write_page(out, BENCH_RESULT, times)
+    for line in retrieval_table(retrieval_rows(metrics["clip"], BENCH_RESULT)):
+        logger.info(line)
+    vlm = metrics["vlm"]
+    logger.info(
+        "\nInfrared facts stated as measured, %d held-out pairs (difference to ours, 95 %% interval):", vlm["pairs"]
+    )
+    for name, difference in vlm["differences"].items():
+        value = vlm["accuracy"][name]["mean"]
+        logger.info("  %-14s %.3f  (%+.3f, %+.3f to %+.3f)", name, value, *difference.values())
+    logger.info("  %-14s %.3f", "VLM", vlm["accuracy"]["own_images"]["mean"])
+
+
+def retrieval_table(rows: Sequence[Any]) -> list[str]:
+    """Lines of a plain table: R@1 in percent of each direction beside its controls."""
+    lines = [
+        "",
+        "R@1 in percent. (a) towers as loaded, this run (for text: chance); (b) trained on grayscale, (c) on",
+        "shuffled pairs, from the committed bench result, mean of its seeds; -: not measured there.",
+        f"{'':44s}{'queries':>8s}{'ours':>8s}{'(a)':>8s}{'(b)':>8s}{'(c)':>8s}",
+    ]
+    for row in rows:
+        controls = {"a": row.controls.get("pretrained", row.controls.get("chance"))}
+        controls |= {"b": row.controls.get("grayscale"), "c": row.controls.get("shuffled")}
+        cells = "".join(f"{'-':>8s}" if value is None else f"{100 * value:8.1f}" for value in controls.values())
+        name = f"{row.subset} {row.direction}"
+        lines.append(f"{name:44s}{row.queries:8d}{100 * row.recall['R@1']:8.1f}{cells}")
+    return lines
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Travels from weights to the page; a step that fails has said why, and the next run goes on from there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--packages", type=Path, default=Path(".demo-packages"), help="folder of the weight packages")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    started = time.monotonic()
+    out, packages = arguments.out.resolve(), arguments.packages.resolve()
+    try:
+        times = travel(steps(packages, out, arguments.seed), out)
+    except subprocess.CalledProcessError as error:
+        logger.info("stopped: %s failed; mend what it names and run again, finished steps are kept", error.cmd[2])
+        return 2
+    logger.info("[%d] Cards and page", len(times) + 1)
+    present(out, arguments.seed, times)
+    logger.info("\n%.1f min in all. Open %s", (time.monotonic() - started) / 60, arguments.out / "index.html")
+    return 0
+
+
+def _sample_files() -> tuple[Path, ...]:
+    return tuple(sorted((ROOT / "dataset_builder/sample/data").glob("*.parquet")))
+
+
+def _code_files() -> tuple[Path, ...]:
+    return tuple(sorted(path for name in CODE for path in (ROOT / name).rglob("*.py")))
+
+
+def _hash_files(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _combine(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
