@@ -83,8 +83,6 @@ def steps(packages: Path, out: Path, seed: int) -> list[Step]:
         run_module("fusionrs_hf.cli", "convert", "demo-weights", "--packages", packages, "--output", weights)
 
     def build() -> None:
-        if dataset.is_dir():  # of another recipe, sample or code
-            shutil.rmtree(dataset)
         run_module("fusionrs_hf.cli", "build", BUILD_RECIPE, dataset)
 
     def train_clip() -> None:
@@ -150,10 +148,10 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
 
 
 def _discard_if_stale(out: Path, name: str, fingerprint: str) -> None:
-    """Throws a half-finished training away unless it was begun from the same inputs; then it is continued."""
+    """Throws a half-finished step's folder away unless it was begun from the same inputs; then it is continued."""
     begun = out / ".steps" / f"{name}.begun"
     if not begun.is_file() or begun.read_text() != fingerprint:
-        folder = {"train_clip": "clip", "train_vlm": "vlm"}.get(name)
+        folder = {"dataset": "dataset", "train_clip": "clip", "train_vlm": "vlm"}.get(name)
         if folder and (out / folder).is_dir():
             shutil.rmtree(out / folder)
         begun.write_text(fingerprint)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.journey import CHILD_ENVIRONMENT, has_fast_bf16, steps, travel
 from training.significance import bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
@@ -43,31 +44,22 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     from training.pairs import PairCollator, fit_feature_norm, load_pairs
 
     started = time.monotonic()
-    dataset, towers = (
-        str(demo / "dataset"),
-        {"vision_tower": demo / "weights/vision", "text_tower": demo / "weights/text"},
-    )
-    options = {
-        **towers,
-        "dataset": dataset,
-        "output_dir": folder,
-        "ir_view": view,
-        "seed": seed,
-        "eval_strategy": "no",
-    }
+    dataset = str(demo / "dataset")
+    towers = {"vision_tower": demo / "weights/vision", "text_tower": demo / "weights/text"}
+    options = {**towers, "dataset": dataset, "output_dir": folder, "ir_view": view, "seed": seed}
+    options |= {"eval_strategy": "no", "bf16": has_fast_bf16()}
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     train_clip.main(["--config", "training/recipes/clip_demo.yaml", *arguments])
     result = {"train_s": round(time.monotonic() - started, 1)}
     model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
     result["scores"] = evaluate(model, processor, dataset)
-    if (
-        view == "grayscale"
-    ):  # its statistics are of grey images: score it with those of sensor infrared too, keep the better
+    if view == "grayscale":  # its statistics are of grey images: with those of sensor infrared it may do better
         fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
-        refitted = evaluate(model, processor, dataset)
-        for subset, scores in refitted.items():
+        for subset, scores in evaluate(model, processor, dataset, texts=False).items():
             if recall(scores) > recall(result["scores"][subset]):
-                result["scores"][subset] = {**scores, "statistics": "sensor infrared"}
+                for part in ("scores", "intervals", "ranks"):
+                    result["scores"][subset][part] |= scores[part]
+                result["scores"][subset]["statistics"] = "sensor infrared"
     if view == "sensor":
         result["pretrained"] = evaluate_pretrained(model.config, processor, towers, dataset)
     (folder / "result.json").write_text(json.dumps(result))
@@ -129,10 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         run_one(view, seed, arguments.demo, arguments.work / f"{view}-{seed}")
         return
 
-    from training.journey import make_dataset, make_weights
-
-    make_weights(arguments.packages, arguments.demo)
-    make_dataset(arguments.demo)
+    demo = arguments.demo.resolve()
+    travel(steps(arguments.packages.resolve(), demo, seed=0)[:2], demo)  # weights and dataset
     jobs = [(view, seed) for seed in arguments.seeds for view in VIEWS]
     missing = [job for job in jobs if not (arguments.work / f"{job[0]}-{job[1]}" / "result.json").is_file()]
 
@@ -142,8 +132,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         command = [sys.executable, "-m", "tests.benchmarks.retrieval_controls", "--packages", str(arguments.packages)]
         command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
         logger.info("training %s, seed %d", *job)
+        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
         with (folder / "log.txt").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            subprocess.run(
+                command,
+                check=True,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
 
     with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
         list(pool.map(start, missing))

@@ -1,0 +1,56 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from fusionrs_hf.errors import InputError
+from training.recipe import parse_recipe, read_mapping
+
+
+@dataclass
+class Fields:
+    dataset: str = field(metadata={"help": "Where."})
+    steps: int = 3
+    fast: bool = True
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise ValueError(f"steps must be positive, got {self.steps}")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("dataset: here\nsteps: 5\n")
+    return str(path)
+
+
+def test_the_command_line_wins_over_the_recipe(recipe):
+    assert parse_recipe((Fields,), ["--config", recipe, "--steps", "7"]) == (Fields("here", 7),)
+    assert parse_recipe((Fields,), ["--config", recipe, "--no_fast"]) == (Fields("here", 5, False),)
+
+
+def test_an_unknown_key_or_option_names_the_nearest(tmp_path, recipe):
+    typo = tmp_path / "typo.yaml"
+    typo.write_text("dataset: here\nstep: 5\n")
+    with pytest.raises(InputError, match="unknown key 'step' in .*typo.yaml; did you mean 'steps'"):
+        parse_recipe((Fields,), ["--config", str(typo)])
+    with pytest.raises(InputError, match="unknown key 'stepz' in the command line"):
+        parse_recipe((Fields,), ["--config", recipe, "--stepz", "4"])
+
+
+def test_a_refused_value_keeps_its_reason(recipe):
+    with pytest.raises(InputError, match="steps must be positive, got -2"):
+        parse_recipe((Fields,), ["--config", recipe, "--steps", "-2"])
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "just words\n"])
+def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, content):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match="must be a YAML mapping"):
+        read_mapping(path)
+
+
+def test_config_without_a_path_is_refused():
+    with pytest.raises(InputError, match="needs the path"):
+        parse_recipe((Fields,), ["--config"])

@@ -1,0 +1,147 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoProcessor, CLIPVisionModel
+
+import fusionrs_hf.auto  # noqa: F401
+from fusionrs_hf.errors import InputError
+from tests import tiny, tiny_dataset
+from training import evaluate_clip
+from training.train_clip import freeze_lower_layers, main
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("clip")
+    model = tiny.clip_model(vision_config=tiny.dinov2_config(), vision_pooling="grid")
+    model.vision_model.save_pretrained(home / "vision")
+    tiny.image_processor().save_pretrained(home / "vision")
+    model.text_model.save_pretrained(home / "text")
+    tiny.tokenizer().save_pretrained(home / "text")
+    return {"home": home, "dataset": tiny_dataset.write(home / "dataset", train=6)}
+
+
+def command(folders, output, **options):
+    fixed = {
+        "dataset": folders["dataset"],
+        "vision_tower": folders["home"] / "vision",
+        "text_tower": folders["home"] / "text",
+        "output_dir": output,
+        "vision_pooling": "grid",
+        "projection_dim": 8,
+        "feature_norm": True,
+        "max_steps": 4,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "logging_steps": 1,
+        "save_steps": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "seed": 3,
+    }
+    return [part for name, value in {**fixed, **options}.items() for part in (f"--{name}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def trained(folders):
+    output = folders["home"] / "output"
+    main(command(folders, output, eval_strategy="steps", eval_steps=2))
+    return output
+
+
+def losses(folder):
+    history = json.loads((folder / "training_log.json").read_text())["history"]
+    return [float(entry["loss"]) for entry in history if "loss" in entry]
+
+
+def test_a_run_leaves_model_processor_code_log_and_card(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {"model.safetensors", "config.json", "processor_config.json", "modeling_fusionrs_clip.py"} <= names
+    log = json.loads((trained / "training_log.json").read_text())
+    assert log["steps"] == 4 and log["train_rows"] == 12 and log["bands"] == ["nir", "swir"]
+    assert "eval_rgb_to_ir_R@1" in log["history"][-2] or "eval_rgb_to_ir_R@1" in log["history"][-3]
+    assert "Not evaluated yet" in (trained / "README.md").read_text()
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(folders, trained, tmp_path):
+    import shutil
+
+    shutil.copytree(trained / "checkpoint-2", tmp_path / "checkpoint-2")
+    main(command(folders, tmp_path, eval_strategy="steps", eval_steps=2))
+    assert losses(tmp_path) == losses(trained)
+    straight, resumed = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path))
+    for name, value in straight.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=1e-6)
+
+
+def test_two_processes_equal_one_with_the_same_global_batch(folders, tmp_path):
+    """Plain SGD, no shuffling differences: one step of the gathered loss moves the weights as one process does."""
+    options = {"max_steps": 1, "optim": "sgd", "learning_rate": 0.1, "max_grad_norm": 0, "ir_caption_probability": 0}
+    options |= {"train_sampling_strategy": "sequential", "lr_scheduler_type": "constant", "save_strategy": "no"}
+    main(command(folders, tmp_path / "one", per_device_train_batch_size=8, **options))
+    arguments = command(folders, tmp_path / "two", per_device_train_batch_size=4, **options)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    done = subprocess.run(
+        [*launch, "training.train_clip", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
+    moved = max((one[f"vision_model.{name}"] - value).abs().max() for name, value in start.items())
+    assert moved > 1e-4  # the step did something
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-6)
+
+
+def test_frozen_layers_stay_as_loaded(folders, tmp_path):
+    main(command(folders, tmp_path, frozen_vision_layers=1, max_steps=2, save_strategy="no"))
+    before = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
+    after = load_file(tmp_path / "model.safetensors")
+    changed = {name for name, value in before.items() if not torch.equal(after[f"vision_model.{name}"], value)}
+    assert changed and not any(name.startswith(("embeddings.", "encoder.layer.0.")) for name in changed)
+
+
+def test_freezing_more_layers_than_there_are_says_so():
+    with pytest.raises(InputError, match="cannot freeze 3 layers of CLIPVisionModel: it has 2 layers"):
+        freeze_lower_layers(CLIPVisionModel(tiny.vision_config()), 3)
+
+
+def test_the_logit_scale_is_clamped(folders, tmp_path):
+    main(command(folders, tmp_path, max_logit_scale=5.0, max_steps=1, save_strategy="no"))
+    assert load_file(tmp_path / "model.safetensors")["logit_scale"].exp() <= 5.0 + 1e-5
+
+
+def test_evaluation_writes_ranks_that_agree_with_the_embeddings(folders, trained, tmp_path):
+    output = tmp_path / "metrics.json"
+    towers = ["--vision_tower", str(folders["home"] / "vision"), "--text_tower", str(folders["home"] / "text")]
+    arguments = ["--model", str(trained), "--dataset", str(folders["dataset"]), "--output", str(output)]
+    evaluate_clip.main([*arguments, *towers])
+    metrics = json.loads(output.read_text())
+    assert set(metrics["trained"]) == {"held_out_region/nir", "held_out_region/swir"}
+    part = metrics["trained"]["held_out_region/nir"]
+    assert set(part["ranks"]) >= {
+        "rgb_to_ir",
+        "ir_to_rgb",
+        "rgb_to_text/scene",
+        "text_to_ir/ir_aware",
+        "rgb_to_ir_hard",
+    }
+
+    model, processor = AutoModel.from_pretrained(trained).eval(), AutoProcessor.from_pretrained(trained)
+    rows = [row for row in evaluate_clip.load_pairs(str(folders["dataset"]), "test") if row["ir_band"] == "nir"]
+    with torch.no_grad():
+        outputs = model(**processor(images=[row["rgb"] for row in rows], ir_images=[row["ir"] for row in rows]))
+    scores = outputs.rgb_embeds @ outputs.ir_embeds.T
+    expected = [int((scores[i] > scores[i, i]).sum()) for i in range(len(rows))]
+    assert part["ranks"]["rgb_to_ir"] == expected
+    assert "rgb_to_text/scene" not in metrics["pretrained"]["held_out_region/nir"]["ranks"]
+    assert Path(output).is_file()
