@@ -76,17 +76,19 @@ class PairCollator:
 
     Args:
         processor: `FusionRSCLIPProcessor`.
-        ir_caption_probability: Chance that a row's text is one of its IR-aware captions rather than a scene caption;
-            drawn from torch's global generator, which `Trainer` saves and restores. A row with one kind gives that.
+        ir_caption_probability: Chance that a row's text is one of its IR-aware captions rather than a scene caption; a
+            row with one kind gives that.
         ir_view: `sensor` (as stored), `grayscale` (of the RGB) or `rgb_duplicate`: controls, made here after the
             processor's checks so that no data is mislabelled.
-        sample: False: always the first caption, scene before IR-aware, for a validation that repeats.
+        seed, epoch: With the row's id they decide which caption is drawn, and nothing else does: a resumed run, or one
+            with other workers, draws the same.
     """
 
     processor: Any
     ir_caption_probability: float = 0.5
     ir_view: str = "sensor"
-    sample: bool = True
+    seed: int = 0
+    epoch: int = 0
 
     def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         """Returns `pixel_values`, `ir_pixel_values`, `input_ids`, `attention_mask`, `image_ids`, `caption_ids`."""
@@ -113,9 +115,7 @@ class PairCollator:
         scene, infrared = row["captions"], row["ir_captions"]
         if not scene and not infrared:
             raise InputError(f"row {row['sample_id']} has no caption of either kind; run the build's caption stage")
-        if not self.sample:
-            return (scene or infrared)[0]
-        draw = torch.rand(2).tolist()
+        draw = np.random.default_rng(stable_seed(self.seed, self.epoch, row["sample_id"])).random(2)
         pool = infrared if infrared and (draw[0] < self.ir_caption_probability or not scene) else scene
         return pool[int(draw[1] * len(pool))]
 

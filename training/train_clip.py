@@ -26,6 +26,7 @@ from transformers import (
     EvalPrediction,
     Trainer,
     TrainerCallback,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
@@ -122,6 +123,30 @@ class ContrastiveTrainer(Trainer):
         loss = trimodal_loss(embeds, core.logit_scale.exp(), core.loss_weights, **ids)
         return (loss, outputs) if return_outputs else loss
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Loads weights as `from_pretrained` does.
+
+        The stock method reads the file's keys as they stand, but `save_pretrained` writes those of some backbones
+        (DINOv2) under their published names: it would warn, and go on with the attention weights of the start.
+        """
+        core = self.accelerator.unwrap_model(self.model if model is None else model)
+        core.load_state_dict(type(core).from_pretrained(resume_from_checkpoint).state_dict())
+
+    def _load_best_model(self) -> None:
+        """See `_load_from_checkpoint`."""
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+class CaptionEpoch(TrainerCallback):
+    """Tells the collator which epoch it draws captions for."""
+
+    def __init__(self, collator: PairCollator) -> None:
+        self.collator = collator
+
+    def on_epoch_begin(self, args: object, state: TrainerState, control: object, **kwargs: object) -> None:
+        """A run resumed inside an epoch starts with that epoch's number."""
+        self.collator.epoch = math.floor((state.epoch or 0) + 1e-6)
+
 
 class LogitScaleClamp(TrainerCallback):
     """Keeps the inverse temperature at or below CLIP's limit after each step."""
@@ -201,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     shuffled = arguments.ir_view == "shuffled"
     train_rows = ShuffledInfrared(train, training.seed) if shuffled else train
     view = "sensor" if shuffled else arguments.ir_view
-    collator = PairCollator(processor, arguments.ir_caption_probability, view)
+    collator = PairCollator(processor, arguments.ir_caption_probability, view, training.seed)
     if arguments.feature_norm:
         fit_feature_norm(model, train_rows, collator)
 
@@ -214,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         eval_dataset=validation,
         processing_class=processor,
         compute_metrics=make_recall(validation),
-        callbacks=[LogitScaleClamp(arguments.max_logit_scale)],
+        callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
         head_learning_rate=arguments.head_learning_rate,
     )
     folder = Path(training.output_dir)
