@@ -68,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
         hub.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
         if verb == "push":
             hub.add_argument("--private", action="store_true", help="create the repository private")
+            hub.add_argument("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
         hub.set_defaults(run=_push if verb == "push" else _verify)
     return parser
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; input at fault gives one line on stderr and exit code 2."""
     arguments = make_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         check_packages()
@@ -119,7 +120,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 def _push(arguments: argparse.Namespace) -> None:
     release = importlib.import_module("training.release")
-    print(release.push(arguments.kind, arguments.folder, arguments.repo_id, private=arguments.private))
+    print(release.push(arguments.kind, arguments.folder, arguments.repo_id, arguments.private, arguments.base))
 
 
 def _verify(arguments: argparse.Namespace) -> None:

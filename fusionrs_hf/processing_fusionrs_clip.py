@@ -3,11 +3,14 @@
 Copied to the Hub as remote code: imports numpy, Pillow and transformers only.
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
+
+logger = logging.getLogger(__name__)
 
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 
@@ -37,52 +40,53 @@ def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndar
 
 
 def check_rgb(image: Image.Image) -> Image.Image:
-    """Returns the RGB image, refusing one that carries no colour.
+    """Returns an RGB image, refusing one without colour: converted infrared would lose its modality unseen.
 
     Raises:
-        ValueError: The mode is not RGB, or the three channels are equal (it is a grey or an infrared image).
+        ValueError: The mode is not RGB, or the three channels are equal.
     """
     if image.mode != "RGB":
         raise ValueError(f"an RGB image has mode RGB, got mode {image.mode!r}; infrared goes into ir_images=")
     red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
     if np.array_equal(red, green) and np.array_equal(green, blue):
-        raise ValueError("the three channels of an RGB image are equal: give a grey or infrared image as ir_images=")
+        raise ValueError(
+            "an RGB image has three equal channels: give infrared and grey images in mode L. A path, a URL and "
+            'pipeline(images=[...]) convert to RGB: open the image with PIL and pass it as {"type": "image", "image": '
+            "image} in messages, or in ir_images="
+        )
     return image
 
 
-def check_infrared(
-    image: Image.Image | np.ndarray, ir_range: Sequence[float] | None = None
-) -> tuple[Image.Image, float]:
-    """Returns the infrared image in 8 bit.
+def check_infrared(image: Image.Image | np.ndarray, ir_range: Sequence[float] | None = None) -> Image.Image:
+    """Returns an infrared image in mode L; above 8 bit it is scaled between its limits, and what that clips is logged.
 
     Args:
         image: PIL image of mode L or 16 bit (I;16, I, F), or a 2-D array of dtype uint8 or wider.
         ir_range: `(low, high)` in the image's unit; required above 8 bit.
 
-    Returns:
-        PIL image of mode L, and the share of pixels clipped, in [0, 1].
-
     Raises:
-        ValueError: The image has colour channels, or more than 8 bit and no `ir_range`.
+        ValueError: The image has not one channel, or has more than 8 bit and no `ir_range`.
     """
-    if isinstance(image, np.ndarray):
-        array = image
-        if array.ndim != 2:
-            raise ValueError(f"an infrared array has shape (height, width), got {array.shape}")
-    elif image.mode == "L":
-        return image, 0.0
-    elif image.mode in WIDE_MODES:
-        array = np.asarray(image)
-    else:
+    mode = getattr(image, "mode", None)
+    if mode == "L":
+        return image
+    if mode not in WIDE_MODES and getattr(image, "ndim", None) != 2:
         raise ValueError(
-            f"an infrared image has one channel (mode L or I;16), got mode {image.mode!r}; RGB goes into images="
+            "an image must be of mode RGB (RGB) or of one channel, mode L or I;16 (infrared), got "
+            f"{mode or type(image).__name__}"
         )
+    array = np.asarray(image)
     if array.dtype == np.uint8:
-        return Image.fromarray(array), 0.0
+        return Image.fromarray(array)
     if ir_range is None:
-        raise ValueError(f"infrared of dtype {array.dtype} needs ir_range=(low, high) in its own unit, got none")
+        raise ValueError(
+            f"infrared of dtype {array.dtype} needs limits: build the processor with ir_range=(low, high) in its own "
+            "unit, or with a pair for each band and name ir_bands= in the call; in messages give 8 bit"
+        )
     scaled, clipped_ratio = scale_infrared(array, tuple(ir_range))
-    return Image.fromarray(scaled), clipped_ratio
+    if clipped_ratio:
+        logger.warning("ir_range %s clips %.1f %% of an infrared image", tuple(ir_range), 100 * clipped_ratio)
+    return Image.fromarray(scaled)
 
 
 class FusionRSCLIPProcessor(ProcessorMixin):
@@ -126,7 +130,7 @@ class FusionRSCLIPProcessor(ProcessorMixin):
 
         Returns:
             `pixel_values` and `ir_pixel_values` `(images, 3, height, width)`, `input_ids` and `attention_mask`
-            `(texts, length)`, as given; `ir_clipped_ratio`, a list of shares in [0, 1], where infrared was scaled.
+            `(texts, length)`, as given.
 
         Raises:
             ValueError: Nothing is given, an image is of the other modality, limits are missing, or a text is too long.
@@ -140,11 +144,9 @@ class FusionRSCLIPProcessor(ProcessorMixin):
         if ir_images is not None:
             batch = _as_list(ir_images)
             limits = self._limits(ir_bands, len(batch))
-            checked, clipped = zip(*(check_infrared(image, pair) for image, pair in zip(batch, limits, strict=True)))
+            checked = [check_infrared(image, pair) for image, pair in zip(batch, limits, strict=True)]
             grey = [image.convert("RGB") for image in checked]  # one channel, replicated to the tower's three
             data["ir_pixel_values"] = self.ir_image_processor(grey, return_tensors=return_tensors)["pixel_values"]
-            if any(clipped):
-                data["ir_clipped_ratio"] = list(clipped)
         if text is not None:
             data.update(self._tokenize(text, return_tensors, text_kwargs))
         return BatchFeature(data)

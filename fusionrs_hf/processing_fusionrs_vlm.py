@@ -3,7 +3,6 @@
 Copied to the Hub as remote code: imports numpy, Pillow, transformers and siblings only.
 """
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 
@@ -13,9 +12,7 @@ from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, Batch
 from transformers.image_utils import make_flat_list_of_images
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
-from .processing_fusionrs_clip import WIDE_MODES, scale_infrared
-
-logger = logging.getLogger(__name__)
+from .processing_fusionrs_clip import check_infrared, check_rgb
 
 # ChatML, which SmolLM2 and Qwen speak, without their default system prompt: images cost enough tokens.
 CHAT_TEMPLATE = """\
@@ -173,41 +170,3 @@ class FusionRSVLMProcessor(ProcessorMixin):
     def model_input_names(self) -> list[str]:
         """Names of the tensors the model takes."""
         return ["input_ids", "attention_mask", "pixel_values"]
-
-
-def check_rgb(image: Image.Image) -> Image.Image:
-    """Returns an RGB image, refusing one without colour: converted infrared would lose its modality unseen.
-
-    Raises:
-        ValueError: The three channels are equal.
-    """
-    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        raise ValueError(
-            "an RGB image has three equal channels: give infrared and grey images in mode L. A path, a URL and "
-            'pipeline(images=[...]) convert to RGB: open the image with PIL and pass it as {"type": "image", "image": '
-            "image} in messages"
-        )
-    return image
-
-
-def check_infrared(image: object, limits: Sequence[float] | None) -> Image.Image:
-    """Returns infrared in mode L; above 8 bit it is scaled between `limits`, and what that clips is logged.
-
-    Raises:
-        ValueError: The image is no PIL image of one channel, or deeper than 8 bit and without limits.
-    """
-    mode = getattr(image, "mode", type(image).__name__)
-    if mode == "L":
-        return image
-    if mode not in WIDE_MODES:
-        raise ValueError(f"an image must be a PIL image of mode RGB (RGB) or L or I;16 (infrared), got {mode}")
-    if limits is None:
-        raise ValueError(
-            f"infrared of mode {mode} needs limits: build the processor with ir_range=(low, high) in its own unit, "
-            "or with a pair for each band and name ir_bands= in the call; in messages give 8 bit"
-        )
-    scaled, clipped_ratio = scale_infrared(np.asarray(image), tuple(limits))
-    if clipped_ratio:
-        logger.warning("ir_range %s clips %.1f %% of an infrared image", tuple(limits), 100 * clipped_ratio)
-    return Image.fromarray(scaled)

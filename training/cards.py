@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | Non
 
 
 def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
-    """Writes the card of a two-image VLM, and of its adapter where the folder has one; arguments as for the CLIP."""
+    """Writes the cards of a two-image VLM, of its adapter and of the adapter's base; arguments as for the CLIP."""
     config = json.loads((folder / "config.json").read_text())
     processor = json.loads((folder / "processor_config.json").read_text())
     metrics, log = read_metrics(folder), read_run_log(folder)
@@ -59,8 +60,11 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     )
     render_vlm_card(facts).save(folder / "README.md")
     if (folder / "adapter").is_dir():
-        facts.adapter_base, facts.model_id = f"{facts.model_id}/base", f"{facts.model_id}/adapter"
-        render_vlm_card(facts).save(folder / "adapter" / "README.md")
+        base = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
+        render_vlm_card(adapter).save(folder / "adapter/README.md")
+        untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])
+        render_vlm_card(untrained).save(folder / "base/README.md")
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

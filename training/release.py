@@ -9,6 +9,7 @@ import ipaddress
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,14 +56,18 @@ class VerifyReport:
         return not self.differences
 
 
-def push(kind: str, folder: Path | str, repo_id: str, private: bool = False) -> str:
-    """Releases a folder of the given kind (`dataset`, `clip`, `vlm`); see the function of that name.
+def push(kind: str, folder: Path | str, repo_id: str, private: bool = False, base: str | None = None) -> str:
+    """Releases a folder of the given kind (`dataset`, `clip`, `vlm`); with `base`, a VLM's adapter.
 
     Returns:
         URL of the commit.
     """
     releases = {"dataset": push_dataset, "clip": push_clip, "vlm": push_vlm}
     _check_kind(kind)
+    if base is not None:
+        if kind != "vlm":
+            raise InputError(f"base {base!r} goes with a VLM's adapter, got kind {kind!r}; leave it out")
+        return push_adapter(folder, repo_id, base, private=private)
     return releases[kind](folder, repo_id, private=private)
 
 
@@ -104,6 +109,28 @@ def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revisio
         InputError: Something a user needs to load it is missing, or its rights do not allow this Hub.
     """
     return _push_model("vlm", "AutoModelForImageTextToText", Path(folder), repo_id, private, revision)
+
+
+def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool = False) -> str:
+    """Pushes a LoRA adapter that names the repository of its base instead of the folder it was trained on.
+
+    Args:
+        folder: Of the adapter, as training saved it; it is not changed.
+        repo_id, private: As of `push_dataset`.
+        base: `owner/name` of the base, pushed before.
+
+    Raises:
+        InputError: The folder holds no adapter, or as `push_vlm`.
+    """
+    if not (Path(folder) / "adapter_config.json").is_file():
+        raise InputError(f"{folder} has no adapter_config.json, expected a LoRA adapter; leave the base out")
+    with tempfile.TemporaryDirectory() as home:
+        staged = Path(shutil.copytree(folder, Path(home) / "adapter"))
+        for name in ("adapter_config.json", "README.md"):
+            old = _read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path") or ""
+            if old and (staged / name).is_file():
+                (staged / name).write_text((staged / name).read_text().replace(old, base))
+        return push_vlm(staged, repo_id, private=private)
 
 
 def check_rights(folder: Path, endpoint: str) -> None:
