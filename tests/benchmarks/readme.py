@@ -43,8 +43,8 @@ def retrieval_lines(report: Mapping) -> list[str]:
     controls = ("pretrained", "grayscale", "shuffled")
     lines = [
         f"R@1 in percent between RGB and sensor infrared within one band, mean of seeds {report['seeds']}; in",
-        "brackets the 95 % paired bootstrap interval of ours minus the control. *Hard*: crops of every tile shifted by a",
-        "quarter join the gallery.",
+        "brackets the 95 % paired bootstrap interval of ours minus the control. *Hard*: crops of all tiles shifted by",
+        "a quarter join the gallery.",
         "",
         f"| held out, band | direction | queries | ours | {' | '.join(LABELS[name] for name in controls)} |",
         "|---|---|---:|---:|---|---|---|",
