@@ -1,0 +1,6 @@
+from tests.benchmarks.readme import BEGIN, END, README, results_block
+
+
+def test_the_readme_shows_the_committed_results():
+    text = README.read_text()
+    assert text.split(BEGIN)[1].split(END)[0] == results_block()
