@@ -30,7 +30,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from fusionrs_hf.errors import InputError
@@ -41,6 +40,7 @@ from training.cards import write_clip_card
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, fit_feature_norm, load_pairs
 from training.recipe import parse_recipe
+from training.resume import last_whole_checkpoint
 from training.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
@@ -244,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     folder = Path(training.output_dir)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if folder.is_dir() else None)
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
 
     # Save
     trainer.save_model()

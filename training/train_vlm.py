@@ -21,7 +21,6 @@ from peft import LoraConfig
 from torch import Tensor, nn
 from transformers import set_seed
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
@@ -32,6 +31,7 @@ from training import release
 from training.cards import write_vlm_card
 from training.pairs import load_pairs
 from training.recipe import parse_recipe
+from training.resume import last_whole_checkpoint
 from training.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         peft_config=lora,
         projector_learning_rate=arguments.projector_learning_rate,
     )
-    started, checkpoint = time.monotonic(), get_last_checkpoint(folder)
+    started, checkpoint = time.monotonic(), last_whole_checkpoint(folder)
     with remember_outputs(model.model.vision_tower) if arguments.remember_images else nullcontext():
         trainer.train(resume_from_checkpoint=checkpoint)
 
