@@ -34,8 +34,14 @@ quality: $(VENV)/.installed  ## Lint, format and layering
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.installed .demo-packages/.installed  ## Measure: three seeds with all controls, into tests/benchmarks/results
+bench: $(VENV)/.installed .demo-packages/.installed  ## Measure everything, into tests/benchmarks/results and the README
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.caption_quality
+	$(BIN)/python -m tests.benchmarks.caption_throughput
+	$(BIN)/python -m tests.benchmarks.grounded_claims.score open
+	$(BIN)/python -m tests.benchmarks.grounded_claims.score sealed
+	$(BIN)/python -m tests.benchmarks.readme
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) .demo-packages runs build *.egg-info .pytest_cache .ruff_cache

@@ -1,20 +1,25 @@
 """Measured facts of a build -> README.md (card, configs, dataset_info) and croissant.json; no number is typed."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from datasets import DatasetInfo, Features, Image, SplitDict, SplitInfo, Value
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
+from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, captions_section
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.schema import FEATURES, SPLITS
 from dataset_builder.shards import atomic_path
+from fusionrs_hf.errors import InputError
+from model_cards.render import markdown_cell, markdown_text
 
 TEMPLATE = Path(__file__).parents[1] / "model_cards" / "templates" / "dataset_card.md"
 # Rights codes that are licences the Hub knows; any other set of codes becomes `other`, told row by row.
@@ -62,7 +67,8 @@ class BuildReport:
         groups: Number of `image_groups` and `joint_groups`, and the `largest` ten components.
         facts: Counted values of kept rows by column (sensor, translator, captioner, caption origins, years and so on).
         configs: `rows` and Arrow `bytes` by config and split.
-        files: `rows`, `bytes` and `sha256` of each Parquet file by name.
+        files: `rows`, `bytes` and `sha256` of each data file by name.
+        captions: What became of the infrared-aware captions; see `captioning.funnel`. Empty where none were written.
     """
 
     name: str
@@ -80,6 +86,7 @@ class BuildReport:
     facts: dict[str, dict[str, int]]
     configs: dict[str, dict[str, dict[str, int]]]
     files: dict[str, dict[str, Any]]
+    captions: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the JSON-able form; `BuildReport(**...)` reads it."""
@@ -97,7 +104,7 @@ class BuildReport:
 
 def write_dataset_card(out: Path, report: BuildReport) -> None:
     """Writes `README.md`: YAML with licence, configs and `dataset_info`, and the facts by the template."""
-    rights = sorted({row["rights"] for row in report.rows})
+    rights = sorted({str(row["rights"]) for row in report.rows})
     data = DatasetCardData(
         pretty_name=report.name,
         language=["en"],
@@ -108,12 +115,13 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         tags=["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"],
         size_categories=[next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
     )
-    MetadataConfigs(_configs(report)).to_dataset_card_data(data)
-    DatasetInfosDict(_infos(report)).to_dataset_card_data(data)
+    MetadataConfigs(configs(report)).to_dataset_card_data(data)
+    DatasetInfosDict(infos(report)).to_dataset_card_data(data)
     card = DatasetCard.from_template(
         data,
         template_path=str(TEMPLATE),
         report=report,
+        configs=configs(report),
         table=_table(report),
         sources=_sources(report),
         columns={name: _describe(FEATURES[name]) for name in FEATURES},
@@ -122,17 +130,53 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         translated=report.total(ir_origin="translated"),
         sensor=report.total(ir_origin="sensor"),
         split_group=report.quarantine.get("split_group", 0),
+        captions=captions_section(report.captions) if report.captions else "",
+        plain=markdown_text,
+        cell=markdown_cell,
     )
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(str(card).rstrip() + "\n", encoding="utf-8")
+
+
+def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping[str, Any]) -> None:
+    """Writes `README.md` from one that no build wrote: its text stays, configs, sizes and captions are set right.
+
+    Args:
+        readme: The dataset's own; need not exist.
+        out: Folder to write to.
+        report: Of what is there now.
+        others: Features of columns that are no part of the record.
+
+    Raises:
+        InputError: The front matter cannot be read.
+    """
+    ours = [config.name for config in FusionRS.BUILDER_CONFIGS]
+    try:
+        bare = f"---\n{{}}\n---\n# {markdown_text(report.name)}\n"
+        before = readme.read_text(encoding="utf-8") if readme.exists() else bare
+        card = DatasetCard(before, ignore_metadata_errors=True)
+        theirs = [config for config in card.data.get("configs") or [] if config["config_name"] not in ours]
+        card.data.configs = [{key: config[key] for key in config if key != "default"} for config in theirs]
+        card.data.dataset_info = None  # of rows and columns as they were
+        MetadataConfigs(configs(report)).to_dataset_card_data(card.data)
+        DatasetInfosDict(infos(report, others)).to_dataset_card_data(card.data)
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"front matter of {readme}: {' '.join(str(error).split())}; mend it, or take it out"
+        ) from error
+    section = captions_section(report.captions)
+    text, found = re.subn(f"{CAPTIONS_START}.*?{CAPTIONS_END}", lambda _: section, card.text, flags=re.DOTALL)
+    text = text if found else f"{text.rstrip()}\n\n{section}\n"
+    with atomic_path(out / "README.md") as temporary:
+        temporary.write_text(f"---\n{card.data.to_yaml()}\n---\n{text}", encoding="utf-8")
 
 
 def _license(rights: list[str]) -> str:
     return HUB_LICENSES.get(rights[0], "other") if len(rights) == 1 else "other"
 
 
-def _configs(report: BuildReport) -> dict[str, dict[str, Any]]:
-    """Views of the same files: `columns` and `filters` are options of the Parquet reader of `datasets`."""
+def configs(report: BuildReport) -> dict[str, dict[str, Any]]:
+    """Returns the views of the same files: `columns` and `filters` are options of the Parquet reader of `datasets`."""
     views = {
         "default": {"default": True},
         "captions": {"columns": list(_builder_config("captions").features)},
@@ -140,29 +184,39 @@ def _configs(report: BuildReport) -> dict[str, dict[str, Any]]:
         "sensor": {"filters": [["ir_origin", "==", "sensor"]]},
     }
     return {
-        name: {**view, "data_files": [{"split": split, "path": f"data/{split}-*"} for split in report.splits]}
+        name: {**view, "data_files": [{"split": split, "path": f"data/{split}-*"} for split in splits]}
         for name, view in views.items()
+        if (splits := _splits(report, name))
     }
+
+
+def _splits(report: BuildReport, config: str) -> list[str]:
+    """Splits in which a config has rows: `datasets` loads no empty one."""
+    return [split for split in report.splits if report.configs[config][split]["rows"]]
 
 
 def _builder_config(name: str) -> Any:
     return next(config for config in FusionRS.BUILDER_CONFIGS if config.name == name)
 
 
-def _infos(report: BuildReport) -> dict[str, DatasetInfo]:
-    infos = {}
+def infos(report: BuildReport, others: Mapping[str, Any] | None = None) -> dict[str, DatasetInfo]:
+    """Returns features and sizes by config; `others` are features of columns that are no part of the record."""
+    found = {}
     download = sum(file["bytes"] for name, file in report.files.items() if name.startswith("data/"))
     for config, sizes in report.configs.items():
         splits = SplitDict()
-        for split in report.splits:
+        if not _splits(report, config):
+            continue
+        for split in _splits(report, config):
             splits.add(SplitInfo(split, num_bytes=sizes[split]["bytes"], num_examples=sizes[split]["rows"]))
-        infos[config] = DatasetInfo(
-            features=_builder_config(config).features,
+        known = _builder_config(config)
+        found[config] = DatasetInfo(
+            features=Features({**known.features, **({} if known.columns else others or {})}),
             splits=splits,
             download_size=download,
             dataset_size=sum(sizes[split]["bytes"] for split in report.splits),
         )
-    return infos
+    return found
 
 
 def _table(report: BuildReport) -> list[dict[str, Any]]:
@@ -236,7 +290,7 @@ CROISSANT_TYPES = {"string": "sc:Text", "float64": "sc:Float", "int64": "sc:Inte
 
 def write_croissant(out: Path, report: BuildReport) -> None:
     """Writes `croissant.json` (Croissant 1.0, RAI fields): a file set and a record set a split, over local files."""
-    rights = sorted({row["rights"] for row in report.rows})
+    rights = sorted({str(row["rights"]) for row in report.rows})
     metadata = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",

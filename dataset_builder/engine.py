@@ -18,6 +18,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from dataset_builder.shards import atomic_path
+from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def run_shards(
     workers: int | None,
     manifest_dir: Path,
     description: str = "shards",
+    show: bool = True,
 ) -> list[Any]:
     """Runs every task that has no result yet, and returns all results in the order of the tasks.
 
@@ -39,21 +41,23 @@ def run_shards(
         workers: Processes (spawned); None: one per CPU; 1: all runs in this process.
         manifest_dir: Folder of results, one JSON file a finished task.
         description: What the progress bar calls the work.
+        show: Whether there is a bar of tasks; False where a worker shows finer progress.
 
     Raises:
         ChildProcessError: A worker process died, killed or out of memory; what is finished is kept.
-        ValueError: `workers` is less than one.
+        InputError: `workers` is less than one.
     """
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
+        raise InputError(f"workers must be at least 1, got {workers}")
     manifest_dir.mkdir(parents=True, exist_ok=True)
     waiting = [(index, task) for index, task in enumerate(tasks) if not _entry(manifest_dir, index).exists()]
     if done := len(tasks) - len(waiting):
         logger.info("%s: %d of %d were finished before", description, done, len(tasks))
     run = _run_here if min(workers, len(waiting)) <= 1 else _run_processes
     finished = run(waiting, make_worker, min(workers, len(waiting)), manifest_dir)
-    for _ in tqdm(finished, desc=description, total=len(tasks), initial=done, unit="shard", disable=not waiting):
+    hidden = not (waiting and show)
+    for _ in tqdm(finished, desc=description, total=len(tasks), initial=done, unit="shard", disable=hidden):
         pass
     return [json.loads(_entry(manifest_dir, index).read_text()) for index in range(len(tasks))]
 

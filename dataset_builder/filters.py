@@ -4,20 +4,17 @@ A rule reads what it needs from the row and answers None where that is missing, 
 are captions or even infrared. `unreadable` is not here: sources set it.
 """
 
-import difflib
 import io
-import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from dataset_builder.grounding import judge
+from dataset_builder.recipe_rules import Thresholds, build_rules, threshold
 from dataset_builder.translation import GRAY_R2, is_only_gray
-from fusionrs_hf.errors import InputError
 
 
 class Rule(Protocol):
@@ -30,16 +27,12 @@ class Rule(Protocol):
         ...
 
 
-def _threshold(default: float, unit: str) -> Any:
-    return field(default=default, metadata={"unit": unit})
-
-
 @dataclass(frozen=True, slots=True)
 class ImageTooLarge:
     """An encoded image claims more pixels than any honest tile (a decompression bomb); reads headers only."""
 
     reason: ClassVar[str] = "image_too_large"
-    max_pixels: int = _threshold(50_000_000, "pixels")
+    max_pixels: int = threshold(50_000_000, "pixels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Looks at `rgb` and `ir` as encoded."""
@@ -62,7 +55,7 @@ class ImageTooSmall:
     """A side of the RGB or infrared image is shorter than what any tower reads."""
 
     reason: ClassVar[str] = "image_too_small"
-    min_side: int = _threshold(32, "pixels")
+    min_side: int = threshold(32, "pixels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb` and `_ir`."""
@@ -75,7 +68,7 @@ class RgbTooFlat:
     """The RGB image is nearly one colour: open water, cloud, an empty frame."""
 
     reason: ClassVar[str] = "rgb_too_flat"
-    min_std: float = _threshold(2.0, "grey levels of 255, largest of the channels")
+    min_std: float = threshold(2.0, "grey levels of 255, largest of the channels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb`."""
@@ -88,8 +81,8 @@ class RgbIsGray:
     """The RGB image has no colour: its channels agree nearly everywhere, as in a panchromatic or mislabelled image."""
 
     reason: ClassVar[str] = "rgb_is_gray"
-    max_difference: float = _threshold(2.0, "grey levels between channels of a pixel")
-    min_share: float = _threshold(0.99, "share of the pixels")
+    max_difference: float = threshold(2.0, "grey levels between channels of a pixel")
+    min_share: float = threshold(0.99, "share of the pixels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb`."""
@@ -105,7 +98,7 @@ class InfraredTooFlat:
     """The infrared image is nearly uniform: a failed translation, saturation, open water."""
 
     reason: ClassVar[str] = "ir_too_flat"
-    min_std: float = _threshold(2.0, "grey levels of 255")
+    min_std: float = threshold(2.0, "grey levels of 255")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_ir`."""
@@ -118,7 +111,7 @@ class TooMuchNodata:
     """Too much of the tile is empty: zero in all RGB channels and, where there is one, in the infrared."""
 
     reason: ClassVar[str] = "too_much_nodata"
-    max_share: float = _threshold(0.5, "share of the pixels")
+    max_share: float = threshold(0.5, "share of the pixels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb` and `_ir`."""
@@ -136,8 +129,8 @@ class InfraredIsColormapped:
     """The encoded infrared image has colours: a false-colour rendering, whose grey values mean nothing."""
 
     reason: ClassVar[str] = "ir_is_colormapped"
-    max_difference: float = _threshold(2.0, "grey levels between channels of a pixel")
-    max_share: float = _threshold(0.01, "share of the pixels above that")
+    max_difference: float = threshold(2.0, "grey levels between channels of a pixel")
+    max_share: float = threshold(0.01, "share of the pixels above that")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `ir` as encoded; decodes only what has colour channels or a palette."""
@@ -172,7 +165,7 @@ class InfraredIsGrayOfRgb:
     """The infrared image is only the gray of the RGB image, possibly scaled or inverted."""
 
     reason: ClassVar[str] = "ir_is_gray_of_rgb"
-    min_r2: float = _threshold(GRAY_R2, "share of the infrared's variance explained by one gray")
+    min_r2: float = threshold(GRAY_R2, "share of the infrared's variance explained by one gray")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb` and `_ir`."""
@@ -193,10 +186,10 @@ class Misaligned:
     """
 
     reason: ClassVar[str] = "rgb_ir_misaligned"
-    min_shift: int = _threshold(3, "pixels")
-    max_shift: int = _threshold(8, "pixels")
-    min_score: float = _threshold(0.3, "correlation, 0 to 1")
-    min_gain: float = _threshold(0.1, "correlation, 0 to 1")
+    min_shift: int = threshold(3, "pixels")
+    max_shift: int = threshold(8, "pixels")
+    min_score: float = threshold(0.3, "correlation, 0 to 1")
+    min_gain: float = threshold(0.1, "correlation, 0 to 1")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb` and `_ir`; tiles narrower than six times `max_shift` are not judged."""
@@ -263,7 +256,7 @@ class CaptionTooShort:
     """A caption says next to nothing."""
 
     reason: ClassVar[str] = "caption_too_short"
-    min_words: int = _threshold(2, "words")
+    min_words: int = threshold(2, "words")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `captions` and `ir_captions`; blank ones are `caption_empty`'s."""
@@ -276,29 +269,11 @@ class CaptionTooLong:
     """A caption is longer than text towers read."""
 
     reason: ClassVar[str] = "caption_too_long"
-    max_words: int = _threshold(150, "words")
+    max_words: int = threshold(150, "words")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `captions` and `ir_captions`."""
         return self.reason if any(len(text.split()) > self.max_words for text in _captions(row) if text) else None
-
-
-@dataclass(frozen=True, slots=True)
-class InfraredCaptionContradicted:
-    """An infrared-aware caption claims what the infrared image contradicts (`grounding.judge`)."""
-
-    reason: ClassVar[str] = "ir_caption_contradicted"
-    max_contradicted: int = _threshold(0, "claims a caption")
-
-    def __call__(self, row: Mapping[str, Any]) -> str | None:
-        """Reads `ir_captions` and `_facts`."""
-        facts = row.get("_facts")
-        if facts is None:
-            return None
-        for text in row.get("ir_captions") or []:
-            if sum(judged.verdict == "contradicted" for judged in judge(text, facts)) > self.max_contradicted:
-                return self.reason
-        return None
 
 
 def _captions(row: Mapping[str, Any]) -> list[str | None]:
@@ -315,11 +290,11 @@ IMAGE_RULES: tuple[type[Rule], ...] = (
     InfraredIsColormapped,
 )
 PAIR_RULES: tuple[type[Rule], ...] = (SizesDiffer, InfraredIsGrayOfRgb, Misaligned)
-TEXT_RULES: tuple[type[Rule], ...] = (CaptionEmpty, CaptionTooShort, CaptionTooLong, InfraredCaptionContradicted)
+TEXT_RULES: tuple[type[Rule], ...] = (CaptionEmpty, CaptionTooShort, CaptionTooLong)
 
 
 def make_rules(
-    thresholds: Mapping[str, Mapping[str, float] | bool | None] | None = None,
+    thresholds: Thresholds | None = None,
     classes: Sequence[type[Rule]] = (*IMAGE_RULES, *PAIR_RULES, *TEXT_RULES),
 ) -> list[Rule]:
     """Builds rules from a recipe's `{rule: {threshold: value} | false}`; what it does not name keeps its defaults.
@@ -332,32 +307,7 @@ def make_rules(
     Raises:
         InputError: A rule or threshold is unknown, or a value is not a number of at least zero.
     """
-    thresholds = thresholds or {}
-    known = {rule.reason: rule for rule in (*IMAGE_RULES, *PAIR_RULES, *TEXT_RULES)}
-    for name, chosen in thresholds.items():
-        if name not in known:
-            raise InputError(f"unknown filter {name!r}; {_nearest(name, list(known))}")
-        _check(name, chosen, {threshold.name: threshold.type for threshold in fields(known[name])})
-    wanted = [(rule, thresholds.get(rule.reason)) for rule in classes]
-    return [rule(**(chosen if isinstance(chosen, Mapping) else {})) for rule, chosen in wanted if chosen is not False]
-
-
-def _check(rule: str, chosen: Mapping[str, float] | bool | None, types: Mapping[str, Any]) -> None:
-    if chosen is None or isinstance(chosen, bool):
-        return
-    if not isinstance(chosen, Mapping):
-        raise InputError(f"filter {rule} is {chosen!r}; expected false or a mapping of thresholds, such as {[*types]}")
-    for name, value in chosen.items():
-        if name not in types:
-            raise InputError(f"unknown threshold {name!r} of filter {rule}; {_nearest(name, [*types])}")
-        kind, wanted = (numbers.Integral, "a whole number") if types[name] is int else (numbers.Real, "a number")
-        if isinstance(value, bool) or not isinstance(value, kind) or not value >= 0:
-            raise InputError(f"threshold {rule}.{name} is {value!r}; expected {wanted} of at least zero")
-
-
-def _nearest(name: object, names: list[str]) -> str:
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names) or 'none: it has none'}"
+    return build_rules(thresholds, classes, (*IMAGE_RULES, *PAIR_RULES, *TEXT_RULES), "filter")
 
 
 class FilterStage:

@@ -4,10 +4,11 @@ The merge reads light columns only and leaves one plan file per output; outputs 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +33,50 @@ for _name, _type in (
 ):
     WORK_SCHEMA = WORK_SCHEMA.append(pa.field(_name, _type))
 LIGHT = [name for name in WORK_SCHEMA.names if name not in IMAGE_COLUMNS]
+COUNTED = ("split", "ir_band", "ir_origin", "source_dataset", "rights")
+FACTS = ("sensor", "translator", "captioner", "ir_unit", "gsd_m")
 ADDED = ("image_group_id", "joint_group_id", "is_eval_representative", "reason")
+
+
+@dataclass
+class Counts:
+    """What is counted of published rows.
+
+    Args:
+        kept: Rows by (split, ir_band, ir_origin, source_dataset, rights).
+        facts: Distinct values by column, counted.
+        representatives: Evaluation representatives by split.
+    """
+
+    kept: Counter = field(default_factory=Counter)
+    facts: dict[str, Counter] = field(default_factory=dict)
+    representatives: Counter = field(default_factory=Counter)
+
+    def add(self, split: str, rows: dict[str, list]) -> None:
+        """Adds rows of a split, given as columns; `COUNTED`, `FACTS` and those named here are read."""
+        self.kept.update((split, *key) for key in zip(*(rows[name] for name in COUNTED[1:]), strict=True))
+        self.representatives[split] += sum(map(bool, rows["is_eval_representative"]))
+        for name in FACTS:
+            self.facts.setdefault(name, Counter()).update(str(value) for value in rows[name] if value is not None)
+        self.facts.setdefault("acquired_year", Counter()).update(date[:4] for date in rows["acquired_at"] if date)
+        origins = self.facts.setdefault("caption_origin", Counter())
+        origins.update(origin for row in rows["caption_origin"] for origin in row or [])
+
+    def report(self) -> dict[str, Any]:
+        """Returns the parts of a `BuildReport`: `rows`, `representatives` and `facts`."""
+        rows = [dict(zip(COUNTED, key, strict=True), rows=count) for key, count in self.kept.items()]
+        return {
+            "rows": sorted(rows, key=lambda row: [str(row[name]) for name in COUNTED]),
+            "representatives": dict(self.representatives),
+            "facts": {name: dict(sorted(found.items())) for name, found in self.facts.items()},
+        }
+
+    def merge(self, report: Mapping[str, Any]) -> None:
+        """Adds what another's `report` gives."""
+        self.kept.update({tuple(row[name] for name in COUNTED): row["rows"] for row in report["rows"]})
+        self.representatives.update(report["representatives"])
+        for name, found in report["facts"].items():
+            self.facts.setdefault(name, Counter()).update(found)
 
 
 @dataclass
@@ -42,17 +86,13 @@ class Merged:
     Args:
         groups: Of the kept rows and of those that left for their group.
         outputs: Names of the files to write, relative to the output folder.
-        kept: Rows by (split, ir_band, ir_origin, source_dataset, rights).
-        facts: Distinct values of the kept rows by column, counted.
-        representatives: Evaluation representatives by split.
+        counts: Of the kept rows.
         reasons: Rows that left in the merge, by reason.
     """
 
     groups: Groups
     outputs: list[str]
-    kept: Counter = field(default_factory=Counter)
-    facts: dict[str, Counter] = field(default_factory=dict)
-    representatives: Counter = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
     reasons: Counter = field(default_factory=Counter)
 
 
@@ -80,7 +120,7 @@ def merge(work: Path, shards: int, recipe: BuildRecipe) -> Merged:
     for split in SPLITS:
         chosen = [index for index, own in enumerate(splits) if own == split]
         _plan(work, merged, f"data/{split}", _take(rows, chosen), recipe.max_shard_bytes)
-        _count(merged, split, _take(rows, chosen))
+        merged.counts.add(split, _take(rows, chosen))
     left = {name: [columns[name][index] for index in repeated] for name in ("at", "_bytes")}
     left |= {name: [None] * len(repeated) for name in ADDED} | {"reason": ["duplicate_sample_id"] * len(repeated)}
     leavers = _take(rows, [index for index, own in enumerate(splits) if own is None])
@@ -133,20 +173,6 @@ def _plan(work: Path, merged: Merged, name: str, rows: dict[str, list], max_byte
         merged.outputs.append(output)
 
 
-COUNTED = ("split", "ir_band", "ir_origin", "source_dataset", "rights")
-FACTS = ("sensor", "translator", "captioner", "ir_unit", "gsd_m")
-
-
-def _count(merged: Merged, split: str, rows: dict[str, list]) -> None:
-    merged.kept.update((split, *key) for key in zip(*(rows[name] for name in COUNTED[1:]), strict=True))
-    merged.representatives[split] += sum(rows["is_eval_representative"])
-    for name in FACTS:
-        merged.facts.setdefault(name, Counter()).update(str(value) for value in rows[name] if value is not None)
-    merged.facts.setdefault("acquired_year", Counter()).update(date[:4] for date in rows["acquired_at"] if date)
-    origins = merged.facts.setdefault("caption_origin", Counter())
-    origins.update(origin for row in rows["caption_origin"] for origin in row)
-
-
 class FinishWorker:
     """Writes one output file by its plan; returns rows, bytes, SHA-256, and rows and Arrow bytes by config."""
 
@@ -157,12 +183,12 @@ class FinishWorker:
         """Copies the planned rows, bytes unchanged, in the plan's order."""
         published = output.startswith("data/")
         schema = DATA_SCHEMA if published else QUARANTINE_SCHEMA
-        configs = {config.name: Counter(rows=0, bytes=0) for config in FusionRS.BUILDER_CONFIGS}
+        configs = new_sizes()
         with shard_writer(self.out / output, schema) as writer:
             for table in self._rows(output):
                 writer.write(table.select(schema.names))
                 if published:
-                    _measure(table.select(schema.names), configs)
+                    add_sizes(configs, table.select(schema.names))
             rows = writer.close()
         path = self.out / output
         found = {"name": output, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
@@ -184,12 +210,30 @@ class FinishWorker:
                     yield table
 
 
-def _measure(table: pa.Table, configs: dict[str, Counter]) -> None:
+def new_sizes() -> dict[str, Counter]:
+    """Returns `rows` and Arrow `bytes` of nothing, by config of the builder."""
+    return {config.name: Counter(rows=0, bytes=0) for config in FusionRS.BUILDER_CONFIGS}
+
+
+def add_sizes(sizes: dict[str, Counter], table: pa.Table) -> None:
+    """Adds the rows and bytes that each config shows of a table with the record's columns."""
     for config in FusionRS.BUILDER_CONFIGS:
         mask = pc.is_valid(table["sample_id"])
         if config.ir_origin is not None:
             mask = pc.and_(mask, pc.fill_null(pc.equal(table["ir_origin"], config.ir_origin), False))
         if config.needs_ir_captions:
-            mask = pc.and_(mask, pc.greater(pc.list_value_length(table["ir_captions"]), 0))
+            mask = pc.and_(mask, pc.fill_null(pc.greater(pc.list_value_length(table["ir_captions"]), 0), False))
         view = table.filter(mask).select(list(config.features))
-        configs[config.name].update(rows=len(view), bytes=view.nbytes)
+        sizes[config.name].update(rows=len(view), bytes=view.nbytes)
+
+
+def sizes_by_split(files: Sequence[dict]) -> dict[str, dict[str, dict[str, int]]]:
+    """Sums the `configs` of written files to `rows` and `bytes` by config and split, as a `BuildReport` has them."""
+    configs: dict[str, dict] = {}
+    for file in files:
+        split = Path(file["name"]).name.split("-")[0]
+        for name, size in file["configs"].items():
+            total = configs.setdefault(name, {}).setdefault(split, {"rows": 0, "bytes": 0})
+            for unit in total:
+                total[unit] += size[unit]
+    return configs

@@ -1,4 +1,4 @@
-"""What an infrared image measurably shows, what a caption claims about it, and whether the two agree.
+"""What an infrared image measurably shows.
 
 Standard library, numpy, scipy and PIL only and no sibling modules: a metric's release copies this file beside itself.
 
@@ -7,7 +7,6 @@ they keep their values under JPEG compression and resizing.
 """
 
 import bisect
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,13 +29,35 @@ RELATION_DIFFERENCE = 75.0  # mean infrared minus mean luminance, grey levels
 RELATION_CORRELATION = 0.6  # Pearson, over the working grid
 BRIGHT_PIXEL, DARK_PIXEL = 170, 85  # grey levels: the upper and the lower third of the scale
 DISAGREEMENT = 15.0  # grey levels, after each image's own mean is taken off
+REGION_SPREADS, REGION_DEPARTURE = 0.6, 10.0  # standard deviations; grey levels
+REGION_SHARE = 0.02  # of the area
+REGION_REACH = 0.8  # of a side: from here on a region reaches along it
+ELONGATED = 2.5  # ratio of the axes of the ellipse with the same second moments
+FILLED = 0.75  # area over that ellipse's: below, the outline is irregular
 
-# How near to a border a wrong class is left unjudged; `fact_matches` knows no such margin.
-LEVEL_MARGIN, CONTRAST_MARGIN, TEXTURE_MARGIN, CELL_MARGIN = 8.0, 10.0, 1.0, 4.0
-DIFFERENCE_MARGIN, CORRELATION_MARGIN = 12.0, 0.1
-
-_GRID = 48  # divisible by three: nine cells of 16 x 16
+GRID = 48  # divisible by three: nine cells of 16 x 16
+COLOURS = ("green", "blue", "warm")
+PLAIN_COLOUR, FAINT_COLOUR = 20.0, 4.0  # how far a colour's channels exceed the others, grey levels
+_LEAST_SPREAD = 12.0  # grey levels: below it, noise would count as grain
 _FLAT = 1.0  # grey levels of standard deviation below which a correlation means nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected bright or dark region of the infrared image.
+
+    Attributes:
+        place: The cell of `CELLS` that its centroid lies in; `north side` and so on when it reaches along most of that
+            side; `across` when it reaches along both axes, or along one through the middle.
+        share: Of the image's area, 0 to 1.
+        shape: `compact`, `elongated` or `irregular`, by second moments.
+        mean: Grey level, 0 to 255.
+    """
+
+    place: str
+    share: float
+    shape: str
+    mean: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +74,16 @@ class InfraredFacts:
         bright_share, dark_share: Share of the area above `BRIGHT_PIXEL` and below `DARK_PIXEL`, 0 to 1.
         roughness, texture: Median of the standard deviation in 3 x 3 windows of the working grid, so that the borders
             of a few large regions don't count, and its class of `TEXTURES`.
+        grain: How textured it looks: roughness squared over spread, since the same roughness shows more where tones
+            hardly differ.
+        sharpness: How abrupt its edges are: the 95th percentile of the gradient, per working pixel, over the spread.
+        median: Of the working grid.
         edge_share: Share of the area whose gradient exceeds 20 grey levels a working pixel, 0 to 1.
+        bright_regions, dark_regions: At most three connected regions that depart from the mean by `REGION_SPREADS`
+            standard deviations, and by `REGION_DEPARTURE`; the largest first, none below `REGION_SHARE`.
         small_bright_targets: Bright spots at most a twelfth of the side wide that stand out from a quiet background.
+        grid: The working grid, row by row, two hexadecimal digits a grey level: what claims about any place are
+            judged by.
         difference: Mean infrared minus mean RGB luminance; None without RGB, as are the three below.
         correlation: Pearson correlation with luminance; 1 if both are flat, 0 if only one is.
         relation: `brighter` or `darker` than the visible image by `RELATION_DIFFERENCE`; if the levels are nearer,
@@ -63,6 +92,9 @@ class InfraredFacts:
             level does not explain.
         disagreement, disagreement_sign: Cell where that is largest and `brighter` or `darker` for the infrared; None
             below `DISAGREEMENT`.
+        luminance_grid: As `grid`, of the luminance.
+        colour_grid: One digit a working pixel, the sum of 1 for green, 2 for blue or teal and 4 for red to yellow: by
+            at least `PLAIN_COLOUR`, or `FAINT_COLOUR` in the 15 % of the image that are most so.
     """
 
     mean: float
@@ -80,14 +112,22 @@ class InfraredFacts:
     dark_share: float
     roughness: float
     texture: str
+    grain: float
+    sharpness: float
+    median: float
     edge_share: float
+    bright_regions: tuple[Region, ...]
+    dark_regions: tuple[Region, ...]
     small_bright_targets: int
+    grid: str
     difference: float | None = None
     correlation: float | None = None
     relation: str | None = None
     cell_differences: tuple[float, ...] | None = None
     disagreement: str | None = None
     disagreement_sign: str | None = None
+    luminance_grid: str | None = None
+    colour_grid: str | None = None
 
 
 def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
@@ -109,8 +149,8 @@ def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
     cells = blocks.mean(1)
     order = np.argsort(cells, kind="stable")
     distinct = cells[order[-1]] - cells[order[0]] >= 1
-    roughness = _roughness(grey)
-    mean, spread = float(grey.mean()), float(high - low)
+    roughness, steps = _roughness(grey), np.hypot(*np.gradient(grey)).ravel()
+    mean, median, spread = float(grey.mean()), float(levels[levels.size // 2]), float(high - low)
     return InfraredFacts(
         mean=mean,
         level=_class(mean, LEVEL_BORDERS, LEVELS),
@@ -127,8 +167,15 @@ def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
         dark_share=float((grey < DARK_PIXEL).mean()),
         roughness=roughness,
         texture=_class(roughness, TEXTURE_BORDERS, TEXTURES),
-        edge_share=float((np.hypot(*np.gradient(grey)) > 20).mean()),
+        grain=roughness**2 / max(spread, _LEAST_SPREAD),
+        sharpness=float(np.partition(steps, round(0.95 * steps.size))[round(0.95 * steps.size)])
+        / max(spread, _LEAST_SPREAD),
+        median=median,
+        edge_share=float((steps > 20).mean()),
+        bright_regions=_regions(grey, 1),
+        dark_regions=_regions(grey, -1),
         small_bright_targets=_small_bright_targets(ir),
+        grid=_hexadecimal(grey),
         **({} if rgb is None else _compared(grey, rgb)),
     )
 
@@ -155,15 +202,33 @@ def _compared(grey: np.ndarray, rgb: np.ndarray) -> dict[str, object]:
         "cell_differences": tuple(cells.tolist()),
         "disagreement": CELLS[most] if apart else None,
         "disagreement_sign": ("brighter" if cells[most] > 0 else "darker") if apart else None,
+        "luminance_grid": _hexadecimal(luminance),
+        "colour_grid": _colours(rgb),
     }
 
 
+def _hexadecimal(grey: np.ndarray) -> str:
+    return (grey + 0.5).astype(np.uint8).tobytes().hex()
+
+
+def _colours(rgb: np.ndarray) -> str:
+    small = Image.fromarray(rgb).resize((GRID, GRID), Image.Resampling.BOX)
+    red, green, blue = np.asarray(small, dtype=np.float32).reshape(-1, 3).T
+    total = np.zeros(red.size, np.uint8)
+    for bit, index in enumerate(
+        (np.minimum(green - red, green - blue), np.minimum(blue - red, blue - green + 8), red - blue)
+    ):
+        among = np.partition(index, round(0.85 * index.size))[round(0.85 * index.size)]
+        total |= (index >= min(PLAIN_COLOUR, max(FAINT_COLOUR, among))).astype(np.uint8) << bit
+    return (total + ord("0")).tobytes().decode()
+
+
 def _reduced(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((_GRID, _GRID), Image.Resampling.BOX), dtype=np.float32)
+    return np.asarray(image.resize((GRID, GRID), Image.Resampling.BOX), dtype=np.float32)
 
 
 def _cells(grey: np.ndarray) -> np.ndarray:
-    side = _GRID // 3
+    side = GRID // 3
     return grey.reshape(3, side, 3, side).swapaxes(1, 2).reshape(9, side * side)
 
 
@@ -171,6 +236,32 @@ def _roughness(grey: np.ndarray) -> float:
     mean = ndimage.uniform_filter(grey, 3)
     variance = ndimage.uniform_filter(grey * grey, 3) - mean * mean
     return float(np.sqrt(max(0.0, np.partition(variance, variance.size // 2, axis=None)[variance.size // 2])))
+
+
+def _regions(grey: np.ndarray, sign: int) -> tuple[Region, ...]:
+    departure = sign * (grey - grey.mean())
+    labels, _ = ndimage.label(departure > max(REGION_DEPARTURE, REGION_SPREADS * float(departure.std())))
+    sizes = np.bincount(labels.ravel())
+    order = [int(label) for label in np.argsort(-sizes[1:], kind="stable")[:3] + 1]
+    return tuple(
+        _region_of(grey, np.nonzero(labels == label)) for label in order if sizes[label] >= REGION_SHARE * grey.size
+    )
+
+
+def _region_of(grey: np.ndarray, pixels: tuple[np.ndarray, np.ndarray]) -> Region:
+    positions = np.stack(pixels).astype(np.float64)  # (2, pixels): rows, columns
+    row, column = (int(position * 3 // GRID) for position in positions.mean(1))
+    down, along = (np.ptp(positions, axis=1) + 1) / GRID >= REGION_REACH
+    if (down and along) or (down and column == 1) or (along and row == 1):
+        place = "across"
+    elif down or along:
+        place = f"{('north', 'south')[row // 2] if along else ('west', 'east')[column // 2]} side"
+    else:
+        place = CELLS[3 * row + column]
+    minor, major = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(positions)), 1 / 12))  # a pixel has a width
+    filled = positions.shape[1] / (4 * np.pi * minor * major)
+    shape = "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
+    return Region(place, positions.shape[1] / grey.size, shape, float(grey[pixels].mean()))
 
 
 def _small_bright_targets(ir: np.ndarray) -> int:
@@ -190,302 +281,3 @@ def _small_bright_targets(ir: np.ndarray) -> int:
 
 def _class(value: float, borders: Sequence[float], names: Sequence[str]) -> str:
     return names[bisect.bisect_right(borders, value)]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One statement about the infrared image found in a caption.
-
-    Attributes:
-        kind: `level`, `contrast`, `texture`, `brightest`, `darkest`, `bright` or `dark` (a region, no superlative),
-            `relation`, `disagreement` or `targets`.
-        value: A class name of this module; places are cells of `CELLS` or sides (`north side`: all three cells);
-            disagreement is place and sign (`north brighter`); targets are `present` or `absent`.
-        text: The clause that says so.
-    """
-
-    kind: str
-    value: str
-    text: str
-
-
-_VERTICAL = {"north": "north(?:ern(?:most)?)?|upper(?:most)?|top", "south": "south(?:ern(?:most)?)?|lower|bottom"}
-_HORIZONTAL = {
-    "west": "west(?:ern(?:most)?)?|left(?:-?hand|most)?",
-    "east": "east(?:ern(?:most)?)?|right(?:-?hand|most)?",
-}
-_CENTRE = "cent(?:er|re|ral)|middle"
-_PART = r"\s+(?:half|third|part|side|edge|portion|section|end|margin|border|strip|rim|area|region)\b"
-
-
-def _place_patterns() -> list[tuple[str, str]]:
-    """Place words and what they mean, the most specific first: cells by name, sides with a final `~`."""
-    corners = [
-        (rf"(?:{v})[\s-]*(?:{h})\b", f"{ns}-{we}") for ns, v in _VERTICAL.items() for we, h in _HORIZONTAL.items()
-    ]
-    cells, sides = [], []
-    for name, words in (_VERTICAL | _HORIZONTAL).items():
-        cells.append((rf"(?:(?:{words})[\s-]+(?:{_CENTRE})|(?:{_CENTRE})[\s-]+(?:{words}))\b", name))
-        sides += [(rf"(?:{words})\b{_PART}", name + "~"), (rf"{name}\b", name), (rf"(?:{words})\b", name + "~")]
-    return corners + cells + [(rf"(?:{_CENTRE})\b", "centre")] + sides
-
-
-_PLACE_NAMES = [name for _, name in _place_patterns()]
-_PLACE_WORDS = re.compile(r"\b(?:" + "|".join(f"({pattern})" for pattern, _ in _place_patterns()) + ")")
-_PLACE = re.compile(r"@([a-z-]+~?)")  # what a place becomes, so that later patterns see one token
-_NORMAL = [
-    (re.compile("[\u2010-\u2015]"), "-"),
-    (
-        re.compile(r"\bmid(?:dle|dling)?[\s-]?(?:gr[ea]y|tone[ds]?)\b|\bintermediate (?:brightness|gr[ea]y)\b"),
-        "midgrey",
-    ),
-    (re.compile(r"\b(?:medium|moderate|average)[\s-](?:brightness|level|intensity|tone)\b"), "midgrey"),
-    (re.compile(r"\b(?:nearly|almost) (?:black)\b|\bblack\b"), "very dark"),
-    (re.compile(r"\b(?:nearly|almost) (?:white)\b|\bwhite\b"), "very bright"),
-    (re.compile(r"\blower(?= (?:in|than|contrast|brightness|intensity|level|response))"), "reduced"),
-]
-_SPLIT = re.compile(r"[.;:!?,]|\s(?:but|while|whereas|whilst|although|though|and|yet)\s")
-_VISIBLE = re.compile(r"\b(?:visible|rgb|optical|colou?r|true-colou?r|daylight)\b")
-_NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|hardly|lacks?|lacking|isn't|aren't|doesn't|don't)\b")
-_SUPERLATIVE = re.compile(
-    r"\b(?:(brightest|lightest|whitest|highest|most intense|strongest|peaks?)"
-    r"|(darkest|dimmest|blackest|lowest|weakest))\b"
-)
-_INTENSITY = re.compile(r"\b(?:(bright(?:er)?|light(?:er)?|luminous)|(dark(?:er)?|dim(?:mer)?))\b")
-_BETWEEN_PLACES = re.compile(r"\bthan\b(?! (?:the )?(?:rest|surroundings|average|elsewhere))")
-_CONTRAST_WORDS = {  # the very strong words first: "very low contrast" also contains "low contrast"
-    "very low": "(?:very|extremely) (?:low|weak|little|faint|slight)|hardly any|almost no|no|minimal|negligible",
-    "very high": "(?:very|extremely) (?:high|strong|sharp|marked|pronounced)|extreme|stark|harsh|intense",
-    "low": "low|weak|little|faint|limited|subdued|muted|slight",
-    "moderate": "moderate|medium|fair|average|intermediate|middling",
-    "high": "high|strong|sharp|marked|pronounced|good|considerable",
-}
-_CONTRAST = [
-    (
-        re.compile(
-            rf"\b(?:{words})[\s-](?:(?:tonal|overall|local|brightness|intensity|infrared) )?contrast\b"
-            rf"(?! (?:between|with|to|against|from))"
-            rf"|\bcontrast (?:is|looks|appears|remains|stays|seems) (?:{words})\b|\b(?:{words}) in contrast\b"
-        ),
-        value,
-    )
-    for value, words in _CONTRAST_WORDS.items()
-]
-_OTHER_PATTERN = re.compile(r"\bdifferent (?:spatial )?pattern\b|\bpattern (?:differs|is different)\b")
-_UNIFORM = re.compile(r"\b(?:(nearly|almost|very) )?(?:uniform|flat|homogeneous|even)(?:ly)?\b(?! texture)")
-_SMOOTH = r"\b(?:smooth|featureless)\b|\b(?:little|no|hardly any|weak|uniform|faint) texture\b"
-_ROUGH = (
-    r"\b(?:strongly|heavily|highly|richly|very|coarsely) textured\b|\b(?:rough|busy|grainy|rugged)\b"
-    r"|\b(?:strong|rich|coarse|heavy|pronounced) texture\b|\btexture is (?:strong|rich|coarse|heavy|pronounced)\b"
-)
-_MODERATE = r"\btextured\b|\b(?:moderate|medium|some) texture\b|\btexture is moderate\b"
-_TEXTURE = [
-    (re.compile(words), value)
-    for words, value in ((_SMOOTH, TEXTURES[0]), (_ROUGH, TEXTURES[2]), (_MODERATE, TEXTURES[1]))
-]
-_TARGETS = re.compile(r"\b(?:small|tiny|isolated|compact) (?:very )?bright (?:spots?|targets?|points?|dots?|blobs?)\b")
-_IMAGE = (
-    "image|scene|tile|frame|view|picture|near-infrared|infrared-style|infrared|nir|swir|lwir|ir|shortwave|midwave|thermal"
-    "|it|everything|whole|overall|tone|response|level|brightness"
-)
-_FILLER = (
-    "the|this|that|a|an|is|are|looks?|appears?|seems?|remains?|stays|mostly|mainly|largely|generally|entire|average|on|in"
-    "|as|of|that|which|rather|fairly|quite|relatively|moderately|with|shows|to|be|its|has|grey|gray"
-)
-_SCENE_OF = r"(?:image|view|scene|picture|tile) of [^@]{1,80}? (?:is|looks|appears)"
-_LEVEL = re.compile(  # a clause of nothing but the image and its level: other words would make it an object's
-    rf"^(?:(?:{_FILLER}|{_IMAGE}|{_SCENE_OF})\b\s*)*(?P<very>very |extremely |exceptionally )?"
-    rf"(?:(?P<bright>bright|light)|(?P<dark>dark|dim)|medium|midgrey)(?:\s+(?:{_FILLER}|{_IMAGE})\b)*\s*$"
-)
-
-
-def read_claims(caption: str) -> list[Claim]:
-    """Extracts the claims about the infrared image, clause by clause and in order; what it can't parse it leaves out.
-
-    Clauses that speak of the visible image alone are skipped, and negated ones too, but for `no contrast`, `no
-    texture` and `no small bright spots`. Brightness of an object (`bright roofs`) is a claim only with a place.
-    """
-    text = caption.casefold()
-    for pattern, replacement in _NORMAL:
-        text = pattern.sub(replacement, text)
-    text = _PLACE_WORDS.sub(lambda match: f" @{_PLACE_NAMES[match.lastindex - 1]} ", text)
-    claims = []
-    for clause in _SPLIT.split(text):
-        clause = " ".join(clause.split())
-        if clause:
-            said = clause.replace("@", "").replace("~", "")
-            claims += [Claim(kind, value, said) for kind, value in _read_clause(clause)]
-    return claims
-
-
-def _read_clause(clause: str) -> list[tuple[str, str]]:
-    places = list(_PLACE.finditer(clause))
-    if _VISIBLE.search(clause):
-        return _read_comparison(clause, places)
-    found = [("texture", value) for pattern, value in _TEXTURE if pattern.search(clause)][:1]
-    contrasts = [(match, value) for pattern, value in _CONTRAST if (match := pattern.search(clause))][:1]
-    if not places:
-        found += [("contrast", value) for _, value in contrasts]
-    if _OTHER_PATTERN.search(clause):
-        found.append(("relation", "different"))
-    negated = _NEGATION.search(clause)
-    if _TARGETS.search(clause):
-        return found + [("targets", "absent" if negated else "present")]
-    if negated:
-        return found
-    superlatives = list(_SUPERLATIVE.finditer(clause))
-    for index, match in enumerate(superlatives):
-        end = superlatives[index + 1].start() if index + 1 < len(superlatives) else len(clause)
-        after = [p for p in places if match.end() <= p.start() < end]
-        nearest = after[:1] or [p for p in places if p.end() <= match.start()][-1:]
-        found += [("brightest" if match[1] else "darkest", _place(p)) for p in nearest]
-    if superlatives or _BETWEEN_PLACES.search(clause):
-        return found
-    intensity = _INTENSITY.search(clause)
-    if places and intensity:
-        return found + [("bright" if intensity[1] else "dark", _place(p)) for p in places]
-    if places:
-        return found
-    for match, _ in contrasts:
-        clause = clause.replace(match[0], "").strip()
-    level = _LEVEL.match(clause)
-    if level:
-        word = "bright" if level["bright"] else "dark" if level["dark"] else "medium"
-        found.append(("level", f"very {word}" if level["very"] and word != "medium" else word))
-    elif not contrasts and (uniform := _UNIFORM.search(clause)):
-        found.append(("contrast", "very low" if uniform[1] else "low"))
-    return found
-
-
-def _read_comparison(clause: str, places: list[re.Match[str]]) -> list[tuple[str, str]]:
-    """Reads a clause that mentions the visible image: a relation, a disagreement when it names a place, or nothing."""
-    match = re.search(r"\b(?:(brighter|lighter)|(darker|dimmer))\b[^@]*\bthan\b", clause)
-    if match and not _NEGATION.search(clause):
-        sign = "brighter" if match[1] else "darker"
-        return [("disagreement", f"{_place(p)} {sign}") for p in places] or [("relation", sign)]
-    if places:
-        return []
-    if re.search(
-        r"\b(?:differ(?:s|ent|ently)?|unlike|departs?|deviates?)\b|\b(?:not|n't) (?:follow|match|resemble)", clause
-    ):
-        return [("relation", "different")]
-    if re.search(r"\b(?:follow(?:s|ing)?|resembl\w+|mirrors?|matche?s?|like|echoe?s)\b", clause):
-        return [("relation", "follows")]
-    return []
-
-
-def _place(match: re.Match[str]) -> str:
-    return match[1].replace("~", " side")
-
-
-def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:
-    """Tells for each of `FACT_KINDS` whether the caption claims exactly the measured class; no margins.
-
-    A kind that is not claimed, not readable, claimed twice with different values, or not measured counts as False, so
-    that denominators are the same for every caption.
-    """
-    claimed: dict[str, set[str]] = {kind: set() for kind in FACT_KINDS}
-    for claim in read_claims(caption):
-        if claim.kind in claimed:
-            claimed[claim.kind].add(claim.value)
-    return {kind: claimed[kind] == {getattr(facts, kind)} for kind in FACT_KINDS}
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A claim and its verdict: `supported`, `contradicted` or `unverifiable`."""
-
-    claim: Claim
-    verdict: str
-
-
-def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
-    """Judges every readable claim of a caption against measured facts.
-
-    A claim of the measured class is supported. Another class is contradicted, unless the measurement lies within a
-    margin of the claimed class (`LEVEL_MARGIN` and so on; for cells, `CELL_MARGIN` below the extreme cell) or the
-    claim is a weaker word in the same direction (`dark` for very dark): then it is unverifiable, and so is all that
-    was not measured, such as a relation without RGB. A relation is judged by what the words say, not by its class:
-    `brighter` holds from `DIFFERENCE_MARGIN` on and is wrong below zero, a pattern follows or differs by correlation.
-    """
-    return [Judged(claim, _verdict(claim, facts)) for claim in read_claims(caption)]
-
-
-def _verdict(claim: Claim, facts: InfraredFacts) -> str:
-    match claim.kind:
-        case "level":
-            return _ordered(claim.value, LEVELS, facts.mean, LEVEL_BORDERS, LEVEL_MARGIN)
-        case "contrast":
-            return _ordered(claim.value, CONTRASTS, facts.spread, CONTRAST_BORDERS, CONTRAST_MARGIN)
-        case "texture":
-            return _ordered(claim.value, TEXTURES, facts.roughness, TEXTURE_BORDERS, TEXTURE_MARGIN)
-        case "brightest":
-            return _extreme(claim.value, facts.cell_means, facts.brightest)
-        case "darkest":
-            return _extreme(claim.value, [-mean for mean in facts.cell_means], facts.darkest)
-        case "bright":
-            return _region(claim.value, facts.cell_means, facts.cell_highs)
-        case "dark":
-            return _region(claim.value, [-mean for mean in facts.cell_means], [-low for low in facts.cell_lows])
-        case "relation":
-            return _related(claim.value, facts)
-        case "disagreement":
-            return _disagreeing(claim.value, facts)
-        case _:
-            return "supported" if (claim.value == "present") == (facts.small_bright_targets > 0) else "contradicted"
-
-
-def _ordered(claimed: str, names: Sequence[str], value: float, borders: Sequence[float], margin: float) -> str:
-    index, measured = names.index(claimed), bisect.bisect_right(borders, value)
-    if index == measured:
-        return "supported"
-    edges = (-np.inf, *borders, np.inf)
-    near = edges[index] - margin <= value <= edges[index + 1] + margin
-    weaker = names[measured] == f"very {claimed}"
-    return "unverifiable" if near or weaker else "contradicted"
-
-
-def _members(place: str) -> list[int]:
-    """Indices of the cells a place covers: one, or the three of a side."""
-    side = place.removesuffix(" side")
-    return [CELLS.index(place)] if side == place else [i for i, cell in enumerate(CELLS) if side in cell.split("-")]
-
-
-def _extreme(place: str, means: Sequence[float], measured: str | None) -> str:
-    if measured is None:
-        return "unverifiable"
-    members = _members(place)
-    if CELLS.index(measured) in members:
-        return "supported"
-    near = max(means) - max(means[i] for i in members) < CELL_MARGIN
-    loose = place in measured.split("-")  # "north" said of the north-west
-    return "unverifiable" if near or loose else "contradicted"
-
-
-def _region(place: str, means: Sequence[float], highs: Sequence[float]) -> str:
-    members, overall = _members(place), float(np.mean(means))
-    if max(means[i] for i in members) >= overall + CELL_MARGIN:
-        return "supported"
-    return "contradicted" if max(highs[i] for i in members) < overall + CELL_MARGIN else "unverifiable"
-
-
-def _related(claimed: str, facts: InfraredFacts) -> str:
-    if facts.difference is None or facts.correlation is None:
-        return "unverifiable"
-    if claimed in ("brighter", "darker"):
-        excess = facts.difference if claimed == "brighter" else -facts.difference
-        return "supported" if excess >= DIFFERENCE_MARGIN else "contradicted" if excess < 0 else "unverifiable"
-    excess = facts.correlation - RELATION_CORRELATION
-    if claimed == "different":
-        return "supported" if excess < 0 else "contradicted" if excess > CORRELATION_MARGIN else "unverifiable"
-    return "supported" if excess >= 0 else "contradicted" if excess < -CORRELATION_MARGIN else "unverifiable"
-
-
-def _disagreeing(claimed: str, facts: InfraredFacts) -> str:
-    if facts.cell_differences is None:
-        return "unverifiable"
-    place, sign = claimed.rsplit(" ", 1)
-    signed = max((d if sign == "brighter" else -d) for d in (facts.cell_differences[i] for i in _members(place)))
-    if signed >= DISAGREEMENT:
-        return "supported"
-    return "contradicted" if signed < -CELL_MARGIN else "unverifiable"

@@ -17,7 +17,7 @@ from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-VERSIONED = ("datasets", "numpy", "pillow", "pyarrow", "scipy")  # what the bytes may depend on
+VERSIONED = ("datasets", "numpy", "pillow", "pyarrow", "scipy", "simplemma")  # what the bytes may depend on
 
 
 def identity_of(recipe: BuildRecipe, out: Path) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def identity_of(recipe: BuildRecipe, out: Path) -> dict[str, Any]:
     code = hashlib.sha256()
     package = Path(__file__).parent
     scaling = package.parent / "fusionrs_hf" / "processing_fusionrs_clip.py"
-    for path in [*sorted(package.rglob("*.py")), scaling, TEMPLATE]:
+    for path in [*sorted(package.rglob("*.py")), package / "lexicon.yaml", scaling, TEMPLATE]:
         code.update(path.read_bytes())
     return {
         "recipe": recipe.echo(),

@@ -15,12 +15,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataset_builder.captioning import CaptionStage, GroundedCaptioner
+from dataset_builder.captioning import CaptionStage, make_caption_stage
+from dataset_builder.captioning.funnel import (
+    REJECTED,
+    Funnel,
+    caption_and_count,
+    join_lines,
+    merged_report,
+    write_lines,
+)
 from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
 from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.engine import run_shards
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
-from dataset_builder.finish import COUNTED, WORK_SCHEMA, FinishWorker, Merged, merge, work_file
+from dataset_builder.finish import WORK_SCHEMA, FinishWorker, Merged, merge, sizes_by_split, work_file
 from dataset_builder.grouping import perceptual_hash
 from dataset_builder.identity import fingerprint, finished_report, identity_of, start, write_json
 from dataset_builder.recipe import BuildRecipe, nearest
@@ -35,7 +43,6 @@ __all__ = ["BuildRecipe", "BuildReport", "build"]
 logger = logging.getLogger(__name__)
 
 TRANSLATORS = {"radiometric": RadiometricTranslator}
-CAPTIONERS = {"grounded": GroundedCaptioner}
 BATCH_ROWS = 64
 
 Stage = Callable[[dict[str, list]], dict[str, list]]
@@ -48,14 +55,14 @@ def build(recipe: BuildRecipe, out: Path | str, workers: int | None = None) -> B
         recipe: What to read and how.
         out: Folder for `README.md`, `data/`, `quarantine/`, `croissant.json` and `build_report.json`. Where it already
             holds this very build, nothing is done.
-        workers: Processes; None: one per CPU.
+        workers: Processes; None: one per CPU, but one where a model is asked for captions.
 
     Raises:
         InputError: A source cannot be opened, no row was kept, or `out` holds something else or cannot be written.
         ChildProcessError: A worker process died; the same call continues.
     """
     out = Path(out)
-    make_stages(recipe)  # an unknown translator, filter or threshold is known before anything is read
+    stages = make_stages(recipe)  # an unknown translator, filter or threshold is known before anything is read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
     tasks = [(number, shard) for number, source in enumerate(sources) for shard in source.shards()]
     tasks = [(index, *task) for index, task in enumerate(tasks)]
@@ -66,16 +73,23 @@ def build(recipe: BuildRecipe, out: Path | str, workers: int | None = None) -> B
         shutil.rmtree(work, ignore_errors=True)
         return report
     start(out, work, identity)
-    read = run_shards(tasks, partial(ReadWorker, recipe, sources, work), workers, work / "read", "reading")
+    if workers is None and recipe.caption and recipe.caption.captioner != "grounded":
+        workers = 1
+    here = stages if workers == 1 else None  # a model that captions is not loaded twice
+    read = run_shards(tasks, partial(ReadWorker, recipe, sources, work, here), workers, work / "read", "reading")
     merged = merge(work, len(tasks), recipe)
     reasons = sum((Counter(result["reasons"]) for result in read), merged.reasons)
     rows_read = sum(result["rows"] for result in read)
-    if not merged.kept:
+    if not merged.counts.kept:
         shutil.rmtree(work)
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "the sources are empty"
         raise InputError(f"none of {rows_read} rows was kept ({found}); check the sources and filters of the recipe")
     files = run_shards(merged.outputs, partial(FinishWorker, work, out), workers, work / "write", "writing")
     report = _report(recipe, identity, rows_read, merged, reasons, files)
+    for stage in (stage for stage in stages if isinstance(stage, CaptionStage)):
+        report.captions.update(merged_report(stage, [result["captions"] for result in read]))
+        lines = join_lines([_lines_file(work, index) for index in range(len(tasks))], out / REJECTED)
+        report.files.update({REJECTED: lines} if lines else {})
     write_dataset_card(out, report)
     write_croissant(out, report)
     write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
@@ -95,7 +109,7 @@ def make_stages(recipe: BuildRecipe) -> list[Stage]:
         stages.append(TranslateStage(translator, recipe.translate.band, recipe.translate.seed))
     stages += [require_infrared, FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))), add_hashes]
     if recipe.caption:
-        stages.append(CaptionStage(_choose(CAPTIONERS, recipe.caption.captioner, "captioner")(recipe.caption.seed)))
+        stages.append(make_caption_stage(recipe.caption))
     return [*stages, FilterStage(make_rules(recipe.filters, TEXT_RULES))]
 
 
@@ -126,25 +140,36 @@ def add_hashes(batch: dict[str, list]) -> dict[str, list]:
 class ReadWorker:
     """Reads one shard of a source through all stages into two work files: the rows kept, and those that left."""
 
-    def __init__(self, recipe: BuildRecipe, sources: Sequence[Source], work: Path) -> None:
+    def __init__(
+        self, recipe: BuildRecipe, sources: Sequence[Source], work: Path, stages: list[Stage] | None = None
+    ) -> None:
         self.sources = sources
-        self.stages = make_stages(recipe)
+        self.stages = stages or make_stages(recipe)
         self.work = work
 
     def __call__(self, task: tuple[int, int, Any]) -> dict:
-        """Does one task `(index, source, shard)`; returns rows read, and rows that left by reason."""
+        """Does one task `(index, source, shard)`; returns rows read, rows that left by reason, and captions' fate."""
         index, source, shard = task
-        reasons, read = Counter(), 0
+        reasons, read, funnel, lines = Counter(), 0, Funnel(), []
         kept_path, left_path = (work_file(self.work, kind, index) for kind in ("kept", "left"))
         with shard_writer(kept_path, WORK_SCHEMA) as kept, shard_writer(left_path, WORK_SCHEMA) as left:
             for batch in _batches(self.sources[source].read(shard)):
                 read += len(batch["sample_id"])
                 batch = _set_aside(batch, left, reasons)  # what the source could not read
                 for stage in self.stages:
-                    if batch["sample_id"]:
+                    if batch["sample_id"] and isinstance(stage, CaptionStage):
+                        batch, counted, rejected = caption_and_count(stage, batch)
+                        funnel.merge(counted)
+                        lines += rejected
+                    elif batch["sample_id"]:
                         batch = _set_aside(stage(batch), left, reasons)
                 _write(kept, batch)
-        return {"rows": read, "reasons": reasons}
+        write_lines(_lines_file(self.work, index), lines)
+        return {"rows": read, "reasons": reasons, "captions": funnel.as_dict()}
+
+
+def _lines_file(work: Path, shard: int) -> Path:
+    return work / "rejected" / f"{shard:06d}.jsonl"
 
 
 def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
@@ -179,14 +204,6 @@ def _write(writer: ShardWriter, batch: dict[str, list]) -> None:
 def _report(
     recipe: BuildRecipe, identity: dict, rows_read: int, merged: Merged, reasons: Counter, files: list[dict]
 ) -> BuildReport:
-    configs: dict[str, dict] = {}
-    for file in files:
-        split = Path(file["name"]).name.split("-")[0]
-        for name, size in file["configs"].items():
-            total = configs.setdefault(name, {}).setdefault(split, {"rows": 0, "bytes": 0})
-            for unit in total:
-                total[unit] += size[unit]
-    rows = [dict(zip(COUNTED, key, strict=True), rows=count) for key, count in merged.kept.items()]
     return BuildReport(
         name=recipe.name,
         description=recipe.description,
@@ -195,16 +212,14 @@ def _report(
         identity=identity,
         fusionrs_version=__version__,
         rows_read=rows_read,
-        rows_kept=sum(merged.kept.values()),
-        rows=sorted(rows, key=lambda row: [str(row[name]) for name in COUNTED]),
-        representatives=dict(merged.representatives),
+        rows_kept=merged.counts.kept.total(),
         quarantine=dict(sorted(reasons.items())),
         groups={
             "image_groups": len(set(merged.groups.image_group_id)),
             "joint_groups": len(set(merged.groups.joint_group_id)),
             "largest": merged.groups.components,
         },
-        facts={name: dict(sorted(found.items())) for name, found in merged.facts.items()},
-        configs=configs,
+        configs=sizes_by_split(files),
         files={file["name"]: {key: file[key] for key in ("rows", "bytes", "sha256")} for file in files},
+        **merged.counts.report(),
     )

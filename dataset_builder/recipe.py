@@ -26,10 +26,32 @@ class TranslateRecipe:
 
 @dataclass(frozen=True, slots=True)
 class CaptionRecipe:
-    """Which captioner writes `ir_captions`, from which seed."""
+    """Who writes `ir_captions`, and what is asked of each caption.
+
+    Args:
+        captioner: `grounded` (composed from measured facts, no weights), `endpoint` (an OpenAI-compatible chat
+            endpoint) or `local` (a vision-language model of transformers).
+        seed: Of the captioner's random choices.
+        repairs: How often a row whose captions were all rejected is asked for again, with what was wrong.
+        rules: Thresholds of the rules in `caption_rules`, where they differ from the defaults; `false` leaves one out.
+        options: Fields of the captioner's settings: `EndpointSettings` or `LocalSettings`; `grounded` has none.
+    """
 
     captioner: str = "grounded"
     seed: int = 0
+    repairs: int = 0
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that count nothing, and parts that are no mappings."""
+        for name in ("seed", "repairs"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}")
+        for name in ("rules", "options"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"{name} must be a mapping of names to values, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +118,7 @@ class BuildRecipe:
             InputError: Not YAML, an unknown or missing key, or a value that cannot be.
             OSError: The file cannot be read.
         """
-        path = Path(path)
-        try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/recipes"
-            ) from None
-        return cls.from_mapping(given, base=path.parent, where=str(path))
+        return cls.from_mapping(_read_yaml(path), base=Path(path).parent, where=str(path))
 
     @classmethod
     def from_mapping(cls, given: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
@@ -119,8 +134,43 @@ class BuildRecipe:
         """Returns the recipe as JSON gives it back, for the report: no absolute path, so it is the same anywhere."""
         values = asdict(self)
         del values["base"]
-        values["sources"] = [{name: _portable(value) for name, value in spec.items()} for spec in values["sources"]]
+        for part in (*values["sources"], *([values["caption"]["options"]] if values["caption"] else [])):
+            part |= {name: _portable(value) for name, value in part.items()}
         return json.loads(json.dumps(values, default=str))
+
+
+def read_caption_recipe(path: Path | None, **given: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:
+    """Reads who captions and how, and `ir_range`, for a dataset that is there already.
+
+    Args:
+        path: YAML: a build recipe, of which `caption` and `ir_range` are taken, or the keys of `caption` alone; None:
+            the defaults.
+        **given: Fields of `CaptionRecipe` that win over the file's; None leaves the file's. `options` are joined, but
+            those of the file are for the file's captioner only.
+
+    Raises:
+        InputError: As of `BuildRecipe.from_yaml`.
+    """
+    values, ir_range, where = {}, {}, str(path or "caption")
+    if path is not None:
+        values = _read_yaml(path) or {}
+        if isinstance(values, Mapping) and "caption" in values:
+            whole = _known_keys(BuildRecipe, values, where, hidden=("base",))
+            values, ir_range, where = whole["caption"] or {}, whole.get("ir_range") or {}, f"{where}: caption"
+        values = _known_keys(CaptionRecipe, values, where)
+    if given.get("captioner") not in (None, values.get("captioner", "grounded")):
+        values.pop("options", None)
+    given["options"] = {**(values.get("options") or {}), **(given.get("options") or {})}
+    values |= {name: value for name, value in given.items() if value is not None}
+    checked = _make(BuildRecipe, {"name": "captions", "sources": [{}], "ir_range": ir_range}, where).ir_range
+    return _make(CaptionRecipe, {k: v for k, v in values.items() if v is not None}, where), dict(checked)
+
+
+def _read_yaml(path: Path | str) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/recipes") from None
 
 
 def nearest(given: str, known: Sequence[str]) -> str:

@@ -35,6 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     build.add_argument("--workers", type=int, default=None, help="processes (default: all processors)")
     build.set_defaults(run=_build)
 
+    _add_caption(verbs)
     for verb, text in (
         ("train", "train a model by a recipe; every field of the recipe can be overridden by --field value"),
         ("eval", "score a saved model on held-out pairs"),
@@ -73,6 +74,34 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_caption(verbs: argparse._SubParsersAction) -> None:
+    text = "write captions of the infrared, each checked against its image; or check those that are there"
+    caption = verbs.add_parser(
+        "caption",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. An interrupted run is continued by the same command.",
+        usage="fusionrs caption DATASET OUT [options]\n       fusionrs caption --check DATASET [--report FILE]",
+    )
+    caption.add_argument("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
+    caption.add_argument("output", type=Path, nargs="?", help="folder for the dataset with its new captions")
+    caption.add_argument("--check", action="store_true", help="score the captions that are there; writes no dataset")
+    caption.add_argument("--report", type=Path, help="with --check: JSON file for the scores")
+    caption.add_argument("--captioner", metavar="{grounded,endpoint,local}", help="who writes (default: grounded)")
+    caption.add_argument("--config", type=Path, help="YAML: a build recipe with `caption`, or the keys of `caption`")
+    caption.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the captioner, such as base_url=http://localhost:8000/v1 or model=NAME; may be repeated",
+    )
+    caption.add_argument("--repairs", type=int, help="how often a rejected caption is asked for again (default: 0)")
+    caption.add_argument("--seed", type=int, help="of the captioner's random choices (default: 0)")
+    caption.add_argument("--workers", type=int, help="processes (default: all processors; 1 where a model is asked)")
+    caption.add_argument("--retry", action="store_true", help="ask again for rows that got no answer")
+    caption.set_defaults(run=_caption)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; input at fault gives one line on stderr and exit code 2."""
     arguments = make_parser().parse_args(argv)
@@ -85,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -104,6 +136,45 @@ def check_packages() -> None:
 def _build(arguments: argparse.Namespace) -> None:
     pipeline = importlib.import_module("dataset_builder.pipeline")
     pipeline.build(pipeline.BuildRecipe.from_yaml(arguments.recipe), arguments.output, arguments.workers)
+
+
+def _caption(arguments: argparse.Namespace) -> None:
+    recipe, ir_range = importlib.import_module("dataset_builder.recipe").read_caption_recipe(
+        arguments.config,
+        captioner=arguments.captioner,
+        seed=arguments.seed,
+        repairs=arguments.repairs,
+        options=dict(map(_option, arguments.option)),
+    )
+    shared = {"ir_range": ir_range, "workers": arguments.workers}
+    if arguments.check:
+        if arguments.output is not None or arguments.retry:
+            raise InputError(
+                "--check writes no dataset: leave OUT and --retry out; --report names a file for the scores"
+            )
+        check = importlib.import_module("dataset_builder.captioning.check")
+        print(
+            check.check_table(
+                check.check_captions(arguments.dataset, rules=recipe.rules, report=arguments.report, **shared)
+            )
+        )
+        return
+    if arguments.output is None or arguments.report is not None:
+        raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
+    rewrite = importlib.import_module("dataset_builder.captioning.rewrite")
+    rewrite.caption_dataset(arguments.dataset, arguments.output, recipe, retry=arguments.retry, **shared)
+
+
+def _option(text: str) -> tuple[str, object]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InputError(f"--option {text!r} must be KEY=VALUE, such as model=NAME")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value
 
 
 def _method(arguments: argparse.Namespace) -> None:

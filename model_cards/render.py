@@ -1,6 +1,7 @@
 """Typed facts -> model cards: Markdown with YAML front matter, model-index included."""
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +16,13 @@ SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out sce
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "mwir": "midwave infrared", "lwir": "thermal infrared"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
 TAGS = ["remote-sensing", "infrared", "fusionrs"]
+# Control characters, marks that turn the direction of text after them, lone surrogates: nothing a reader should meet.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+# An underscore within a word is no emphasis; `://`, `www.` and `@` would become links.
+_MARKDOWN = re.compile(r"([\\`*|\[\]<>~$&@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")  # one that no backslash escapes
 
 
 def render_clip_card(facts: ClipFacts) -> ModelCard:
@@ -38,7 +46,7 @@ def render_vlm_card(facts: VlmFacts) -> ModelCard:
         data,
         prompt=json.dumps(facts.prompt, ensure_ascii=False),
         table=_fact_table(facts),
-        examples=markdown_table(["written from measurement", "generated"], facts.examples) if facts.examples else "",
+        examples=_example_table(facts) if facts.examples else "",
     )
 
 
@@ -46,13 +54,32 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers
     """Returns a Markdown table; pipes and line breaks in cells are made harmless.
 
     Args:
-        header, rows: Texts of the cells.
+        header, rows: Markdown of the cells; texts of unknown origin go through `markdown_text` before.
         numbers_from: First column that is set flush right.
     """
     first = len(header) if numbers_from is None else numbers_from
     rule = ["---"] * first + ["---:"] * (len(header) - first)
-    body = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [list(header), rule, *body])
+    lines = [[markdown_cell(cell) for cell in row] for row in [header, *rows]]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [lines[0], rule, *lines[1:]])
+
+
+def markdown_cell(text: str) -> str:
+    """Returns Markdown as one cell of a table: one line, every pipe escaped; markup and HTML are left as they are."""
+    return _PIPE.sub(r"\1\\|", " ".join(str(text).split()))
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """Returns a text of unknown origin as one line: white space folded, what is unseen as U+FFFD, cut to `limit`."""
+    text = UNSEEN.sub("\ufffd", " ".join(str(text).split()))
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def markdown_text(text: str, limit: int | None = None) -> str:
+    """Returns a text of unknown origin as Markdown that shows it as it is: no markup, no HTML, no link, no new cell.
+
+    For use within a line or a cell: a marker at the start of a line (`-`, `1.`) is left as it is.
+    """
+    return _MARKDOWN.sub(r"\\\1", visible(text, limit))
 
 
 def percent(estimate: Estimate | float, sign: bool = False) -> str:
@@ -113,6 +140,11 @@ def _fact_table(facts: VlmFacts) -> str:
             cells.append(percent(score.controls[name]) + lead if name in score.controls else "not run")
         body.append(cells)
     return markdown_table(["fact", "this model", *named], body, numbers_from=1)
+
+
+def _example_table(facts: VlmFacts) -> str:
+    rows = [[markdown_text(text) for text in pair] for pair in facts.examples]
+    return markdown_table(["written from measurement", "generated"], rows)
 
 
 def _retrieval_results(facts: ClipFacts) -> list[EvalResult]:

@@ -8,11 +8,12 @@ from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from model_cards.charts import Curve, line_chart
 from model_cards.facts import CONTROLS, BaseModel, FactScore, Retrieval
-from model_cards.render import direction_title, percent, subset_title
+from model_cards.render import UNSEEN, direction_title, percent, subset_title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,7 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -179,6 +181,11 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
         fact_controls=list(dict.fromkeys(name for score in demo.fact_scores for name in score.controls)),
     )
     out_html.write_text(page, encoding="utf-8")
+
+
+def _shown(value: object) -> object:
+    """Texts without characters that no reader sees: escaping alone leaves NUL and marks that turn text around."""
+    return UNSEEN.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def data_uri(image: Image.Image) -> str:

@@ -59,6 +59,16 @@ def test_schema_builder_and_grounding_travel_alone():
             assert top or module == ".schema", f"{name}.py imports {module}"
 
 
+def test_the_judge_of_claims_travels_with_its_siblings():
+    names = {path.stem for path in (ROOT / "dataset_builder").glob("claim*.py")}
+    for name in names:
+        for module, top in imports(ROOT / "dataset_builder" / f"{name}.py"):
+            if module.startswith("."):
+                assert module[1:] in names | {"grounding"}, f"{name}.py imports {module}"
+            else:
+                assert top in {"numpy"} | set(sys.stdlib_module_names), f"{name}.py imports {module}"
+
+
 def test_file_names_are_unique_across_what_is_copied_flat():
     names = [path.name for path in FILES if is_remote(path)]
     assert len(names) == len(set(names)) >= 3

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 from transformers import AutoModel, AutoProcessor
 
-from dataset_builder.captioning import SENSOR_BANDS
+from dataset_builder.captioning.grounded import SENSOR_BANDS
 from dataset_builder.schema import SPLITS, stable_seed
 from model_cards.charts import Curve
 from model_cards.facts import BaseModel

@@ -22,13 +22,15 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from dataset_builder.grounding import FACT_KINDS, InfraredFacts, fact_matches, measure
+from dataset_builder.claims import fact_matches
+from dataset_builder.grounding import FACT_KINDS, InfraredFacts, measure
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_clip import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from training.frozen import remember_outputs
 from training.pairs import load_pairs
 from training.significance import bootstrap_mean, paired_bootstrap
-from training.train_vlm import PROMPT, remember_outputs
+from training.train_vlm import PROMPT
 
 logger = logging.getLogger(__name__)
 CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")

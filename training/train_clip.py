@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,11 +33,11 @@ from transformers import (
 )
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
-from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel, trimodal_loss
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from training import release
 from training.cards import write_clip_card
+from training.frozen import freeze_lower_layers, remember_outputs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, fit_feature_norm, load_pairs
 from training.recipe import parse_recipe
@@ -65,6 +66,9 @@ class ClipArguments:
         default="sensor", metadata={"help": "sensor, or a control: grayscale, rgb_duplicate, shuffled."}
     )
     frozen_vision_layers: int = field(default=0, metadata={"help": "Lowest image-tower layers kept as loaded."})
+    remember_images: bool = field(
+        default=False, metadata={"help": "Freeze the image tower whole, and encode each image once; needs memory."}
+    )
     frozen_text_layers: int = field(default=0, metadata={"help": "Lowest text-tower layers kept as loaded."})
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Of projections and scale; None: as towers."}
@@ -160,22 +164,6 @@ class LogitScaleClamp(TrainerCallback):
             model.logit_scale.clamp_(max=self.log_maximum)
 
 
-def freeze_lower_layers(tower: nn.Module, count: int) -> None:
-    """Freezes a transformer tower's embeddings and its lowest `count` layers.
-
-    Raises:
-        InputError: The tower has no list of layers, or fewer than `count`.
-    """
-    if not count:
-        return
-    layers = next((module for module in tower.modules() if isinstance(module, nn.ModuleList)), None)
-    if layers is None or len(layers) < count:
-        found = "no layer list" if layers is None else f"{len(layers)} layers"
-        raise InputError(f"cannot freeze {count} layers of {type(tower).__name__}: it has {found}; lower the number")
-    for module in (tower.embeddings, *layers[:count]):
-        module.requires_grad_(False)
-
-
 def make_recall(rows: Dataset) -> "callable":
     """Returns `compute_metrics` for these validation rows: recall within each `ir_band`, averaged over bands."""
     bands, groups = np.asarray(rows["ir_band"]), np.asarray(rows["image_group_id"])
@@ -219,6 +207,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         image_processor, image_processor, AutoTokenizer.from_pretrained(arguments.text_tower)
     )
     freeze_lower_layers(model.vision_model, arguments.frozen_vision_layers)
+    if arguments.remember_images:
+        model.vision_model.requires_grad_(False)
     freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
 
     # Data
@@ -227,8 +217,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     train_rows = ShuffledInfrared(train, training.seed) if shuffled else train
     view = "sensor" if shuffled else arguments.ir_view
     collator = PairCollator(processor, arguments.ir_caption_probability, view, training.seed)
-    if arguments.feature_norm:
-        fit_feature_norm(model, train_rows, collator)
 
     # Train
     trainer = ContrastiveTrainer(
@@ -244,7 +232,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     folder = Path(training.output_dir)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    with remember_outputs(model.vision_model) if arguments.remember_images else nullcontext():
+        if arguments.feature_norm:
+            fit_feature_norm(model, train_rows, collator)
+        trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
 
     # Save
     trainer.save_model()

@@ -6,12 +6,11 @@ Leaves the merged model in OUTPUT, and OUTPUT/adapter with the OUTPUT/base that 
 goes on from its last checkpoint. Also runs under `torchrun --nproc_per_node N -m training.train_vlm ...`.
 """
 
-import hashlib
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from datasets import Dataset
 from peft import LoraConfig
 from torch import Tensor, nn
 from transformers import set_seed
-from transformers.modeling_outputs import BaseModelOutput
 from trl import SFTConfig, SFTTrainer
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
@@ -29,6 +27,7 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training import release
 from training.cards import write_vlm_card
+from training.frozen import remember_outputs
 from training.pairs import load_pairs
 from training.recipe import parse_recipe
 from training.resume import last_whole_checkpoint
@@ -104,30 +103,6 @@ class CaptionTrainer(SFTTrainer):
                 **options,
             )
         return self.optimizer
-
-
-@contextmanager
-def remember_outputs(tower: nn.Module) -> Iterator[None]:
-    """Keeps a frozen tower's last hidden state of every image it has seen, by the image's bytes, while in the context.
-
-    An RGB image comes once for each of its bands, and every image once an epoch; encoding is then a look-up.
-    """
-    encode, kept = tower.forward, {}
-
-    def look_up(pixel_values: Tensor) -> BaseModelOutput:
-        keys = [hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in pixel_values.cpu()]
-        new = [index for index, key in enumerate(keys) if key not in kept]
-        if new:
-            with torch.no_grad():
-                hidden = encode(pixel_values=pixel_values[new]).last_hidden_state  # (new images, tokens, hidden_size)
-            kept.update((keys[index], values) for index, values in zip(new, hidden.cpu()))
-        return BaseModelOutput(last_hidden_state=torch.stack([kept[key] for key in keys]).to(pixel_values.device))
-
-    tower.forward = look_up
-    try:
-        yield
-    finally:
-        tower.forward = encode
 
 
 def conversations(rows: Dataset, prompt: str) -> Dataset:

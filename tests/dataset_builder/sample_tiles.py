@@ -10,14 +10,18 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 SAMPLE = Path(__file__).parents[2] / "dataset_builder" / "sample" / "data"
-COLUMNS = ["sample_id", "rgb", "ir", "ir_origin", "ir_band", "captions"]
+COLUMNS = ["sample_id", "rgb", "ir", "ir_origin", "ir_band", "ir_unit", "source_dataset", "captions"]
 
 
 def sample_rows(every: int = 1) -> Iterator[dict[str, Any]]:
-    """Yields each `every`-th row of the sample with `_rgb` and `_ir` decoded and `_reason` None."""
+    """Yields each `every`-th row of the sample with `_rgb` and `_ir` decoded, `_split` named and `_reason` None."""
     paths = sorted(SAMPLE.glob("*.parquet"))
     assert paths, f"no sample tiles in {SAMPLE}"
-    rows = (row for path in paths for row in pq.read_table(path, columns=COLUMNS).to_pylist())
+    rows = (
+        row | {"_split": path.name.split("-")[0]}
+        for path in paths
+        for row in pq.read_table(path, columns=COLUMNS).to_pylist()
+    )
     for index, row in enumerate(rows):
         if index % every == 0:
             yield row | {"_rgb": _decoded(row["rgb"]), "_ir": _decoded(row["ir"]), "_reason": None}

@@ -5,14 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dataset_builder.captioning import (
-    MAX_WORDS,
-    CaptionStage,
-    GroundedCaptioner,
-    compact_caption,
-    distinct_n,
-    scene_subject,
-)
+from dataset_builder.captioning import CaptionStage, GroundedCaptioner
+from dataset_builder.captioning.grounded import MAX_WORDS, compact_caption, scene_subject
+from dataset_builder.captioning.variety import distinct_n
+from dataset_builder.claims import fact_matches, judge
 from dataset_builder.grounding import (
     CELLS,
     CONTRASTS,
@@ -20,8 +16,6 @@ from dataset_builder.grounding import (
     RELATIONS,
     TEXTURES,
     InfraredFacts,
-    fact_matches,
-    judge,
     measure,
 )
 from dataset_builder.schema import new_row
@@ -32,6 +26,10 @@ FORBIDDEN = re.compile(
     r"red|green|blue|yellow|brown|orange|purple|pink|colou?r\w*)\b",
     re.IGNORECASE,
 )
+
+
+def write(captioner, row, facts):
+    return captioner.caption([row], [facts])[0].ir_captions
 
 
 def facts_with(**changes) -> InfraredFacts:
@@ -49,6 +47,7 @@ def test_compact_caption_has_one_form():
     facts = facts_with(level="bright", contrast="low", brightest="north-west", darkest="south", relation="darker")
     expected = "Infrared: bright, low contrast, brightest north-west, darkest south, darker than visible."
     assert compact_caption(facts) == expected
+    assert compact_caption(facts, "a farm") == expected[:-1] + "; a farm."
     flat = facts_with(level="very dark", contrast="very low", brightest=None, darkest=None, relation=None)
     assert compact_caption(flat) == "Infrared: very dark, very low contrast."
 
@@ -75,7 +74,7 @@ def test_every_class_is_written_so_that_it_is_read_back():
         row = row_of(
             f"tile/{draw}", subjects[draw % 3], str(pick(["sensor", "translated"])), str(pick(["nir", "lwir"]))
         )
-        for caption in GroundedCaptioner(seed=draw % 5).caption(row, facts):
+        for caption in write(GroundedCaptioner(seed=draw % 5), row, facts):
             assert all(fact_matches(caption, facts).values()), caption
             expected = {
                 getattr(facts, kind) for kind in ("level", "contrast", "texture", "relation", "brightest", "darkest")
@@ -96,18 +95,18 @@ def test_fluent_caption_keeps_the_subject_and_names_the_band_by_origin():
         "lwir": "thermal infrared",
     }
     for band, name in named.items():
-        fluent = GroundedCaptioner().caption(row_of("a", ["An aerial image of a farm."], "sensor", band), facts)[1]
+        fluent = write(GroundedCaptioner(), row_of("a", ["An aerial image of a farm."], "sensor", band), facts)[1]
         assert "a farm" in fluent.lower() and name in fluent.lower()
-        style = GroundedCaptioner().caption(row_of("a", ["An aerial image of a farm."], "translated", band), facts)[1]
+        style = write(GroundedCaptioner(), row_of("a", ["An aerial image of a farm."], "translated", band), facts)[1]
         assert "infrared-style" in style.lower() and name not in style.lower()
 
 
 def test_captions_depend_on_sample_and_seed_only():
     facts = facts_with()
-    again = [GroundedCaptioner(3).caption(row_of("x"), facts) for _ in range(2)]
+    again = [write(GroundedCaptioner(3), row_of("x"), facts) for _ in range(2)]
     assert again[0] == again[1]
-    assert len({GroundedCaptioner(seed).caption(row_of("x"), facts)[1] for seed in range(20)}) > 10
-    assert len({GroundedCaptioner(seed).caption(row_of("x"), facts)[0] for seed in range(20)}) == 1
+    assert len({write(GroundedCaptioner(seed), row_of("x"), facts)[1] for seed in range(20)}) > 10
+    assert len({write(GroundedCaptioner(seed), row_of("x"), facts)[0] for seed in range(20)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,14 +115,20 @@ def test_captions_depend_on_sample_and_seed_only():
         ("An aerial image of a farm with two barns.", "a farm"),
         ("Many cars are parked in a lot.", "many cars"),
         ("There is a river between two meadows", "a river"),
-        ("Farmland and woods, seen from above", "farmland"),
+        ("Farmland and woods, seen from above", "farmland and woods"),
+        (
+            "A patchwork of woodland, dry land and water, driest in the north.",
+            "a patchwork of woodland, dry land and water",
+        ),
+        ("Mostly warm open ground, with shaded slopes", "mostly open ground"),
+        ("A mosaic of mildly warm open ground, cool open ground and water", "a mosaic of open ground and water"),
         ("New York harbour near the bridge", "New York harbour"),
         ("Dense forest next to a lake", "dense forest"),
-        ("A bright roof in the north", None),
+        ("A bright old roof in the north", "an old roof"),
+        ("Dense Green Park", None),
         ("Red Square at noon", None),
-        ("Warm springs", None),
         ("{subject} <script>alert(1)</script>", None),
-        ("one two three four five six seven", None),
+        ("one two three four five six seven eight nine ten eleven twelve thirteen", None),
         ("", None),
     ],
 )
@@ -142,7 +147,7 @@ def test_stage_fills_rows_and_leaves_quarantined_ones():
     assert [len(captions) for captions in done["ir_captions"]] == [2, 0, 0]
     assert done["_facts"][0] == measure(batch["_ir"][0], batch["_rgb"][0]) and done["_facts"][1:] == [None, None]
     assert (done["captioner"][0], done["captioner_revision"][0], done["captioner_settings"][0]) == (
-        "grounded", "1", '{"seed": 7}'
+        "grounded", "2", '{"seed": 7}'
     )  # fmt: skip
     assert done["captioner"][1] is None
 
@@ -159,7 +164,7 @@ def test_captions_of_the_sample_are_true_and_read_back(every):
     fluent = []
     for row in sample_rows(every):
         facts = measure(row["_ir"], row["_rgb"])
-        captions = captioner.caption(row, facts)
+        captions = write(captioner, row, facts)
         for caption in captions:
             assert {judged.verdict for judged in judge(caption, facts)} == {"supported"}, caption
             missed = {kind for kind, hit in fact_matches(caption, facts).items() if not hit}

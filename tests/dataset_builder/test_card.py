@@ -143,7 +143,7 @@ def test_numbers_of_the_card_are_those_of_the_report(text):
         "| test | nir | infrared-style (translated) | 1 |",
         "| `ir_too_flat` | 3 |",
         "9 rows were read, 5 kept",
-        "| 2 | `caption` | `s0` |",
+        "| 2 | `caption` | s0 |",
         "1 rows left for that (`split_group`)",
         "2 of 5 rows hold *infrared-style* images",
         "test 2.",
@@ -170,6 +170,21 @@ def test_a_card_without_translated_rows_has_no_word_of_them(report, tmp_path):
     rows = [item for item in report.rows if item["ir_origin"] == "sensor"]
     write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "rows": rows}))
     assert "infrared-style" not in (tmp_path / "README.md").read_text()
+
+
+def test_views_without_rows_are_left_out(report, tmp_path):
+    configs = {**report.configs, "sensor": {"train": {"rows": 2, "bytes": 1}, "test": {"rows": 0, "bytes": 0}}}
+    configs["ir_aware"] = {split: {"rows": 0, "bytes": 0} for split in ("train", "test")}
+    write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "configs": configs}))
+    card = DatasetCard.load(tmp_path / "README.md")
+    views = {config["config_name"]: [file["split"] for file in config["data_files"]] for config in card.data.configs}
+    assert views == {"captions": ["train", "test"], "default": ["train", "test"], "sensor": ["train"]}
+    assert {info["config_name"] for info in card.data.dataset_info} == set(views)
+    assert '"ir_aware")' not in card.text and '"sensor")' in card.text
+
+
+def test_a_build_without_a_captioner_has_no_word_of_one(text):
+    assert "## Infrared-aware captions" not in text
 
 
 def test_croissant_validates_and_its_records_are_the_rows(folder):

@@ -1,5 +1,6 @@
 import io
 import zlib
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ from PIL import Image
 
 from dataset_builder import filters
 from dataset_builder.filters import FilterStage, make_rules
-from dataset_builder.grounding import measure
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.sample_tiles import sample_rows
 
@@ -160,16 +160,6 @@ def test_caption_length_rules():
     assert texts("word " * 151) == {"caption_too_long"}
 
 
-def test_contradicted_infrared_captions():
-    facts = measure(np.full((64, 64), 30, np.uint8))
-    rule = filters.InfraredCaptionContradicted()
-    assert rule({"ir_captions": ["The image is very dark."], "_facts": facts}) is None
-    assert rule({"ir_captions": ["The image is very dark.", "It is bright."], "_facts": facts}) == rule.reason
-    assert rule({"ir_captions": ["It is bright."], "_facts": None}) is None
-    lenient = filters.InfraredCaptionContradicted(max_contradicted=1)
-    assert lenient({"ir_captions": ["It is bright."], "_facts": facts}) is None
-
-
 def test_make_rules_takes_thresholds_switches_rules_off_and_keeps_defaults():
     rules = make_rules({"image_too_small": {"min_side": 64}, "rgb_ir_misaligned": False, "caption_empty": None})
     assert filters.ImageTooSmall(min_side=64) in rules and filters.CaptionEmpty() in rules
@@ -203,7 +193,7 @@ def test_every_rule_has_a_reason_of_its_own_and_thresholds_with_units():
     assert len({rule.reason for rule in rules}) == len(rules)
     for rule in rules:
         assert rule.reason.replace("_", "").isalpha() and rule.reason.islower()
-        assert all(threshold.metadata["unit"] for threshold in filters.fields(rule))
+        assert all(threshold.metadata["unit"] for threshold in fields(rule))
 
 
 def test_stage_writes_the_first_reason_and_keeps_earlier_ones():

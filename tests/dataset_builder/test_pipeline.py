@@ -274,7 +274,9 @@ def test_an_output_that_cannot_be_made_or_is_not_ours_is_refused(source, tmp_pat
     ("change", "sentence"),
     [
         ({"translate": {"translator": "radiometri"}}, "no translator 'radiometri'; did you mean 'radiometric'?"),
-        ({"caption": {"captioner": "gpt"}}, "no captioner 'gpt'; known are grounded"),
+        ({"caption": {"captioner": "gpt"}}, "no captioner 'gpt'; known are grounded, endpoint, local"),
+        ({"caption": {"rules": {"contradictd": False}}}, "did you mean 'contradicted'?"),
+        ({"caption": {"options": {"model": "x"}}}, "takes no options, got model"),
         ({"filters": {"ir_to_flat": {}}}, "did you mean 'ir_too_flat'?"),
     ],
 )
@@ -301,6 +303,37 @@ def test_the_report_is_its_own_json_and_has_no_machine_in_it(built, source):
     assert str(out) not in text
     assert report.groups["largest"][0]["size"] >= 6  # tiles 13 and 30, joined by a caption
     assert report.groups["largest"][0]["merges"]["caption"] >= 1
+
+
+def test_the_report_says_what_became_of_the_captions(built):
+    out, report = built
+    total = report.captions["total"]
+    before = sum(report.quarantine[reason] for reason in ("unreadable", "truncated", "ir_too_flat"))
+    assert total["rows"] == report.rows_read - before  # rows that left later were captioned, too
+    assert total["captioned"] == total["rows"] and total["accepted"] == total["written"]
+    assert report.captions["captioner"] == "grounded" and report.captions["variety"]["captions"] > 0
+    assert "## Infrared-aware captions" in (out / "README.md").read_text()
+
+
+def test_rejected_captions_leave_the_rows_and_are_told_in_the_order_of_reading(source, tmp_path):
+    rules = {"caption_too_short": {"min_words": 20}}  # the compact caption is shorter
+    recipe = recipe_of(source, caption={"rules": rules})
+    report = build(recipe, tmp_path / "out", workers=1)
+    total, rows = report.captions["total"], published(tmp_path / "out")
+    assert total["rejected"]["caption_too_short"] >= total["rows"]
+    assert {len(row["ir_captions"]) for row in rows} <= {0, 1}
+    assert all(bool(row["captioner"]) == bool(row["ir_captions"]) for row in rows)
+    lines = (tmp_path / "out" / "quarantine" / "captions.jsonl").read_text().splitlines()
+    assert len(lines) == sum(total["rejected"].values()) == report.files["quarantine/captions.jsonl"]["rows"]
+    assert set(json.loads(lines[0])) == {"sample_id", "source", "text", "reason", "detail"}
+    order = [json.loads(line)["sample_id"] for line in lines]
+    read = [
+        row["sample_id"] for path in sorted((source / "data").iterdir()) for row in pq.read_table(path).to_pylist()
+    ]
+    sensor = [name for name in dict.fromkeys(order) if not name.endswith("/rgb")]
+    assert sensor == [name for name in read if name in set(sensor)]
+    assert len(set(order)) == total["rows"]
+    assert build(recipe, tmp_path / "out") == report  # finished, rejected captions and all
 
 
 def test_rows_that_share_an_id_are_kept_once(source, tmp_path):

@@ -19,7 +19,8 @@ from trl import SFTConfig
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 from tests import tiny, tiny_vlm
-from training.train_vlm import PROMPT, CaptionTrainer, conversations, main, remember_outputs
+from training.frozen import remember_outputs
+from training.train_vlm import PROMPT, CaptionTrainer, conversations, main
 
 CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")
 

@@ -1,0 +1,308 @@
+"""What became of the captions of a set of rows: counts by source and reason, examples, claims and variety.
+
+A funnel of many rows is the merge of the funnels of their parts, whatever the parts; it travels as JSON.
+"""
+
+import hashlib
+import heapq
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.captioning.stage import CaptionStage
+from dataset_builder.captioning.variety import distinct_n, self_bleu
+from dataset_builder.claims import judge
+from dataset_builder.shards import atomic_path, file_sha256
+from model_cards.render import markdown_table, markdown_text, visible
+
+REJECTED = "quarantine/captions.jsonl"
+EXAMPLES = 3  # a reason
+EXAMPLE_CHARS = 300
+DRAWN_CAPTIONS = 256  # for variety: how many are compared changes the measures, so their number is fixed
+CAPTIONS_START, CAPTIONS_END = "<!-- captions:start -->", "<!-- captions:end -->"  # around the card's section
+CAPTIONER_COLUMNS = ("captioner", "captioner_revision", "captioner_settings")
+CLAIMS = ("claims", "rejected_claims")
+VERDICTS = ("supported", "contradicted", "unverifiable")
+
+
+@dataclass(slots=True)
+class SourceFunnel:
+    """Counts of one `source_dataset`.
+
+    Args:
+        rows: Rows that reached the captioner.
+        captioned: Rows with at least one accepted caption.
+        written, accepted: Infrared-aware captions.
+        words: Of the accepted captions.
+        scene_captions: Scene captions written for rows that had none.
+        rejected: Captions by reason.
+        failed: Rows without an answer, or whose images cannot be measured, by reason.
+        claims, rejected_claims: Claims about the image in accepted and in rejected captions, by verdict.
+        usage: What the captioner took; see `Written`.
+    """
+
+    rows: int = 0
+    captioned: int = 0
+    written: int = 0
+    accepted: int = 0
+    words: int = 0
+    scene_captions: int = 0
+    rejected: Counter = field(default_factory=Counter)
+    failed: Counter = field(default_factory=Counter)
+    claims: Counter = field(default_factory=Counter)
+    rejected_claims: Counter = field(default_factory=Counter)
+    usage: Counter = field(default_factory=Counter)
+
+    def add(self, other: "SourceFunnel") -> None:
+        """Adds another's counts to these."""
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the JSON-able form, counters by falling count, then name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: _ordered(value) if isinstance(value, Counter) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> "SourceFunnel":
+        """Reads what `as_dict` gives."""
+        return cls(**{name: Counter(value) if isinstance(value, Mapping) else value for name, value in given.items()})
+
+
+@dataclass(slots=True)
+class Funnel:
+    """Counts by source, a few examples by reason, and a fixed draw of accepted captions.
+
+    Args:
+        sources: By `source_dataset`.
+        examples: By reason `[key, sample_id, text, detail]`, those of the smallest keys; the key is a hash of the
+            `sample_id`, so which they are depends on neither order nor parts.
+        drawn: `[key, text]` of accepted captions, those of the smallest keys.
+    """
+
+    sources: dict[str, SourceFunnel] = field(default_factory=dict)
+    examples: dict[str, list[list]] = field(default_factory=dict)
+    drawn: list[list[str]] = field(default_factory=list)
+
+    def merge(self, other: "Funnel") -> "Funnel":
+        """Adds another funnel to this one, and returns it."""
+        for name, counts in other.sources.items():
+            self.sources.setdefault(name, SourceFunnel()).add(counts)
+        for reason, found in other.examples.items():
+            self.examples[reason] = heapq.nsmallest(EXAMPLES, [*self.examples.get(reason, []), *found])
+        self.drawn = heapq.nsmallest(DRAWN_CAPTIONS, [*self.drawn, *other.drawn])
+        return self
+
+    def total(self) -> SourceFunnel:
+        """Returns the sum over sources."""
+        total = SourceFunnel()
+        for _, counts in sorted(self.sources.items()):
+            total.add(counts)
+        return total
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the JSON-able form."""
+        sources = {name: counts.as_dict() for name, counts in sorted(self.sources.items())}
+        return {"sources": sources, "examples": self.examples, "drawn": self.drawn}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> "Funnel":
+        """Reads what `as_dict` gives."""
+        sources = {name: SourceFunnel.from_dict(counts) for name, counts in given["sources"].items()}
+        return cls(sources, dict(given["examples"]), list(given["drawn"]))
+
+    def report(self) -> dict[str, Any]:
+        """Returns what reports and cards show: `total` and `sources` as counted, `variety` and `examples`."""
+        total, texts = self.total(), [text for _, text in self.drawn]
+        bleu = self_bleu(texts)
+        return {
+            "total": _rounded(total),
+            "sources": {name: _rounded(counts) for name, counts in sorted(self.sources.items())},
+            "variety": {
+                "captions": len(texts),
+                "mean_words": round(total.words / total.accepted, 2) if total.accepted else None,
+                "distinct_1": round(distinct_n(texts, 1), 4),
+                "distinct_2": round(distinct_n(texts, 2), 4),
+                "self_bleu": None if bleu is None else round(bleu, 4),
+            },
+            "examples": {
+                reason: [{"sample_id": name, "text": text, "detail": detail} for _, name, text, detail in found]
+                for reason, found in sorted(self.examples.items())
+            },
+        }
+
+
+def collect(batch: Mapping[str, Sequence[Any]]) -> Funnel:
+    """Counts a batch that `caption_and_count` has filled; rows with a `_reason` count as failed with it.
+
+    Args:
+        batch: `sample_id`, `source_dataset`, `ir_captions`, `_reason`, `_facts`, `_rejected`, `_caption_failure`,
+            `_usage` and `_scene_captions` (how many were written for the row).
+    """
+    funnel = Funnel()
+    for index, name in enumerate(batch["sample_id"]):
+        counts = funnel.sources.setdefault(str(batch["source_dataset"][index]), SourceFunnel())
+        accepted, rejected = batch["ir_captions"][index], batch["_rejected"][index]
+        counts.rows += 1
+        counts.captioned += bool(accepted)
+        counts.accepted += len(accepted)
+        counts.written += len(accepted) + len(rejected)
+        if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
+            counts.failed[failure] += 1
+        counts.scene_captions += batch["_scene_captions"][index]
+        counts.usage.update(batch["_usage"][index])
+        for number, text in enumerate(accepted):
+            counts.words += len(text.split())
+            counts.claims.update(judged.verdict for judged in judge(text, batch["_facts"][index]))
+            funnel.drawn.append([_key(name, number), text])
+        for number, found in enumerate(rejected):
+            counts.rejected[found["reason"]] += 1
+            counts.rejected_claims.update(judged.verdict for judged in judge(found["text"], batch["_facts"][index]))
+            texts = [visible(found[part], EXAMPLE_CHARS) for part in ("text", "detail")]
+            funnel.examples.setdefault(found["reason"], []).append([_key(name, number), name, *texts])
+    return Funnel().merge(funnel)  # cuts examples and draw to size
+
+
+def _key(name: str, number: int) -> str:
+    return hashlib.sha256(f"{name}\x1f{number}".encode()).hexdigest()[:16]
+
+
+def _ordered(counter: Counter) -> dict[str, float]:
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _rounded(counts: SourceFunnel) -> dict[str, Any]:
+    values = counts.as_dict()
+    return {**values, "usage": {name: round(amount, 6) for name, amount in values["usage"].items()}}
+
+
+def caption_and_count(stage: CaptionStage, batch: dict[str, list]) -> tuple[dict[str, list], Funnel, list[dict]]:
+    """Runs a caption stage on a batch, and gives what it did.
+
+    Rows that end without an infrared-aware caption name no captioner, also where they had one: `ir_aware` is found by
+    that column. Rows that were not asked for (a `_reason`, no infrared) lose the captions that they came with.
+
+    Returns:
+        The batch; its funnel; and for the file of rejected captions `sample_id, source, text, reason, detail` of each
+        one, and of each row that failed, with a null `text`.
+    """
+    had_captions = [bool(captions) for captions in batch["captions"]]
+    batch = stage(batch)
+    written = zip(batch["captions"], had_captions, strict=True)
+    batch["_scene_captions"] = [0 if had else len(captions or []) for captions, had in written]
+    lines = []
+    for index, name in enumerate(batch["sample_id"]):
+        if batch["_facts"][index] is None:
+            batch["ir_captions"][index] = []
+        if not batch["ir_captions"][index]:
+            for column in CAPTIONER_COLUMNS:
+                batch[column][index] = None
+        row = {"sample_id": name, "source": batch["source_dataset"][index]}
+        lines += [row | found for found in batch["_rejected"][index]]
+        if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
+            lines.append(row | {"text": None, "reason": failure, "detail": None})
+    return batch, collect(batch), lines
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Writes JSON lines, whole or not at all; characters that UTF-8 has not (lone surrogates) as JSON escapes."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def join_lines(parts: Sequence[Path], path: Path) -> dict[str, Any] | None:
+    """Joins files of JSON lines into one; none is written where all are empty.
+
+    Returns:
+        `rows`, `bytes` and `sha256` of the file, or None.
+    """
+    if not any(part.stat().st_size for part in parts):
+        path.unlink(missing_ok=True)
+        return None
+    rows = 0
+    with atomic_path(path) as temporary, open(temporary, "wb") as joined:
+        for part in parts:
+            with open(part, "rb") as lines:
+                for line in lines:
+                    joined.write(line)
+                    rows += 1
+    return {"rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def captions_section(captions: Mapping[str, Any]) -> str:
+    """Returns the card's section on infrared-aware captions, between markers; texts of others are shown as they are.
+
+    Args:
+        captions: `Funnel.report()`, with `captioner`, `revision` and `repairs`.
+    """
+    total, variety = captions["total"], captions["variety"]
+    out = [
+        CAPTIONS_START,
+        "## Infrared-aware captions",
+        f"Written by {markdown_text(captions['captioner'])}, revision {markdown_text(captions['revision'])}. Each "
+        "caption was judged by rules on its words and by what is measured in its image before it was taken; a row "
+        "whose captions were all rejected stays, without. Rows are counted as they reached the captioner.",
+        markdown_table(
+            ["source", "rows in", "rows captioned", "captions written", "captions accepted", "share accepted"],
+            [_source_row(name, counts) for name, counts in [*captions["sources"].items(), ("all", total)]],
+            numbers_from=1,
+        ),
+    ]
+    if total["rejected"]:
+        out.append("Rejected captions, all in `quarantine/captions.jsonl` of the folder, which is not published:")
+        header = ["reason", "captions", "by source", "for example"]
+        body = [
+            [f"`{reason}`", str(count), _by_source(captions, "rejected", reason), _examples(captions, reason)]
+            for reason, count in total["rejected"].items()
+        ]
+        out.append(markdown_table(header, body))
+    if total["failed"]:
+        body = [[f"`{name}`", str(n), _by_source(captions, "failed", name)] for name, n in total["failed"].items()]
+        out.append(markdown_table(["row without an answer", "rows", "by source"], body))
+    if total["scene_captions"]:
+        out.append(
+            f"{total['scene_captions']} scene captions were written for rows that had none (origin `model`); groups "
+            "and splits do not know them."
+        )
+    if total["written"]:
+        found = [f"{', '.join(f'{total[kind].get(name, 0)} {name}' for name in VERDICTS)}" for kind in CLAIMS]
+        out.append(f"Claims about the image: {found[0]} in accepted captions; {found[1]} in rejected ones.")
+    if total["accepted"]:
+        out.append(
+            f"Accepted captions have {variety['mean_words']} words in the mean. Of {variety['captions']} of them, "
+            f"drawn by hash: distinct-1 {variety['distinct_1']}, distinct-2 {variety['distinct_2']}, self-BLEU "
+            f"{variety['self_bleu']}."
+        )
+    if total["usage"]:
+        asked = ", ".join(f"{name.replace('_', ' ')} {amount:g}" for name, amount in total["usage"].items())
+        out.append(f"Asking took: {asked}.")
+    return "\n\n".join([*out, CAPTIONS_END])
+
+
+def merged_report(stage: CaptionStage, funnels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the report on all funnels, given in their JSON-able form, with who wrote and how often was repaired."""
+    funnel = Funnel()
+    for found in funnels:
+        funnel.merge(Funnel.from_dict(found))
+    captioner = {"captioner": stage.captioner.name, "revision": stage.captioner.revision, "repairs": stage.repairs}
+    return captioner | funnel.report()
+
+
+def _source_row(name: str, counts: Mapping[str, Any]) -> list[str]:
+    share = f"{counts['accepted'] / counts['written']:.2%}" if counts["written"] else "none written"
+    numbers = [str(counts[kind]) for kind in ("rows", "captioned", "written", "accepted")]
+    return [markdown_text(name), *numbers, share]
+
+
+def _by_source(captions: Mapping[str, Any], kind: str, reason: str) -> str:
+    counts = {name: found[kind].get(reason, 0) for name, found in captions["sources"].items()}
+    return ", ".join(f"{markdown_text(name)} {count}" for name, count in counts.items() if count)
+
+
+def _examples(captions: Mapping[str, Any], reason: str) -> str:
+    found = captions["examples"].get(reason, [])
+    return "<br>".join(f"“{markdown_text(item['text'])}” ({markdown_text(item['detail'])})" for item in found)

@@ -1,0 +1,112 @@
+"""Reads a dataset that is there already, in the published layout: its shards, its rows, what its build says of it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from huggingface_hub import snapshot_download
+
+from dataset_builder.card import BuildReport
+from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.sources.repository import HUB_ID
+from fusionrs_hf.errors import InputError
+
+BATCH_ROWS = 64
+TRAVELS = ("LICENSE*", "*.jsonl")  # beside the data, as `fusionrs push` publishes them
+
+
+def open_dataset(dataset: Path | str) -> Path:
+    """Returns the local folder of a dataset; one on the Hub is brought here first (Parquet, card and licence).
+
+    Raises:
+        InputError: Neither a folder nor a dataset on the Hub that can be read.
+    """
+    if Path(dataset).is_dir():
+        return Path(dataset)
+    if Path(dataset).exists() or not HUB_ID.fullmatch(str(dataset)):
+        raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
+    try:
+        return Path(
+            snapshot_download(
+                str(dataset), repo_type="dataset", allow_patterns=["data/*.parquet", "README.md", *TRAVELS]
+            )
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{dataset} is neither a folder here nor a Hub dataset that can be read ({reason}); check the name, the "
+            "network and the token"
+        ) from error
+
+
+def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> list[str]:
+    """Returns the names of `data/{split}-*.parquet`, in the order of the splits.
+
+    Args:
+        folder: Of the dataset.
+        columns: What each must have.
+
+    Raises:
+        InputError: There are none, one is no Parquet, or lacks a column.
+    """
+    names = sorted(path.name for path in (folder / "data").glob("*.parquet"))
+    shards = [name for split in SPLITS for name in names if name.split("-")[0] == split]
+    if not shards:
+        raise InputError(
+            f"{folder} has no data/train-*.parquet, data/validation-*.parquet or data/test-*.parquet; expected a "
+            "dataset as `fusionrs build` writes it"
+        )
+    for name in shards:
+        path = folder / "data" / name
+        try:
+            schema = pq.read_schema(path)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path} is not Parquet ({error}); bring the dataset again") from error
+        if missing := [column for column in columns if column not in schema.names]:
+            raise InputError(f"{path} lacks the columns {', '.join(missing)}; see dataset_builder/schema.py")
+        for column in ("rgb", "ir"):
+            kind = schema.field(column).type
+            if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+                raise InputError(f"column {column} of {path} is {kind}, expected images: struct<bytes, path>")
+    return shards
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[pa.Table, dict[str, list]]]:
+    """Yields a shard's rows, some at a time, as stored and as the batch that stages read.
+
+    Args:
+        path: Of the shard.
+        columns: To read; None: all. Columns of the record that are not read or not there are null in the batch.
+    """
+    with pq.ParquetFile(path) as file:
+        wanted = [name for name in file.schema_arrow.names if columns is None or name in columns]
+        for arrow in file.iter_batches(BATCH_ROWS, columns=wanted):
+            table = pa.Table.from_batches([arrow])
+            batch = {name: table[name].to_pylist() if name in wanted else [None] * len(table) for name in COLUMNS}
+            batch |= {name: [values or [] for values in batch[name]] for name in LIST_COLUMNS}
+            batch["_reason"] = [None if image else "ir_missing" for image in batch["ir"]]
+            yield table, batch
+
+
+def build_report(folder: Path) -> BuildReport | None:
+    """Returns the report that a build left in the folder, None where there is none; raises InputError for another."""
+    path = folder / "build_report.json"
+    try:
+        return BuildReport(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is no report of this version's builds ({error}); build again, or delete it"
+        ) from error
+
+
+def footer_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a Parquet file's size and footer: place, size and range of every column in it."""
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(size - 8)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(size - 8 - length)
+        return hashlib.sha256(str(size).encode() + file.read(length)).hexdigest()

@@ -1,0 +1,406 @@
+"""What a caption claims about an infrared image, and whether the measured facts support it.
+
+Standard library and numpy only beside its siblings `grounding` and `claim_*`: a metric's release copies them together.
+"""
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from .claim_reading import Claim, read_claims
+from .grounding import (
+    CELLS,
+    COLOURS,
+    CONTRAST_BORDERS,
+    CONTRASTS,
+    DISAGREEMENT,
+    FACT_KINDS,
+    GRID,
+    LEVEL_BORDERS,
+    LEVELS,
+    RELATION_CORRELATION,
+    TEXTURE_BORDERS,
+    TEXTURES,
+    InfraredFacts,
+)
+
+__all__ = ["Claim", "Judged", "fact_matches", "judge", "read_claims"]
+
+# What people mean by a word, beside the class of that name: (wrong up to, right from, right to, wrong from). Between
+# wrong and right a claim is unverifiable. Calibrated on tests/benchmarks/grounded_claims/open.jsonl and rounded.
+_ANY = float("inf")
+LEVEL_WORDS = {  # mean of mean and median, grey levels
+    "very dark": (-_ANY, -_ANY, 75, 105),
+    "dark": (-_ANY, -_ANY, 105, 122),
+    "medium": (75, 95, 160, 180),
+    "bright": (122, 140, _ANY, _ANY),
+    "very bright": (140, 165, _ANY, _ANY),
+    "not dark": (85, 115, _ANY, _ANY),
+    "not bright": (-_ANY, -_ANY, 145, 170),
+}
+CONTRAST_WORDS = {  # spread, grey levels
+    "very low": (-_ANY, -_ANY, 65, 85),
+    "low": (-_ANY, -_ANY, 88, 100),
+    "moderate": (45, 65, 150, 175),
+    "high": (92, 100, _ANY, _ANY),
+    "very high": (100, 115, _ANY, _ANY),
+}
+TEXTURE_WORDS = {  # grain
+    "smooth": (-_ANY, -_ANY, 0.56, 0.63),
+    "moderately textured": (0.12, 0.2, 0.9, 1.4),
+    "strongly textured": (0.31, 0.38, _ANY, _ANY),
+}
+SHARPNESS_WORDS = {"sharp": (0.26, 0.3, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.26, 0.3)}
+SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright or dark third
+    "mostly bright": (0.3, 0.5, 1, _ANY),
+    "mostly dark": (0.3, 0.5, 1, _ANY),
+    "no bright": (-_ANY, -_ANY, 0.06, 0.15),
+    "no dark": (-_ANY, -_ANY, 0.06, 0.15),
+}
+CORRELATION_WORDS = {
+    "follows": (0.3, 0.5, 1, _ANY),
+    "different": (-_ANY, -_ANY, RELATION_CORRELATION, 0.7),
+    "inverted": (-_ANY, -_ANY, -0.15, 0.15),
+}
+EXTREME = (0.02, 0.06)  # how far a place's mean may stay behind the extreme: right up to, wrong from; of the spread
+EXTREME_SPOT = (
+    -0.1,
+    -0.08,
+    0.1,
+)  # the same of its most extreme pixels; last, what makes a near miss of the mean wrong
+BLACK_PIXELS, WHITE_PIXELS = (60.0, 68.0), (155.0, 180.0)  # a place's extreme pixels, for `black` and `white` there
+SPOT = (0.78, 0.86)  # rank among all pixels of a place's brightest tenth: no bright region below, one above
+AREA = (0.5, 0.62)  # the same of its mean
+COMPARED = (-0.03, 0.03)  # difference of two places' means, shares of the spread
+PART = (0.15, 0.4)  # share of the visible image's part that looks as claimed
+DIFFERENCE = (-5.0, 5.0)  # infrared minus luminance, grey levels
+CELL_MARGIN = 4.0  # grey levels
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim and its verdict: `supported`, `contradicted` or `unverifiable`."""
+
+    claim: Claim
+    verdict: str
+
+
+def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
+    """Judges every readable claim of a caption against measured facts.
+
+    The measured class is always supported. Another word is judged by what viewers mean by it (`LEVEL_WORDS` and so
+    on), with a zone between right and wrong that is unverifiable; so is all that was not measured, such as a relation
+    without RGB. Places are judged on the working grid, by the kinder of the place's mean and its extremes.
+    """
+    view = _View(facts)
+    return [Judged(claim, _VERDICTS[claim.kind](claim.value, view)) for claim in read_claims(caption)]
+
+
+def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:
+    """Tells for each of `FACT_KINDS` whether the caption claims exactly the measured class; no margins.
+
+    A kind that is not claimed, not readable, claimed twice with different values, or not measured counts as False, so
+    that denominators are the same for every caption.
+    """
+    claimed: dict[str, set[str]] = {kind: set() for kind in FACT_KINDS}
+    for claim in read_claims(caption):
+        if claim.kind in claimed:
+            claimed[claim.kind].add(claim.value)
+    return {kind: claimed[kind] == {getattr(facts, kind)} for kind in FACT_KINDS}
+
+
+class _View:
+    """The grids of one image, decoded when first asked for."""
+
+    def __init__(self, facts: InfraredFacts) -> None:
+        self.facts = facts
+        self.scale = max(facts.spread, 12.0)
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        return _decoded(self.facts.grid)
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        return np.sort(self.grey, axis=None)
+
+    @cached_property
+    def luminance(self) -> np.ndarray | None:
+        return None if self.facts.luminance_grid is None else _decoded(self.facts.luminance_grid)
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
+
+    def rank(self, value: float) -> float:
+        """Share of the image that is darker."""
+        return float(np.searchsorted(self.ranked, value, "right")) / self.ranked.size
+
+
+def _decoded(grid: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(grid), np.uint8).reshape(GRID, GRID).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _mask(place: str) -> np.ndarray:
+    """Working pixels of a place; a side by its bare name (`north`) is all of it."""
+    mask = np.zeros((GRID, GRID), bool)
+    third = GRID // 3
+    if place in ("centre", "margins"):
+        mask[third:-third, third:-third] = True
+        return mask if place == "centre" else ~mask
+    depth = GRID // 2 if place.endswith(" half") else third
+    name = place.split(" ")[0]
+    rows = slice(0, depth) if "north" in name else slice(GRID - depth, GRID) if "south" in name else slice(None)
+    columns = slice(0, depth) if "west" in name else slice(GRID - depth, GRID) if "east" in name else slice(None)
+    mask[rows, columns] = True
+    return mask
+
+
+@lru_cache(maxsize=64)
+def _siblings(place: str) -> tuple[str, ...]:
+    """Places of the same size, itself included, that it may be compared with."""
+    if place.endswith(" half"):
+        return (place, _flipped(place))
+    if place.endswith(" side"):
+        return tuple(f"{side} side" for side in ("north", "south", "west", "east"))
+    return ("centre", "margins") if place == "margins" else CELLS
+
+
+def _flipped(place: str) -> str:
+    pairs = {"north": "south", "south": "north", "west": "east", "east": "west"}
+    name, part = place.split(" ")
+    return f"{pairs[name]} {part}"
+
+
+def _zone(value: float, zone: tuple[float, float, float, float]) -> str:
+    wrong_below, right_from, right_to, wrong_above = zone
+    if right_from <= value <= right_to:
+        return "supported"
+    return "contradicted" if value <= wrong_below or value >= wrong_above else "unverifiable"
+
+
+def _step(value: float, borders: tuple[float, float]) -> str:
+    return "contradicted" if value < borders[0] else "supported" if value >= borders[1] else "unverifiable"
+
+
+def _classed(name: str, names: Sequence[str], value: float, borders: Sequence[float]) -> bool:
+    return name in names and names[bisect.bisect_right(borders, value)] == name
+
+
+def _level(value: str, view: _View) -> str:
+    facts = view.facts
+    if _classed(value, LEVELS, facts.mean, LEVEL_BORDERS):
+        return "supported"
+    return _zone((facts.mean + facts.median) / 2, LEVEL_WORDS[value])
+
+
+def _share(value: str, view: _View) -> str:
+    bright = value.endswith("bright")
+    if value.startswith("no"):
+        return _zone(view.facts.bright_share if bright else view.facts.dark_share, SHARE_WORDS[value])
+    return _zone(float((view.grey > 127).mean() if bright else (view.grey < 127).mean()), SHARE_WORDS[value])
+
+
+def _contrast(value: str, view: _View) -> str:
+    if _classed(value, CONTRASTS, view.facts.spread, CONTRAST_BORDERS):
+        return "supported"
+    return _zone(view.facts.spread, CONTRAST_WORDS[value])
+
+
+def _texture(value: str, view: _View) -> str:
+    facts = view.facts
+    if value in SHARPNESS_WORDS:
+        return _zone(facts.sharpness, SHARPNESS_WORDS[value])
+    name = next(name for name in TEXTURES if value.startswith(name))
+    place = value[len(name) + 1 :]
+    if not place:
+        if _classed(name, TEXTURES, facts.roughness, TEXTURE_BORDERS):
+            return "supported"
+        return _zone(facts.grain, TEXTURE_WORDS[name])
+    across, down = np.gradient(view.grey)
+    steps = np.hypot(across, down)
+    local = float(np.median(steps[_mask(place)])) * 0.75  # a gradient is a third above the deviation of its window
+    return _zone(local**2 / view.scale, TEXTURE_WORDS[name])
+
+
+def _brightest(value: str, view: _View) -> str:
+    return _extreme(value, view, 1)
+
+
+def _darkest(value: str, view: _View) -> str:
+    return _extreme(value, view, -1)
+
+
+def _extreme(place: str, view: _View, sign: int) -> str:
+    facts = view.facts
+    measured = facts.brightest if sign > 0 else facts.darkest
+    if measured is None:
+        return "unverifiable"
+    if place == measured or place.endswith(" side") and place.split(" ")[0] in measured.split("-"):
+        return "supported"
+    mask, grey = _mask(_sided(place)), sign * view.grey
+    own = float(grey[mask].mean())
+    others = [float(grey[_mask(other)].mean()) for other in _siblings(_sided(place)) if other != _sided(place)]
+    behind = (max(others) - own) / view.scale
+    spot = float(np.quantile(grey[~mask], 0.98) - np.quantile(grey[mask], 0.98)) / view.scale
+    if behind <= EXTREME[0] or spot <= EXTREME_SPOT[0]:
+        return "supported"
+    missed = behind > EXTREME[1] and spot > EXTREME_SPOT[1] or spot > EXTREME_SPOT[2]
+    return "contradicted" if missed else "unverifiable"
+
+
+def _sided(place: str) -> str:
+    return f"{place} side" if place in ("north", "south", "west", "east") else place
+
+
+def _bright(value: str, view: _View) -> str:
+    return _region(value, view, 1)
+
+
+def _dark(value: str, view: _View) -> str:
+    return _region(value, view, -1)
+
+
+def _region(value: str, view: _View, sign: int) -> str:
+    *how, place = value.split(": ")
+    pixels = view.grey[_mask(_sided(place))]
+    spot, extreme = (float(np.quantile(pixels, share if sign > 0 else 1 - share)) for share in (0.9, 0.97))
+    mean = float(pixels.mean())
+    rank, centre = (view.rank(x) if sign > 0 else 1 - view.rank(x - 1) for x in (spot, mean))
+    told = view.facts.bright_regions if sign > 0 else view.facts.dark_regions
+    if not how and any(region.place == place for region in told):
+        return "supported"
+    if "all" in how:
+        verdict = _step(centre, AREA)
+    elif sign * (mean - view.facts.mean) >= max(CELL_MARGIN, 0.1 * view.scale):
+        verdict = "supported"
+    else:
+        verdict = _step(rank, SPOT)
+    if "black" in how or "white" in how:
+        absolute = _step(extreme, WHITE_PIXELS) if sign > 0 else _step(-extreme, (-BLACK_PIXELS[1], -BLACK_PIXELS[0]))
+        verdict = min(verdict, absolute, key=_SEVERITY.index)
+    return _denied(verdict) if "no" in how else verdict
+
+
+_SEVERITY = ("contradicted", "unverifiable", "supported")
+
+
+def _denied(verdict: str) -> str:
+    return {"supported": "contradicted", "contradicted": "supported"}.get(verdict, verdict)
+
+
+def _compare(value: str, view: _View) -> str:
+    bright, dark = (view.grey[_mask(_sided(place))].mean() for place in value.split(" > "))
+    return _step(float(bright - dark) / view.scale, COMPARED)
+
+
+def _relation(value: str, view: _View) -> str:
+    facts = view.facts
+    if facts.difference is None or facts.correlation is None:
+        return "unverifiable"
+    if value in CORRELATION_WORDS:
+        return _zone(facts.correlation, CORRELATION_WORDS[value])
+    excess = facts.difference if value.endswith("brighter") else -facts.difference
+    return _step(-excess if value.startswith("not") else excess, DIFFERENCE)
+
+
+def _local_relation(value: str, view: _View) -> str:
+    if view.luminance is None:
+        return "unverifiable"
+    place, sign = value.rsplit(" ", 1)
+    denied = place.endswith(" not")
+    mask = _mask(_sided(place.removesuffix(" not")))
+    excess = float((view.grey - view.luminance)[mask].mean()) * (1 if sign == "brighter" else -1)
+    return _step(-excess if denied else excess, DIFFERENCE)
+
+
+def _object_relation(value: str, view: _View) -> str:
+    """An object's brightness beside the visible image's: right where it holds nearly everywhere."""
+    if view.luminance is None:
+        return "unverifiable"
+    excess = (view.grey - view.luminance) * (1 if value.endswith("brighter") else -1)
+    return _step(float((excess > 0).mean()), (0.15, 0.9))
+
+
+def _disagreement(value: str, view: _View) -> str:
+    facts = view.facts
+    if facts.cell_differences is None or " not " in value:
+        return "unverifiable"
+    place, sign = value.rsplit(" ", 1)
+    side = place.removesuffix(" side")
+    signed = [
+        difference if sign == "brighter" else -difference
+        for cell, difference in zip(CELLS, facts.cell_differences, strict=True)
+        if cell == place or side != place and side in cell.split("-") or place in ("margins", cell + " half")
+    ]
+    if not signed:
+        return "unverifiable"
+    if max(signed) >= DISAGREEMENT:
+        return "supported"
+    return "contradicted" if max(signed) < -CELL_MARGIN else "unverifiable"
+
+
+def _visible(value: str, view: _View) -> str:
+    """Judges how the part of the visible image that is named by tone, colour and place looks in the infrared."""
+    if view.luminance is None:
+        return "unverifiable"
+    part, seen = value.split(" -> ")
+    tone, colour, place = part.split(", ")
+    base = np.ones((GRID, GRID), bool) if place == "anywhere" else _mask(_sided(place))
+    mask = base
+    if colour != "any":
+        coloured = base & (view.colours >> COLOURS.index(colour) & 1).astype(bool)
+        mask = coloured if coloured.sum() >= 0.02 * base.sum() else base
+        if mask is base and tone == "any":
+            return "unverifiable"
+    if tone != "any":
+        low, high = np.quantile(view.luminance[mask], (0.35, 0.65))
+        mask = mask & ((view.luminance >= high) if tone == "bright" else (view.luminance <= low))
+    name = seen.removeprefix("not ")
+    if name in ("brighter", "darker"):
+        excess = float((view.grey - view.luminance)[mask].mean()) * (1 if name == "brighter" else -1)
+        return _step(-excess if seen != name else excess, DIFFERENCE)
+    share = _looking(name, view.grey[mask], view)
+    if place == "anywhere" and tone != "any":  # an object may be a small part of what has its tone: take the extreme
+        border = np.quantile(view.luminance, 0.9 if tone == "bright" else 0.1)
+        extreme = (view.luminance >= border) if tone == "bright" else (view.luminance <= border)
+        share = max(share, _looking(name, view.grey[extreme], view))
+    verdict = _step(share, PART)
+    return verdict if seen == name else _denied(verdict)
+
+
+def _looking(name: str, pixels: np.ndarray, view: _View) -> float:
+    """Share of these pixels that look bright, dark or medium, in grey levels or beside the rest of the image."""
+    low, high = np.quantile(view.ranked, (0.35, 0.65))
+    if name == "medium":
+        return float(((pixels > 75) & (pixels < 170)).mean())
+    if name == "dark":
+        return float((pixels < max(85, min(low, 110))).mean())
+    return float((pixels > min(160, max(high, 115))).mean())
+
+
+def _targets(value: str, view: _View) -> str:
+    return "supported" if (value == "present") == (view.facts.small_bright_targets > 0) else "contradicted"
+
+
+_VERDICTS = {
+    "level": _level,
+    "share": _share,
+    "contrast": _contrast,
+    "texture": _texture,
+    "brightest": _brightest,
+    "darkest": _darkest,
+    "bright": _bright,
+    "dark": _dark,
+    "compare": _compare,
+    "relation": _relation,
+    "local relation": _local_relation,
+    "object relation": _object_relation,
+    "disagreement": _disagreement,
+    "visible": _visible,
+    "targets": _targets,
+}

@@ -1,0 +1,235 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset_builder import grounding
+from dataset_builder.claim_words import WORDS
+from dataset_builder.claims import fact_matches, judge, read_claims
+from dataset_builder.grounding import measure
+from tests.dataset_builder.test_grounding import cells_image, gray_rgb, landscape
+
+COMPACT = "Infrared: bright, low contrast, brightest north-west, darkest south, darker than visible."
+WORDINGS = [line.split(" | ", 1) for line in Path(__file__).with_name("claim_wordings.txt").read_text().splitlines()]
+
+
+def claims(text):
+    return [(claim.kind, claim.value) for claim in read_claims(text)]
+
+
+def verdicts(text, facts):
+    return {(judged.claim.kind, judged.claim.value): judged.verdict for judged in judge(text, facts)}
+
+
+def plain(kind, value):
+    """A claim in the words of claim_wordings.txt: its direction and place, without degrees."""
+    if kind in ("level", "share"):
+        denied = value.startswith(("no", "not"))
+        return value if value == "medium" else "dark" if ("dark" in value) != denied else "bright"
+    if kind == "contrast":
+        return "low contrast" if "low" in value else "high contrast"
+    if kind == "texture":
+        return "smooth" if value.startswith(("smooth", "soft")) else "rough"
+    if kind == "visible":
+        part, seen = value.split(" -> ")
+        tone, colour, _ = part.split(", ")
+        return f"visible {tone if colour == 'any' else colour} -> {seen}"
+    return f"{kind} {value.split(': ')[-1].replace(' side', '').replace(' half', '')}"
+
+
+READ = [
+    (
+        COMPACT,
+        [
+            ("level", "bright"),
+            ("contrast", "low"),
+            ("brightest", "north-west"),
+            ("darkest", "south"),
+            ("relation", "darker"),
+        ],
+    ),
+    ("The upper left corner is brightest.", [("brightest", "north-west")]),
+    (
+        "Bottom-right is the darkest part; the centre is lightest.",
+        [("darkest", "south-east"), ("brightest", "centre")],
+    ),
+    (
+        "The image is darkest in the middle left and brightest at the bottom.",
+        [("darkest", "west"), ("brightest", "south side")],
+    ),
+    ("It's brightest near the northeastern corner", [("brightest", "north-east")]),
+    ("This tile is mostly very dark.", [("level", "very dark")]),
+    ("A mid-grey scene overall, nearly uniform", [("level", "medium"), ("contrast", "very low")]),
+    ("A low-contrast infrared image that looks almost black.", [("contrast", "low"), ("level", "very dark")]),
+    ("The image shows strong contrast and a rough texture", [("contrast", "high"), ("texture", "strongly textured")]),
+    ("Contrast is very weak", [("contrast", "very low")]),
+    ("very high tonal contrast", [("contrast", "very high")]),
+    ("The northern part is dark, the right side is brighter.", [("dark", "north side"), ("bright", "east side")]),
+    ("A bright patch lies in the south-west", [("bright", "south-west")]),
+    ("The east is brighter than the rest.", [("bright", "east")]),
+    ("Overall lighter than the RGB image.", [("relation", "brighter")]),
+    ("Its pattern differs from the visible image", [("relation", "different")]),
+    ("It resembles the optical image", [("relation", "follows")]),
+    ("The north is darker than the visible image suggests", [("disagreement", "north darker")]),
+    ("no small bright spots", [("targets", "absent")]),
+    ("A few tiny bright dots stand out", [("targets", "present")]),
+    ("smooth, with little texture", [("texture", "smooth"), ("texture", "smooth")]),
+    ("north\u2010west is brightest", [("brightest", "north-west")]),
+]
+
+
+READ += [
+    ("The image is not bright.", [("level", "not bright")]),
+    ("Hardly any bright areas, mostly black", [("share", "no bright"), ("level", "very dark")]),
+    ("Nearly everything falls below mid grey.", [("level", "dark")]),
+    ("Its grey values are low and its contrast is strong", [("contrast", "high"), ("level", "dark")]),
+    ("The north is brighter than the south.", [("compare", "north > south")]),
+    ("It darkens from left to right", [("compare", "west side > east side")]),
+    ("No bright spot in the upper half", [("bright", "no: north half")]),
+    ("All of the eastern third is black", [("dark", "all: black: east side")]),
+    ("A pale strip along the right edge of the lower half", [("bright", "south-east")]),
+    ("The top left is pale and the bottom right dark", [("bright", "north-west"), ("dark", "south-east")]),
+    ("The centre of the left edge is darkest", [("darkest", "west")]),
+    ("Blurred outlines, but a mottled surface", [("texture", "soft"), ("texture", "strongly textured")]),
+    ("The west is rough", [("texture", "strongly textured west")]),
+    ("The visible image is brighter than the infrared", [("relation", "darker")]),
+    ("No brighter than the visible", [("relation", "not brighter")]),
+    ("The dark woods in the visible are not dark here", [("visible", "dark, any, anywhere -> not dark")]),
+    ("The teal bay at the top of the visible turns black", [("visible", "any, blue, north side -> dark")]),
+    ("The river is darker than in the visible", [("object relation", "darker")]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), READ)
+def test_free_wordings_are_read(text, expected):
+    assert claims(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "A farm with two barns near a river.",
+        "Bright roofs stand beside dark trees.",
+        "In the visible image the north is bright.",
+        "Left to itself, the river meanders.",
+        "A wide expanse of woodland beside an unbroken stretch of water.",
+        "Many small patches of water.",
+        "The field that is green in the visible lies next to a river.",
+        "It rained for much of the day.",
+    ],
+)
+def test_what_is_no_claim_about_the_infrared_is_left_out(text):
+    assert claims(text) == []
+
+
+@pytest.mark.parametrize(("expected", "text"), WORDINGS)
+def test_many_more_wordings_are_read_in_their_direction(expected, text):
+    found = {plain(kind, value) for kind, value in claims(text)}
+    assert expected in found
+    opposite = {"bright": "dark", "smooth": "rough", "low contrast": "high contrast"}
+    opposite |= {value: key for key, value in opposite.items()}
+    assert opposite.get(expected) not in found
+
+
+def test_no_text_stops_the_judge():
+    """Random words of the vocabulary, with and without RGB, and on a flat image."""
+    words = [word for entry in WORDS.values() for word in entry.replace(";", " ").split()]
+    words += ["north", "upper", "left", "half", "corner", "middle", "margins", "river", "field", ",", ".", "but"] * 40
+    generator = np.random.default_rng(0)
+    image = landscape(0)
+    for facts in (measure(image, gray_rgb(landscape(1))), measure(image), measure(image * 0, gray_rgb(image))):
+        for length in generator.integers(1, 25, 150):
+            text = " ".join(generator.choice(words, length))
+            assert {judged.verdict for judged in judge(text, facts)} <= {"supported", "contradicted", "unverifiable"}
+
+
+def test_fact_matches_is_strict_and_has_a_fixed_denominator():
+    infrared = cells_image([180, 150, 150, 150, 150, 150, 150, 120, 150])
+    facts = measure(infrared, gray_rgb(infrared + np.uint8(75)))
+    assert fact_matches(COMPACT, facts) == dict.fromkeys(grounding.FACT_KINDS, True)
+    assert fact_matches("", facts) == dict.fromkeys(grounding.FACT_KINDS, False)
+    everything = COMPACT + " It is dark. Brightest south. High contrast."
+    assert fact_matches(everything, facts) == {
+        "level": False, "contrast": False, "brightest": False, "darkest": True, "relation": True
+    }  # fmt: skip
+    assert not fact_matches(COMPACT, measure(infrared))["relation"]  # not measured without RGB
+
+
+def test_mirrored_places_and_inverted_brightness_are_contradicted():
+    facts = measure(cells_image([230, 160, 160, 160, 160, 160, 160, 160, 20]))
+    said = verdicts("It is bright, brightest north-west and darkest south-east.", facts)
+    assert set(said.values()) == {"supported"}
+    said = verdicts(
+        "The image is very dark. Brightest south-east. The lower right is bright. The north-west is dark.", facts
+    )
+    assert len(said) == 4 and set(said.values()) == {"contradicted"}
+    said = verdicts("Low contrast, smooth texture, no small bright spots", facts)
+    assert said["contrast", "low"] == "contradicted" and said["targets", "absent"] == "supported"
+
+
+def test_words_between_right_and_wrong_are_unverifiable():
+    facts = measure(np.full((48, 48), 118, np.uint8))
+    assert verdicts("The image is dark.", facts) == {("level", "dark"): "unverifiable"}
+    assert verdicts("The image is very dark.", facts) == {("level", "very dark"): "contradicted"}
+    facts = measure(np.full((48, 48), 130, np.uint8))
+    assert verdicts("The image is dark.", facts) == {("level", "dark"): "contradicted"}
+    facts = measure(np.full((48, 48), 10, np.uint8))  # "dark" is weak, not wrong
+    assert verdicts("The image is dark.", facts) == {("level", "dark"): "supported"}
+    facts = measure(cells_image([150, 100, 146, 100, 100, 100, 100, 100, 50]))
+    assert verdicts("brightest north-east", facts) == {("brightest", "north-east"): "unverifiable"}
+    assert verdicts("brightest at the top", facts) == {("brightest", "north side"): "supported"}
+    assert verdicts("brightest south", facts) == {("brightest", "south"): "contradicted"}
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("The left half is brighter than the right half.", "supported"),
+        ("It gets brighter towards the east.", "contradicted"),
+        ("A black patch lies in the lower right corner.", "supported"),
+        ("A black patch lies in the upper left corner.", "contradicted"),
+        ("No dark area in the north-west.", "supported"),
+        ("White fills the left third.", "supported"),
+        ("White fills the right third.", "contradicted"),
+        ("The brightest spot is at the left edge.", "supported"),
+        ("Hardly any dark areas.", "contradicted"),
+        ("The dark field in the visible is bright here.", "supported"),
+        ("The pale east of the visible stays pale in infrared.", "contradicted"),
+        ("The tones are reversed with respect to the visible.", "supported"),
+        ("Light and dark are arranged as in the visible.", "contradicted"),
+        ("In the west the infrared is brighter than the visible.", "supported"),
+        ("The west is darker than in the visible image.", "contradicted"),
+        ("Smooth surfaces, nowhere any grain", "supported"),
+        ("The surface is rough all over.", "contradicted"),
+    ],
+)
+def test_places_and_the_visible_image_are_judged_where_they_are_named(text, verdict):
+    infrared = cells_image([230, 140, 30] * 3)
+    visible = cells_image([40, 120, 210] * 3)
+    assert {judged.verdict for judged in judge(text, measure(infrared, gray_rgb(visible)))} == {verdict}
+
+
+def test_relation_and_disagreement_are_judged_from_the_pair():
+    visible = cells_image([80, 160, 80, 160, 80, 160, 80, 160, 120])
+    facts = measure(240 - visible, gray_rgb(visible))
+    assert set(verdicts("It follows the visible image", facts).values()) == {"contradicted"}
+    assert set(verdicts("Its pattern differs from the visible image", facts).values()) == {"supported"}
+    assert set(verdicts("The north is darker than the visible suggests", facts).values()) == {"supported"}
+    assert set(verdicts("The north is brighter than the visible suggests", facts).values()) == {"contradicted"}
+    alone = measure(240 - visible)
+    assert set(verdicts("Darker than visible; the north is darker than the visible suggests", alone).values()) == {
+        "unverifiable"
+    }
+
+
+def test_measuring_and_judging_a_128_px_row_takes_under_6_ms():
+    infrared, rgb = landscape(0, 128), gray_rgb(landscape(1, 128))
+    judge(COMPACT, measure(infrared, rgb))
+    seconds = []
+    for _ in range(15):
+        begin = time.process_time()
+        judge(COMPACT, measure(infrared, rgb))
+        seconds.append(time.process_time() - begin)
+    assert np.median(seconds) < 6e-3  # the bar of 300 rows/s on two cores
