@@ -71,6 +71,20 @@ def read_compared_places(tokens: Sequence[Token]) -> Found:
     return [("compare", f"{bright.value} > {dark.value}", list(tokens))]
 
 
+def read_course(tokens: Sequence[Token]) -> Found:
+    """`a dark track runs from the lower left to the top`: a thing, and no gradient, at both ends."""
+    kinds = kinds_of(tokens)
+    start = kinds.find("O")
+    tones = [token for token in tokens[:start] if token.kind == "b" and token.value]
+    places = [token for token in tokens[start:] if token.kind == "p"]
+    thing = any(kind in kinds[: max(start, 0)] for kind in "xdw") and not any(kind in kinds for kind in "VBqtiln")
+    if not (start > 0 and tones and len(places) > 1 and thing):
+        return []
+    extreme = "black: " if tones[0].value == BLACK else "white: " if tones[0].value == WHITE else ""
+    name = "bright" if tones[0].value > 0 else "dark"
+    return [(name, f"line: {extreme}{place.value}", list(tokens)) for place in places[:2]]
+
+
 def read_gradient(tokens: Sequence[Token]) -> Found:
     """`gets darker towards the south`, `brightness falls from left to right`: the end against the other end."""
     kinds = kinds_of(tokens)

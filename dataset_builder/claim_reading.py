@@ -5,6 +5,7 @@ look at classes: what is said of tones is read in `claim_tones`, what is said of
 said beside the visible image here.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from .claim_places import (
     ENDS,
     merged,
     read_compared_places,
+    read_course,
     read_gradient,
     read_regions,
     read_superlatives,
@@ -28,7 +30,9 @@ from .claim_tones import (
     read_sharpness,
     read_texture,
 )
-from .claim_words import BRIGHT, MID
+from .claim_words import BRIGHT, MID, WHITE
+
+EQUALLY = {"just as", "every bit as", "equally", "no less"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,11 @@ class Claim:
             relation explains), `visible` (how a part of the visible image appears here) or `targets`.
         value: A class name of `grounding`, or words in a fixed order. Places are cells of `CELLS`, `north side` (three
             cells), `north half`, `margins`; of two places the brighter comes first (`north side > south side`). Before
-            the place of a region may stand `no: `, `all: `, `black: ` and `white: `; before a part's appearance, its
-            tone, colour and place (`dark, any, north side -> bright`). Denials begin with `not` or `no`.
+            the place of a region may stand `no: `, `all: `, `line: ` (it runs from there, or to it), `black: ` and
+            `white: `; before a part's appearance, its tone, colour and place (`dark, any, north side -> bright`).
+            Denials begin with `not` or `no`. Absolute statements have values of their own: contrast `none`, texture
+            `featureless`, shares `all bright`, `nearly dark`, `mostly white`; `uneven` is short of rough,
+            `grainy` speaks of grain and speckle.
         text: The words that say so.
     """
 
@@ -102,7 +109,8 @@ def _compared_amounts(tokens: list[Token]) -> list[Token]:
             continue
         after = kinds[index + 1 : index + 4].lstrip("fai=")
         before = kinds[max(0, index - 4) : index].rstrip("f=&zym")
-        ahead = after.startswith("t") and "g" not in after and "c" not in after
+        tonal = any(other.text == "tonal" for other in tokens[index + 1 : index + 3])  # gentle tonal changes
+        ahead = after.startswith("t") and not tonal and "g" not in after and "c" not in after
         if ahead or before.endswith("t") and not after.startswith(("g", "c", "k", "K", "s", "d", "x")):
             sign = 1 if token.value > 0 else -1 if token.value < 0 else 0
             kind = "b" if token.kind == "a" else "B" if abs(token.value) == 1 else "S"
@@ -144,9 +152,11 @@ def _conjuncts(group: list[Token]) -> list[list[Token]]:
 
 def _read_group(tokens: list[Token]) -> Found:
     kinds = kinds_of(tokens)
-    if tokens[0].text == "nowhere" and "B" in kinds and "h" in kinds:  # nowhere is it lighter than in the north
+    if re.fullmatch(r"[^pOc]*n[^pbc]*B[^pbB]*h[^pb]*p[^pbB]*", kinds):  # nowhere is it lighter than in the north
         tokens = [Token("S", t.value, t.text) if t.kind == "B" else t for t in tokens if t.kind not in "nh"]
         kinds = kinds_of(tokens)
+    tokens = _unique(tokens)
+    kinds = kinds_of(tokens)
     if any(kind in kinds for kind in "qVB"):
         tokens = [part for token in tokens for part in ENDS.get(token.text, (token,))]
         kinds = kinds_of(tokens)
@@ -163,7 +173,8 @@ def _read_group(tokens: list[Token]) -> Found:
     toned = any(kind in kinds for kind in "bBSV")
     tokens = own_edges(tokens)
     kinds = kinds_of(tokens)
-    sharpness = read_sharpness(tokens) if not toned and "c" not in kinds else None
+    placed = "p" in kinds
+    sharpness = read_sharpness(tokens) if not (toned and placed) and "c" not in kinds else None
     if sharpness:
         found.append(("texture", sharpness, tokens))
     places = [token for token in tokens if token.kind == "p"]
@@ -178,10 +189,22 @@ def _read_group(tokens: list[Token]) -> Found:
     if places:
         if len(places) == 2 and sum(kind in "bBV" for kind in kinds) == 1:
             tokens = merged(tokens)
-        return found + (read_gradient(tokens) or read_compared_places(tokens) or read_regions(tokens))
+        return found + (
+            read_course(tokens) or read_gradient(tokens) or read_compared_places(tokens) or read_regions(tokens)
+        )
     if contrast and "u" not in kinds or texture and "m" in kinds:
         return found
     return found + read_level(tokens)
+
+
+def _unique(tokens: list[Token]) -> list[Token]:
+    """`the only bright area` is the brightest."""
+    result = list(tokens)
+    for index, token in enumerate(tokens):
+        before = [other.text for other in tokens[max(0, index - 4) : index] if other.kind == "f"]
+        if token.kind == "b" and token.value and "the" in before and {"only", "one", "sole"} & set(before):
+            result[index] = Token("S", 1 if token.value > 0 else -1, token.text)
+    return result
 
 
 def _is_targets(tokens: Sequence[Token]) -> bool:
@@ -200,7 +223,7 @@ def _read_beside_visible(pieces: list[list[Token]]) -> Found:
     compared = False
     for piece in pieces:
         kinds = kinds_of(piece)
-        own = _compared_images(piece) if "v" in kinds else []
+        own = _compared_images(piece) if "v" in kinds or "e" in kinds and "L" in kinds else []
         compared = compared or bool(own)
         if not own and "v" not in kinds and not any(kind in kinds for kind in "zyl") and _complete(piece):
             own = [item for part in _conjuncts(piece) for item in _read_group(part)]
@@ -219,6 +242,12 @@ def _compared_images(tokens: list[Token]) -> Found:
         (i for i, t in enumerate(tokens) if t.kind == "B" or "H" in kinds and t.kind == "b" and t.value), None
     )
     negated = "n" in kinds
+    than = kinds.find("h")
+    objects = compared is not None and compared < than and any(kind in kinds[:compared] for kind in "xb")
+    if objects and "v" not in kinds[than:] and "z" in kinds[:compared]:
+        return []  # woods, black in the photo, stay darker than the field
+    if objects and any(t.kind == "v" and "both" in t.text for t in tokens) and any(k in kinds[than:] for k in "xwl"):
+        return [("relation", "follows", tokens)]
     if compared is not None and ("h" in kinds or "H" in kinds or "r" in kinds or "v" in kinds[:compared]):
         if "y" in kinds and "h" not in kinds:
             return []
@@ -270,7 +299,11 @@ def _visible_part(tokens: list[Token]) -> Found:
     The words are split at the verb of change or rest; where there is none, each tone goes to the image named next.
     """
     kinds = kinds_of(tokens)
-    turn = next((i for i in range(len(kinds) - 1, -1, -1) if kinds[i] in "yz" and _toned(kinds[i:])), None)
+    yet = kinds.find("W")
+    if yet > 0 and "v" in kinds[:yet] and _toned(kinds[:yet]) and "r" in kinds[yet:] and _toned(kinds[yet:]):
+        turn = yet  # dark in the visible, yet white in the infrared
+    else:
+        turn = next((i for i in range(len(kinds) - 1, -1, -1) if kinds[i] in "yz" and _toned(kinds[i:])), None)
     if turn is None:
         turn = next((i for i in range(len(kinds) - 1, -1, -1) if kinds[i] == "=" and _toned(kinds[i:])
                      and (_toned(kinds[:i]) or "l" in kinds[:i] or "v" in kinds[:i])), None)  # fmt: skip
@@ -291,14 +324,22 @@ def _visible_part(tokens: list[Token]) -> Found:
     colour = next((str(token.value) for token in left if token.kind == "l"), "any")
     place = next((str(token.value) for token in left + right if token.kind == "p"), "anywhere")
     tone = ("bright" if tones[0] > 0 else "dark") if tones else "any"
-    if outcome.kind == "B":
+    named = kinds_of(right)
+    if outcome.kind == "B" and not ("h" in named and "v" not in named[named.find("h") :]):
         seen = "brighter" if outcome.value > 0 else "darker"
+    elif outcome.kind == "S":
+        seen = "brightest" if outcome.value > 0 else "darkest"
+    elif abs(outcome.value) == WHITE and not denied:
+        seen = "white" if outcome.value > 0 else "black"
     else:
         seen = "medium" if outcome.value == MID else "bright" if outcome.value > 0 else "dark"
     if tone == "any" and colour == "any" and kinds[turn] == "z":
         tone = seen if seen in ("bright", "dark") else "any"
+    equal = any(token.text in EQUALLY for token in right) and seen in ("bright", "dark", "black", "white")
     seen = f"not {seen}" if denied else seen
-    return [("visible", f"{tone}, {colour}, {place} -> {seen}", tokens)]
+    return [
+        ("visible", f"{tone}, {colour}, {place} -> {name}", tokens) for name in ([seen, "same"] if equal else [seen])
+    ]
 
 
 def _toned(kinds: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .claim_words import WORDS
+from .claim_words import WORDS, words_of
 
 
 @dataclass(slots=True)
@@ -36,84 +36,38 @@ _JOINED = {
     for ending in ("", "ern", "erly", "ernmost", "ward", "wards")
 }
 _CENTRES = {"centre", "center", "central", "middle", "midst", "heart", "centrally"}
-_MARGINS = frozenset(
-    (
-        "margins",
-        "margin",
-        "periphery",
-        "rim",
-        "rims",
-        "borders",
-        "edges",
-        "outskirts",
-        "perimeter",
-        "surrounds",
-        "flanks",
-    )
-)
-_CORNERS = {"corner", "quarter", "quadrant"}
-_PARTS = _MARGINS | frozenset(
-    (
-        "third",
-        "thirds",
-        "side",
-        "sides",
-        "part",
-        "parts",
-        "edge",
-        "portion",
-        "section",
-        "end",
-        "border",
-        "strip",
-        "area",
-    )
-    + ("region", "zone", "flank", "reach", "reaches", "band", "stretch", "fringe", "limit", "extremity", "segment")
-    + ("boundary", "hand", "most", "ern")
+_MARGINS = words_of("borders edges flanks margin margins outskirts perimeter periphery rim rims surrounds")
+_CORNERS = words_of("corner quadrant quarter")
+_PARTS = (
+    words_of("""
+    area band border boundary edge end ern extremity flank fringe hand limit most part parts portion reach reaches
+    region section segment side sides stretch strip third thirds zone
+""")
+    | _MARGINS
 )
 _BARE = {"north", "south", "west", "east", "northward", "southward"}  # a side by itself, which may mean its middle
-_NO_PLACE_AFTER = frozenset(  # `lower contrast`, `lower grey values`
-    ("than", "contrast", "brightness", "intensity", "level", "levels", "response", "values", "value", "grey", "tones")
-    + ("signal", "luminance")
-)
+# `lower contrast`, `lower grey values`
+_NO_PLACE_AFTER = words_of("""
+    brightness contrast grey intensity level levels luminance response signal than tones value values
+""")
 _NOT_RIGHT = {"across", "through", "over", "up", "down", "next", "beside"}  # `right across`
-_SEEN_AFTER = frozenset(  # `no edges are visible`
-    (
-        "is",
-        "are",
-        "be",
-        "was",
-        "were",
-        "any",
-        "hardly",
-        "barely",
-        "scarcely",
-        "clearly",
-        "no",
-        "still",
-        "only",
-        "faintly",
-    )
-    + (
-        "just",
-        "equally",
-        "plainly",
-        "little",
-        "easily",
-        "remains",
-        "remain",
-        "becomes",
-        "not",
-        "well",
-        "poorly",
-        "dimly",
-    )
-    + ("without",)
-)
-_SEEN_BEFORE = frozenset(
-    ("texture", "grain", "structure", "structures", "detail", "details", "edges", "edge", "pattern", "patterns")
-    + ("contrast", "differences", "difference", "lines", "variation", "roughness", "noise")
-)
+_ADVERB_BEFORE = words_of("after against along at before behind by in inside into on round")
+# after these, `right` and `left` are sides
+_SIDED = words_of("""
+    and at bottom center central centre extreme far from halfway its lower mid middle of on or outer side the to top
+    toward towards upper
+""")
+_NOT_LEFT_AFTER = {"is", "are", "was", "nothing", "leaves", "none", "anything", "detail", "contrast"}
+_CLAUSE_END = {"", ",", ".", ";", ":", "!", "?", ")"}
+# `no edges are visible`
+_SEEN_AFTER = words_of("""
+    any are barely be becomes clearly dimly easily equally faintly hardly is just little no not only plainly poorly
+    remain remains scarcely still was well were without
+""")
+_SEEN_BEFORE = words_of("""
+    contrast detail details difference differences edge edges grain lines noise pattern patterns roughness structure
+    structures texture variation
+""")
 _SPELLING = {
     "gray": "grey",
     "grays": "greys",
@@ -141,7 +95,7 @@ _NORMAL = str.maketrans(
 
 def sentences(text: str) -> Iterator[list[Token]]:
     """Yields the classified words of each sentence; colons and semicolons end one as full stops do."""
-    plain = _IS.sub(" is", text.casefold()).replace(" - ", ", ").translate(_NORMAL)
+    plain = _IS.sub(" is", text.casefold()).replace(" - ", ", ").replace(" because ", "; ").translate(_NORMAL)
     words = [_SPELLING.get(word, word) for word in _TOKEN.findall(plain)]
     sentence: list[Token] = []
     index = 0
@@ -149,7 +103,7 @@ def sentences(text: str) -> Iterator[list[Token]]:
         word = words[index]
         if word in ".;:!?":
             if sentence:
-                yield sentence
+                yield _recast(sentence)
             sentence = []
             index += 1
             continue
@@ -160,7 +114,104 @@ def sentences(text: str) -> Iterator[list[Token]]:
         sentence.append(token)
         index += length
     if sentence:
-        yield sentence
+        yield _recast(sentence)
+
+
+_EXCEPT = {"apart from", "except for", "except", "leaving aside", "aside from", "bar", "barring", "save for"} | {
+    "other than", "besides", "excepting", "disregarding", "ignoring", "outside"}  # fmt: skip
+_OVER = {"above", "over", "beyond", "exceeds", "exceeding", "exceed", "outshines", "past"}
+_UNDER = {"below", "under", "beneath", "underneath"}
+_OFF = {"off", "above", "over", "beyond", "from", "than"}
+_ONE = re.compile(r"(one|single|identical|exact|very same|same)")
+
+
+def _recast(tokens: list[Token]) -> list[Token]:
+    """Rewrites idioms that are built from classes: exceptions, similes, tones beside a reference, `one grey`."""
+    for rule in (_without_exceptions, _without_similes, _beside_reference, _single_tone):
+        tokens = rule(tokens)
+    return tokens
+
+
+def _without_exceptions(tokens: list[Token]) -> list[Token]:
+    """Leaves out what is excepted up to the next comma, and keeps the hedge."""
+    result: list[Token] = []
+    skipping = False
+    for index, token in enumerate(tokens):
+        if token.text in _EXCEPT and not (
+            token.text in ("bar", "outside") and index and tokens[index - 1].kind in "bxfs"
+        ):
+            result.append(Token("f", 1, "except"))
+            skipping = True
+        elif skipping and token.kind in ",W":
+            skipping = False
+        if not skipping:
+            result.append(token)
+    return result
+
+
+def _without_similes(tokens: list[Token]) -> list[Token]:
+    """The thing likened to is not in the image: `as dark as a cellar`, `smooth as glass`, `like fresh plaster`."""
+    result = list(tokens)
+    kinds = kinds_of(tokens)
+    for index, token in enumerate(tokens):
+        alike = token.text == "like" or token.text == "as" and index and tokens[index - 1].kind in "bBsuj"
+        if alike and not any(kind in kinds for kind in "vr"):
+            end = index + 1
+            while end < len(tokens) and tokens[end].kind in "fx" and end < index + 6:
+                end += 1
+            if "x" in kinds[index + 1 : end] or end == index + 1:
+                result[index:end] = [Token("f", 1, "simile") for _ in result[index:end]]
+    return result
+
+
+def _beside_reference(tokens: list[Token]) -> list[Token]:
+    """A tone above or below another is that side of it: `well above the mid-tone`, `barely lifts off black`."""
+    result: list[Token] = []
+    for token in tokens:
+        back = len(result) - 1
+        while (
+            back >= 0 and result[back].kind == "f" and result[back].text in ("the", "a", "any", "pure", "even", "of")
+        ):
+            back -= 1
+        if token.kind == "b" and back >= 0:
+            link, before = result[back], result[back - 1] if back else None
+            compared = before.value if link.kind == "h" and before is not None and before.kind == "B" else 0
+            if token.value == 0 and (link.text in _OVER | _UNDER or compared):
+                up = link.text in _OVER or float(compared) > 0
+                start = back - 1 if compared else back
+                if not (start and result[start - 1].kind == "n"):
+                    result[start:] = [Token("b", 2 if up else -2, f"{link.text} {token.text}")]
+                    continue
+            elif abs(float(token.value)) == 3 and link.text in _OFF:
+                denial = next((i for i in range(back, max(-1, back - 5), -1) if result[i].kind == "n"), None)
+                if denial is not None and "," not in kinds_of(result[denial:]):
+                    result[denial:] = [token]
+                    continue
+        result.append(token)
+    return result
+
+
+def _single_tone(tokens: list[Token]) -> list[Token]:
+    """`one flat grey`, `a single unvarying pale tone`, `an identical shade`: tones close together, and the tone."""
+    result = list(tokens)
+    for index, token in enumerate(tokens):
+        if not _ONE.fullmatch(token.text) or token.kind not in "fex":
+            continue
+        end = index + 1
+        while (
+            end < len(tokens)
+            and tokens[end].kind in "busfa"
+            and (tokens[end].kind != "b" or tokens[end].value)
+            and end < index + 5
+        ):
+            end += 1
+        if (
+            end < len(tokens)
+            and (tokens[end].kind == "t" or tokens[end].kind == "b" and not tokens[end].value)
+            and tokens[end].text not in ("pixel", "return")
+        ):
+            result[index] = Token("k", -1, f"one {token.text}")
+    return result
 
 
 def _token(words: list[str], index: int) -> tuple[Token, int]:
@@ -213,7 +264,8 @@ def _place(words: list[str], index: int) -> tuple[Token, int] | None:
         position += 1
         end = position
     if end == index:
-        if words[index] in _MARGINS:
+        verb = words[index + 1 : index + 2] and words[index + 1] in ("the", "its") and words[index] != "rim"
+        if words[index] in _MARGINS and not (verb and index and words[index - 1] not in ("the", "all", "and")):
             return Token("p", "margins", words[index]), 1
         return None
     text = " ".join(words[index:end])
@@ -242,11 +294,12 @@ def _no_place(words: list[str], position: int) -> bool:
     word, after = words[position], words[position + 1] if position + 1 < len(words) else ""
     if word == "right" and after == "in" and _CENTRES & set(words[position + 2 : position + 4]):
         return True  # right in the middle
-    if word == "right" and after in _NOT_RIGHT:
+    before = words[position - 1] if position else ","
+    if word == "right" and after in _NOT_RIGHT or word == "right" and after in _ADVERB_BEFORE and before not in _SIDED:
         return True
     if word in ("lower", "upper") and after in _NO_PLACE_AFTER:
         return True
-    return word == "left" and position > 0 and words[position - 1] in ("is", "are", "was", "nothing", "leaves")
+    return word == "left" and (before in _NOT_LEFT_AFTER or after in _CLAUSE_END and before not in _SIDED)
 
 
 def kinds_of(tokens: Sequence[Token]) -> str:

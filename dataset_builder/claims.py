@@ -30,52 +30,72 @@ from .grounding import (
 __all__ = ["Claim", "Judged", "fact_matches", "judge", "read_claims"]
 
 # What people mean by a word, beside the class of that name: (wrong up to, right from, right to, wrong from). Between
-# wrong and right a claim is unverifiable. Calibrated on tests/benchmarks/grounded_claims/open.jsonl and rounded.
+# wrong and right a claim is unverifiable. Calibrated on the open and the practice part of
+# tests/benchmarks/grounded_claims and rounded. The stronger a statement, the stricter its zone.
 _ANY = float("inf")
 LEVEL_WORDS = {  # mean of mean and median, grey levels
-    "very dark": (-_ANY, -_ANY, 75, 105),
-    "dark": (-_ANY, -_ANY, 105, 122),
-    "medium": (75, 95, 160, 180),
-    "bright": (122, 140, _ANY, _ANY),
-    "very bright": (140, 165, _ANY, _ANY),
+    "very dark": (-_ANY, -_ANY, 70, 92),
+    "dark": (-_ANY, -_ANY, 105, 120),
+    "medium": (80, 97, 158, 172),
+    "bright": (125, 142, _ANY, _ANY),
+    "very bright": (155, 178, _ANY, _ANY),
     "not dark": (85, 115, _ANY, _ANY),
     "not bright": (-_ANY, -_ANY, 145, 170),
 }
 CONTRAST_WORDS = {  # spread, grey levels
-    "very low": (-_ANY, -_ANY, 65, 85),
-    "low": (-_ANY, -_ANY, 88, 100),
+    "none": (-_ANY, -_ANY, 16, 30),
+    "very low": (-_ANY, -_ANY, 50, 72),
+    "low": (-_ANY, -_ANY, 75, 97),
     "moderate": (45, 65, 150, 175),
-    "high": (92, 100, _ANY, _ANY),
-    "very high": (100, 115, _ANY, _ANY),
+    "high": (82, 98, _ANY, _ANY),
+    "very high": (95, 115, _ANY, _ANY),
 }
-TEXTURE_WORDS = {  # grain
-    "smooth": (-_ANY, -_ANY, 0.56, 0.63),
+GRAIN_WORDS = {  # grain
+    "smooth": (-_ANY, -_ANY, 0.53, 0.62),
     "moderately textured": (0.12, 0.2, 0.9, 1.4),
-    "strongly textured": (0.31, 0.38, _ANY, _ANY),
+    "uneven": (0.32, 0.39, _ANY, _ANY),
+    "strongly textured": (0.43, 0.6, _ANY, _ANY),
+    "grainy": (0.43, 0.6, _ANY, _ANY),
 }
+ROUGHNESS_WORDS = {  # roughness, grey levels: what hardly shows is no texture, however flat the rest
+    "featureless": (-_ANY, -_ANY, 1.8, 2.6),
+    "uneven": (3.6, 4.4, _ANY, _ANY),
+    "strongly textured": (4.1, 5.0, _ANY, _ANY),
+    "grainy": (4.1, 5.0, _ANY, _ANY),
+}
+FEATURELESS_SPREAD = (-_ANY, -_ANY, 45, 60)
 SHARPNESS_WORDS = {"sharp": (0.26, 0.3, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.26, 0.3)}
+EDGE_WORDS = {"sharp": (0.03, 0.07, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.02, 0.05)}  # share of strong edges
 SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright or dark third
     "mostly bright": (0.3, 0.5, 1, _ANY),
     "mostly dark": (0.3, 0.5, 1, _ANY),
+    "nearly bright": (0.6, 0.78, 1, _ANY),
+    "nearly dark": (0.6, 0.78, 1, _ANY),
+    "mostly white": (0.35, 0.55, 1, _ANY),
+    "mostly black": (0.35, 0.55, 1, _ANY),
     "no bright": (-_ANY, -_ANY, 0.06, 0.15),
     "no dark": (-_ANY, -_ANY, 0.06, 0.15),
+    "all bright": (-_ANY, -_ANY, 0.08, 0.18),
+    "all dark": (-_ANY, -_ANY, 0.08, 0.18),
+    "all medium": (-_ANY, -_ANY, 0.2, 0.4),
 }
 CORRELATION_WORDS = {
     "follows": (0.3, 0.5, 1, _ANY),
     "different": (-_ANY, -_ANY, RELATION_CORRELATION, 0.7),
     "inverted": (-_ANY, -_ANY, -0.15, 0.15),
 }
-EXTREME = (0.02, 0.06)  # how far a place's mean may stay behind the extreme: right up to, wrong from; of the spread
-EXTREME_SPOT = (
-    -0.1,
-    -0.08,
-    0.1,
-)  # the same of its most extreme pixels; last, what makes a near miss of the mean wrong
-BLACK_PIXELS, WHITE_PIXELS = (60.0, 68.0), (155.0, 180.0)  # a place's extreme pixels, for `black` and `white` there
-SPOT = (0.78, 0.86)  # rank among all pixels of a place's brightest tenth: no bright region below, one above
-AREA = (0.5, 0.62)  # the same of its mean
+EXTREME_SHARE = (0.26, 0.45)  # of the most extreme 3 % of the image, in the place of a superlative
+EXTREME_FIRST = 0.1  # the same where the place's mean is the most extreme, too
+EXTREME_BEHIND = (0.02, 0.045)  # how far its mean stays behind the extreme: as good as first, not far off; of spread
+BLACK_PIXELS, WHITE_PIXELS = (52.0, 64.0), (165.0, 190.0)  # a place's extreme pixels, for `black` and `white` there
+SPOT = (0.79, 0.86)  # rank among all pixels of a place's brightest tenth: no bright region below, one above
+NARROW = 0.88  # rank of its brightest pixels from which something narrow may be meant
+FAINT = (8.0, 12.0)  # how far they must depart from the median, grey levels
+AREA = (0.48, 0.56)  # the rank of its mean, where all of it is meant
 COMPARED = (-0.03, 0.03)  # difference of two places' means, shares of the spread
 PART = (0.15, 0.4)  # share of the visible image's part that looks as claimed
+MOST = (0.58, 0.75)  # mean rank of the part that is said to be the brightest or the darkest
+SAME = (60.0, 35.0)  # mean distance from the luminance of the part that is said to be as bright or dark
 DIFFERENCE = (-5.0, 5.0)  # infrared minus luminance, grey levels
 CELL_MARGIN = 4.0  # grey levels
 
@@ -136,8 +156,9 @@ class _View:
         return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
 
     def rank(self, value: float) -> float:
-        """Share of the image that is darker."""
-        return float(np.searchsorted(self.ranked, value, "right")) / self.ranked.size
+        """Share of the image that is darker, half of what is equal included."""
+        below, upto = (np.searchsorted(self.ranked, value, side) for side in ("left", "right"))
+        return float(below + upto) / 2 / self.ranked.size
 
 
 def _decoded(grid: str) -> np.ndarray:
@@ -199,10 +220,15 @@ def _level(value: str, view: _View) -> str:
 
 
 def _share(value: str, view: _View) -> str:
-    bright = value.endswith("bright")
-    if value.startswith("no"):
+    how, name = value.split(" ")
+    if name == "medium":
+        return _zone(view.facts.bright_share + view.facts.dark_share, SHARE_WORDS[value])
+    if how in ("no", "all"):
+        bright = (name == "bright") == (how == "no")  # all dark: nothing bright
         return _zone(view.facts.bright_share if bright else view.facts.dark_share, SHARE_WORDS[value])
-    return _zone(float((view.grey > 127).mean() if bright else (view.grey < 127).mean()), SHARE_WORDS[value])
+    border = {"bright": 127.0, "dark": 127.0, "white": 192.0, "black": 62.0}[name]
+    share = (view.grey > border).mean() if name in ("bright", "white") else (view.grey < border).mean()
+    return _zone(float(share), SHARE_WORDS[value])
 
 
 def _contrast(value: str, view: _View) -> str:
@@ -214,17 +240,25 @@ def _contrast(value: str, view: _View) -> str:
 def _texture(value: str, view: _View) -> str:
     facts = view.facts
     if value in SHARPNESS_WORDS:
-        return _zone(facts.sharpness, SHARPNESS_WORDS[value])
-    name = next(name for name in TEXTURES if value.startswith(name))
+        verdicts = _zone(facts.sharpness, SHARPNESS_WORDS[value]), _zone(facts.edge_share, EDGE_WORDS[value])
+        return (_least if value == "sharp" else _most)(*verdicts)
+    name = next(name for name in (*TEXTURES, "featureless", "uneven", "grainy") if value.startswith(name))
     place = value[len(name) + 1 :]
-    if not place:
-        if _classed(name, TEXTURES, facts.roughness, TEXTURE_BORDERS):
+    if place:
+        across, down = np.gradient(view.grey)
+        mask = _mask(_sided(place))
+        # a gradient is a third above the deviation of its window
+        roughness = float(np.median(np.hypot(across, down)[mask])) * 0.75
+        low, high = np.quantile(view.grey[mask], (0.05, 0.95))
+        grain, spread = roughness**2 / view.scale, float(high - low)
+    else:
+        grain, roughness, spread = facts.grain, facts.roughness, facts.spread
+        if _classed(name, TEXTURES, roughness, TEXTURE_BORDERS):
             return "supported"
-        return _zone(facts.grain, TEXTURE_WORDS[name])
-    across, down = np.gradient(view.grey)
-    steps = np.hypot(across, down)
-    local = float(np.median(steps[_mask(place)])) * 0.75  # a gradient is a third above the deviation of its window
-    return _zone(local**2 / view.scale, TEXTURE_WORDS[name])
+    if name == "featureless":
+        return _least(_zone(roughness, ROUGHNESS_WORDS[name]), _zone(spread, FEATURELESS_SPREAD))
+    verdict = _zone(grain, GRAIN_WORDS[name])
+    return _least(verdict, _zone(roughness, ROUGHNESS_WORDS[name])) if name in ROUGHNESS_WORDS else verdict
 
 
 def _brightest(value: str, view: _View) -> str:
@@ -240,17 +274,19 @@ def _extreme(place: str, view: _View, sign: int) -> str:
     measured = facts.brightest if sign > 0 else facts.darkest
     if measured is None:
         return "unverifiable"
-    if place == measured or place.endswith(" side") and place.split(" ")[0] in measured.split("-"):
+    if place == measured:
         return "supported"
     mask, grey = _mask(_sided(place)), sign * view.grey
     own = float(grey[mask].mean())
-    others = [float(grey[_mask(other)].mean()) for other in _siblings(_sided(place)) if other != _sided(place)]
-    behind = (max(others) - own) / view.scale
-    spot = float(np.quantile(grey[~mask], 0.98) - np.quantile(grey[mask], 0.98)) / view.scale
-    if behind <= EXTREME[0] or spot <= EXTREME_SPOT[0]:
+    others = (float(grey[_mask(other)].mean()) for other in _siblings(_sided(place)) if other != _sided(place))
+    behind = max(others) - own
+    top = grey >= np.quantile(grey, 0.97)
+    share = float((top & mask).sum() / top.sum())
+    part = place.endswith(" side") and place.split(" ")[0] in measured.split("-")
+    first, near = (part or behind <= border * view.scale for border in EXTREME_BEHIND)
+    if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
         return "supported"
-    missed = behind > EXTREME[1] and spot > EXTREME_SPOT[1] or spot > EXTREME_SPOT[2]
-    return "contradicted" if missed else "unverifiable"
+    return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
 
 
 def _sided(place: str) -> str:
@@ -270,23 +306,40 @@ def _region(value: str, view: _View, sign: int) -> str:
     pixels = view.grey[_mask(_sided(place))]
     spot, extreme = (float(np.quantile(pixels, share if sign > 0 else 1 - share)) for share in (0.9, 0.97))
     mean = float(pixels.mean())
-    rank, centre = (view.rank(x) if sign > 0 else 1 - view.rank(x - 1) for x in (spot, mean))
+    rank, farthest, centre = (view.rank(x) if sign > 0 else 1 - view.rank(x) for x in (spot, extreme, mean))
     told = view.facts.bright_regions if sign > 0 else view.facts.dark_regions
+    departure = max(CELL_MARGIN, 0.1 * view.scale)
+    absolute = "black" in how or "white" in how
     if not how and any(region.place == place for region in told):
         return "supported"
-    if "all" in how:
+    if "all" in how and absolute:
+        verdict = _step(float((pixels < BLACK_PIXELS[1] if sign < 0 else pixels > WHITE_PIXELS[0]).mean()), (0.4, 0.6))
+    elif "all" in how:
         verdict = _step(centre, AREA)
-    elif sign * (mean - view.facts.mean) >= max(CELL_MARGIN, 0.1 * view.scale):
+    elif sign * (mean - view.facts.mean) >= departure:
         verdict = "supported"
     else:
         verdict = _step(rank, SPOT)
-    if "black" in how or "white" in how:
-        absolute = _step(extreme, WHITE_PIXELS) if sign > 0 else _step(-extreme, (-BLACK_PIXELS[1], -BLACK_PIXELS[0]))
-        verdict = min(verdict, absolute, key=_SEVERITY.index)
+        if verdict == "contradicted" and farthest >= NARROW:
+            verdict = "unverifiable"
+    verdict = _least(verdict, _step(sign * (extreme - view.facts.median), FAINT))
+    if absolute:
+        borders = WHITE_PIXELS if sign > 0 else (-BLACK_PIXELS[1], -BLACK_PIXELS[0])
+        verdict = _least(verdict, _step(sign * extreme, borders))
+    if "line" in how:  # its ends may be right and its course wrong
+        return "unverifiable" if verdict == "supported" else verdict
     return _denied(verdict) if "no" in how else verdict
 
 
 _SEVERITY = ("contradicted", "unverifiable", "supported")
+
+
+def _least(*verdicts: str) -> str:
+    return min(verdicts, key=_SEVERITY.index)
+
+
+def _most(*verdicts: str) -> str:
+    return max(verdicts, key=_SEVERITY.index)
 
 
 def _denied(verdict: str) -> str:
@@ -323,7 +376,7 @@ def _object_relation(value: str, view: _View) -> str:
     if view.luminance is None:
         return "unverifiable"
     excess = (view.grey - view.luminance) * (1 if value.endswith("brighter") else -1)
-    return _step(float((excess > 0).mean()), (0.15, 0.9))
+    return _step(float((excess > 0).mean()), (0.15, 0.97))
 
 
 def _disagreement(value: str, view: _View) -> str:
@@ -361,26 +414,51 @@ def _visible(value: str, view: _View) -> str:
         low, high = np.quantile(view.luminance[mask], (0.35, 0.65))
         mask = mask & ((view.luminance >= high) if tone == "bright" else (view.luminance <= low))
     name = seen.removeprefix("not ")
-    if name in ("brighter", "darker"):
-        excess = float((view.grey - view.luminance)[mask].mean()) * (1 if name == "brighter" else -1)
-        return _step(-excess if seen != name else excess, DIFFERENCE)
-    share = _looking(name, view.grey[mask], view)
-    if place == "anywhere" and tone != "any":  # an object may be a small part of what has its tone: take the extreme
-        border = np.quantile(view.luminance, 0.9 if tone == "bright" else 0.1)
-        extreme = (view.luminance >= border) if tone == "bright" else (view.luminance <= border)
-        share = max(share, _looking(name, view.grey[extreme], view))
-    verdict = _step(share, PART)
+    pixels = view.grey[mask]
+    if tone == "any" and colour == "any" and place == "anywhere":  # an object of unknown size
+        verdict = "unverifiable" if _looking(name, view.grey, view).mean() > 0.01 else "contradicted"
+    elif name in ("brighter", "darker"):
+        sign = 1 if name == "brighter" else -1
+        excess = float((view.grey - view.luminance)[mask].mean()) * sign
+        verdict = _step(excess, DIFFERENCE)
+        if verdict == "contradicted" and seen == name and _ranks(pixels, view, sign) > 0.4:
+            verdict = "unverifiable"  # than its surroundings, perhaps
+    elif name in ("brightest", "darkest"):
+        sign = 1 if name == "brightest" else -1
+        top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
+        held = float((top & mask).sum() / top.sum())
+        verdict = _step(_ranks(pixels, view, sign), MOST) if held < 0.3 else "supported"
+    elif name == "same":
+        verdict = _step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
+    else:
+        share = float(_looking(name, pixels, view).mean())
+        if place == "anywhere" and tone != "any":  # an object may be a small part of what has its tone
+            border = np.quantile(view.luminance, 0.9 if tone == "bright" else 0.1)
+            extreme = (view.luminance >= border) if tone == "bright" else (view.luminance <= border)
+            share = max(share, float(_looking(name, view.grey[extreme], view).mean()))
+        verdict = _step(share, PART)
+        sign = -1 if name == "dark" else 1
+        if verdict == "contradicted" and name in ("dark", "bright") and _ranks(pixels, view, sign) > 0.6:
+            verdict = "unverifiable"  # beside the rest of a bright or a dark image
     return verdict if seen == name else _denied(verdict)
 
 
-def _looking(name: str, pixels: np.ndarray, view: _View) -> float:
-    """Share of these pixels that look bright, dark or medium, in grey levels or beside the rest of the image."""
+def _ranks(pixels: np.ndarray, view: _View, sign: int) -> float:
+    """Mean share of the image that these pixels outdo in brightness, or in darkness."""
+    rank = float(np.searchsorted(view.ranked, pixels).mean()) / view.ranked.size
+    return rank if sign > 0 else 1 - rank
+
+
+def _looking(name: str, pixels: np.ndarray, view: _View) -> np.ndarray:
+    """Which of these pixels look as named, in grey levels or beside the rest of the image."""
     low, high = np.quantile(view.ranked, (0.35, 0.65))
     if name == "medium":
-        return float(((pixels > 75) & (pixels < 170)).mean())
+        return (pixels > 75) & (pixels < 170)
+    if name in ("black", "white"):
+        return pixels < 64 if name == "black" else (pixels > min(235, max(185, high)))
     if name == "dark":
-        return float((pixels < max(85, min(low, 110))).mean())
-    return float((pixels > min(160, max(high, 115))).mean())
+        return pixels < max(85, min(low, 110))
+    return pixels > min(160, max(high, 115))
 
 
 def _targets(value: str, view: _View) -> str:

@@ -1,4 +1,4 @@
-"""Scores the judge on one part of the claims: `python -m tests.benchmarks.grounded_claims.score open|practice|sealed`.
+"""Scores the judge on one part of the claims: `python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed`.
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed half no text is
@@ -124,7 +124,7 @@ def lines(result: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Scores, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("half", choices=("open", "practice", "sealed"))
+    parser.add_argument("half", choices=("open", "practice", "rehearsal", "sealed"))
     half = parser.parse_args().half
     result = report(half)
     (RESULTS / f"grounded_claims_{half}.json").write_text(json.dumps(result, indent=1) + "\n")
