@@ -40,7 +40,6 @@ bench: $(VENV)/.installed .demo-packages/.installed  ## Measure everything, into
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.grounded_claims.score open
-	$(BIN)/python -m tests.benchmarks.grounded_claims.score sealed
 	$(BIN)/python -m tests.benchmarks.readme
 
 clean:  ## Remove what the targets made

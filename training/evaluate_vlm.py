@@ -124,7 +124,7 @@ def write_captions(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             pixel_values=batch,
-            max_new_tokens=48,
+            max_new_tokens=64,
             do_sample=False,
         )
         captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)

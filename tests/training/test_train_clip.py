@@ -3,17 +3,17 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor, CLIPVisionModel
+from transformers import AutoModel, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401
-from fusionrs_hf.errors import InputError
 from tests import tiny, tiny_dataset
-from training import evaluate_clip
-from training.train_clip import freeze_lower_layers, main
+from training import evaluate_clip, train_clip
+from training.train_clip import main
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,16 @@ def test_frozen_layers_stay_as_loaded(folders, tmp_path):
     assert changed and not any(name.startswith(("embeddings.", "encoder.layer.0.")) for name in changed)
 
 
-def test_freezing_more_layers_than_there_are_says_so():
-    with pytest.raises(InputError, match="cannot freeze 3 layers of CLIPVisionModel: it has 2 layers"):
-        freeze_lower_layers(CLIPVisionModel(tiny.vision_config()), 3)
+def test_remembering_images_changes_nothing_but_the_work(folders, tmp_path, monkeypatch):
+    frozen = command(folders, tmp_path / "frozen", max_steps=2, save_strategy="no", remember_images=True)
+    main(frozen)
+    monkeypatch.setattr(train_clip, "remember_outputs", lambda tower: nullcontext())
+    main(command(folders, tmp_path / "again", max_steps=2, save_strategy="no", remember_images=True))
+    remembered, plain = weights(tmp_path / "frozen"), weights(tmp_path / "again")
+    start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
+    assert all(torch.equal(remembered[f"vision_model.{name}"], value) for name, value in start.items())
+    for name, value in plain.items():
+        torch.testing.assert_close(remembered[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_the_logit_scale_is_clamped(folders, tmp_path):

@@ -19,7 +19,6 @@ from trl import SFTConfig
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 from tests import tiny, tiny_vlm
-from training.frozen import remember_outputs
 from training.train_vlm import PROMPT, CaptionTrainer, conversations, main
 
 CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")
@@ -131,19 +130,6 @@ def test_loss_at_labelled_columns_equals_the_loss_over_all_positions(tmp_path):
     chosen = scores[:, :-1].gather(2, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     assert (labels != -100).sum() == sum(len(processor.tokenizer.tokenize(text)) + 1 for text in CAPTIONS)
     assert_close(ours, -chosen[labels != -100].mean())
-
-
-def test_remembered_tower_gives_the_same_and_encodes_each_image_once():
-    tower = tiny_vlm.vlm_model().model.vision_tower
-    images, encoded, forward = torch.randn(4, 3, 24, 24), [], tower.forward
-    tower.forward = lambda pixel_values: encoded.extend(pixel_values) or forward(pixel_values)
-    expected = forward(images).last_hidden_state
-    with remember_outputs(tower):
-        for chosen in ([0, 1], [1, 2, 0], [3, 2]):
-            assert_close(tower(pixel_values=images[chosen]).last_hidden_state, expected[chosen])
-    assert len(encoded) == 4
-    tower(images)
-    assert len(encoded) == 8  # forgotten outside
 
 
 def test_adapter_holds_lora_of_the_language_model_and_the_projectors_only(vlm_run):

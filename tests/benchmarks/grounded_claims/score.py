@@ -1,4 +1,6 @@
-"""Scores the judge on one part of the claims: `python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed`.
+"""Scores the judge on one part of the claims.
+
+    python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed half no text is
