@@ -32,6 +32,8 @@ from .claim_tones import (
 )
 from .claim_words import BRIGHT, MID, WHITE
 
+COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
+CLOSELY = {"closely", "exactly", "exact", "perfectly", "faithfully", "detail", "feature", "precisely", "identical"}
 EQUALLY = {"just as", "every bit as", "equally", "no less"}
 
 
@@ -50,7 +52,7 @@ class Claim:
             `white: `; before a part's appearance, its tone, colour and place (`dark, any, north side -> bright`).
             Denials begin with `not` or `no`. Absolute statements have values of their own: contrast `none`, texture
             `featureless`, shares `all bright`, `nearly dark`, `mostly white`; `uneven` is short of rough,
-            `grainy` speaks of grain and speckle.
+            `grainy` speaks of grain and speckle; contrast `full` runs from black to white.
         text: The words that say so.
     """
 
@@ -187,6 +189,8 @@ def _read_group(tokens: list[Token]) -> Found:
     if contrast and any(kind in kinds for kind in "cCgkK"):
         return found + [item for piece in pieces_of(tokens) for item in read_level_beside_contrast(piece)]
     if places:
+        if len(places) > 1 and "O" in kinds and any(token.text in COURSES for token in tokens):
+            return found + read_course(tokens)  # how a thing runs is no gradient
         if len(places) == 2 and sum(kind in "bBV" for kind in kinds) == 1:
             tokens = merged(tokens)
         return found + (
@@ -238,9 +242,12 @@ def _read_beside_visible(pieces: list[list[Token]]) -> Found:
 
 def _compared_images(tokens: list[Token]) -> Found:
     kinds = kinds_of(tokens)
-    compared = next(
-        (i for i, t in enumerate(tokens) if t.kind == "B" or "H" in kinds and t.kind == "b" and t.value), None
-    )
+    compared = next((i for i, t in enumerate(tokens) if t.kind == "B"), None)
+    if compared is None and "H" in kinds:
+        beside = range(kinds.find("H"), kinds.find("v"))  # compared with the gloomy visible view, it is bright
+        compared = next((i for i, t in enumerate(tokens) if t.kind == "b" and t.value and i not in beside), None)
+    if kinds.count("h") > 1:
+        return []  # two things beside each other in both images
     negated = "n" in kinds
     than = kinds.find("h")
     objects = compared is not None and compared < than and any(kind in kinds[:compared] for kind in "xb")
@@ -284,7 +291,9 @@ def _compared_images(tokens: list[Token]) -> Found:
     tones = [token.value for token in tokens if token.kind == "b"]
     if tones and value == -2 and min(tones) < 0 < max(tones) or value == -2:
         return [("relation", "inverted", tokens)]
-    return [("relation", "follows" if value > 0 else "different", tokens)]
+    closely = CLOSELY & {word for token in tokens for word in token.text.split()}
+    follows = "follows closely" if closely and not negated else "follows"
+    return [("relation", follows if value > 0 else "different", tokens)]
 
 
 def _has_object_subject(tokens: Sequence[Token], verb: int) -> bool:
@@ -299,7 +308,7 @@ def _visible_part(tokens: list[Token]) -> Found:
     The words are split at the verb of change or rest; where there is none, each tone goes to the image named next.
     """
     kinds = kinds_of(tokens)
-    yet = kinds.find("W")
+    yet = next((i for i, kind in enumerate(kinds) if kind in "W,"), -1)
     if yet > 0 and "v" in kinds[:yet] and _toned(kinds[:yet]) and "r" in kinds[yet:] and _toned(kinds[yet:]):
         turn = yet  # dark in the visible, yet white in the infrared
     else:

@@ -140,7 +140,7 @@ def _read_contrast(tokens: Sequence[Token]) -> str | None:
         if amount:
             return _contrast_class(amount)
     if "O" in kinds and "o" in kinds and len(tones) >= 2 and "p" not in kinds:
-        return "high" if extreme or max(tones) - min(tones) >= 4 else "low" if max(tones) - min(tones) <= 2 else None
+        return "full" if extreme or max(tones) - min(tones) >= 4 else "low" if max(tones) - min(tones) <= 2 else None
     if extreme and "p" not in kinds and "d" not in kinds and "s" not in kinds:
         pieces = pieces_of(list(tokens))
         if len(pieces) > 1 and any(is_level(piece) for piece in pieces if kinds_of(piece).count("b") == 1):
@@ -254,22 +254,7 @@ def read_texture(tokens: Sequence[Token]) -> str | None:
     if textured is not None and kinds.count("s") == 1:
         strong = any(token.kind == "a" and token.value > 0 or token.text == "very" for token in tokens[:textured])
         return "strongly textured" if strong else "moderately textured"
-    return "grainy" if _words(tokens) & GRAIN else "strongly textured"
-
-
-GRAIN = {
-    "grain",
-    "grainy",
-    "granular",
-    "gravelly",
-    "gritty",
-    "grit",
-    "pepper",
-    "peppered",
-    "sandy",
-    "speckle",
-    "speckled",
-}
+    return "strongly textured" if noun is not None or textured is not None else "grainy"
 
 
 def _is_featureless(tokens: Sequence[Token]) -> bool:

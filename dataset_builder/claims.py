@@ -81,6 +81,7 @@ SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright o
 }
 CORRELATION_WORDS = {
     "follows": (0.3, 0.5, 1, _ANY),
+    "follows closely": (0.6, 0.75, 1, _ANY),
     "different": (-_ANY, -_ANY, RELATION_CORRELATION, 0.7),
     "inverted": (-_ANY, -_ANY, -0.15, 0.15),
 }
@@ -232,6 +233,10 @@ def _share(value: str, view: _View) -> str:
 
 
 def _contrast(value: str, view: _View) -> str:
+    if value == "full":  # from black to white: both are there
+        low, high = (float(np.quantile(view.grey, share)) for share in (0.02, 0.98))
+        ends = _step(high, WHITE_PIXELS), _step(-low, (-BLACK_PIXELS[1] - 20, -BLACK_PIXELS[1]))
+        return _least(_zone(view.facts.spread, CONTRAST_WORDS["high"]), *ends)
     if _classed(value, CONTRASTS, view.facts.spread, CONTRAST_BORDERS):
         return "supported"
     return _zone(view.facts.spread, CONTRAST_WORDS[value])
@@ -285,7 +290,7 @@ def _extreme(place: str, view: _View, sign: int) -> str:
     part = place.endswith(" side") and place.split(" ")[0] in measured.split("-")
     first, near = (part or behind <= border * view.scale for border in EXTREME_BEHIND)
     if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
-        return "supported"
+        return "supported" if own >= sign * facts.mean else "unverifiable"  # a spot in a place of the other tone
     return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
 
 

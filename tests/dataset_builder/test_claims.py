@@ -32,6 +32,8 @@ def plain(kind, value):
         return value if value == "medium" else "dark" if value.endswith(("dark", "black")) != denied else "bright"
     if kind == "contrast":
         return "low contrast" if "low" in value or value == "none" else "high contrast"
+    if kind == "relation":
+        return f"relation {value.removesuffix(' closely')}"
     if kind == "texture":
         return "smooth" if value.startswith(("smooth", "soft", "featureless")) else "rough"
     if kind == "visible":
@@ -96,8 +98,8 @@ READ += [
     ("A pale strip along the right edge of the lower half", [("bright", "south-east")]),
     ("The top left is pale and the bottom right dark", [("bright", "north-west"), ("dark", "south-east")]),
     ("The centre of the left edge is darkest", [("darkest", "west")]),
-    ("Blurred outlines, but a mottled surface", [("texture", "soft"), ("texture", "strongly textured")]),
-    ("The west is rough", [("texture", "strongly textured west")]),
+    ("Blurred outlines, but a mottled surface", [("texture", "soft"), ("texture", "grainy")]),
+    ("The west is rough", [("texture", "grainy west")]),
     ("The visible image is brighter than the infrared", [("relation", "darker")]),
     ("No brighter than the visible", [("relation", "not brighter")]),
     ("The dark woods in the visible are not dark here", [("visible", "dark, any, anywhere -> not dark")]),

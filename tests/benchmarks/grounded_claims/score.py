@@ -1,9 +1,9 @@
 """Scores the judge on one part of the claims.
 
-    python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed
+    python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed|sealed_second
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
-else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed half no text is
+else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed parts no text is
 printed or written.
 """
 
@@ -126,7 +126,7 @@ def lines(result: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Scores, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("half", choices=("open", "practice", "rehearsal", "sealed"))
+    parser.add_argument("half", choices=("open", "practice", "rehearsal", "sealed", "sealed_second"))
     half = parser.parse_args().half
     result = report(half)
     (RESULTS / f"grounded_claims_{half}.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -134,7 +134,7 @@ def main() -> None:
     if "second_reader_agrees" in result:
         out += ["", *lines(result["second_reader_agrees"])]
     texts = {}
-    if half != "sealed":
+    if not half.startswith("sealed"):
         rows = map(json.loads, (HERE / f"{half}.jsonl").read_text().splitlines())
         texts = {row["claim_id"]: row["text"] for row in rows}
     for error in result["errors"]:

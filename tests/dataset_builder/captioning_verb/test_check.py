@@ -8,7 +8,7 @@ from dataset_builder.captioning.rewrite import caption_dataset
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.captioning_verb.tiles import HOSTILE, noise, png, row, write
 
-TRUE, FALSE = "The whole infrared image is very bright.", "The whole infrared image is very dark."
+TRUE, FALSE = "The infrared image is very bright.", "The infrared image is very dark."
 
 
 def bright(index, *captions):
