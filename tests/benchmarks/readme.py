@@ -1,6 +1,7 @@
-"""Writes the committed results into README.md, between its markers: `python -m tests.benchmarks.readme`.
+"""Writes the committed results into README.md and tests/benchmarks/RESULTS.md: `python -m tests.benchmarks.readme`.
 
-With `--demo runs/demo` it first takes the VLM's figures of that run into tests/benchmarks/results/demo_vlm.json.
+The README shows the main tables between its markers, RESULTS.md all of them; the prose is in `templates/`. With
+`--demo runs/demo` it first takes the VLM's figures of that run into tests/benchmarks/results/demo_vlm.json.
 """
 
 import argparse
@@ -8,10 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks.retrieval_controls import LABELS, RESULT
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-README = Path(__file__).parent.parent.parent / "README.md"
-VLM_RESULT = RESULT.with_name("demo_vlm.json")
+HERE = Path(__file__).parent
+README, RESULTS = HERE.parent.parent / "README.md", HERE / "RESULTS.md"
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "lwir": "thermal infrared"}
 IMAGE_DIRECTIONS = {
@@ -20,6 +21,11 @@ IMAGE_DIRECTIONS = {
     "rgb_to_ir_hard": "RGB → IR, hard",
     "ir_to_rgb_hard": "IR → RGB, hard",
 }
+CONTROLS = {
+    "pretrained": "(a) towers as loaded",
+    "grayscale": "(b) trained on the grayscale of RGB",
+    "shuffled": "(c) trained on shuffled pairs",
+}
 CONDITIONS = {
     "own_images": "the VLM",
     "constant": "best constant caption",
@@ -27,6 +33,28 @@ CONDITIONS = {
     "ir_blanked": "infrared blanked",
     "rgb_shuffled": "RGB of another tile",
 }
+POLICIES = {
+    "scene_only": "scene captions only",
+    "mix_25": "a quarter IR-aware",
+    "mix_50": "half IR-aware",
+    "mix_75": "three quarters IR-aware",
+    "ir_aware_only": "IR-aware captions only",
+    "wrong_facts": "half IR-aware, the facts of other tiles",
+    "grayscale": "half IR-aware, on the grayscale of RGB",
+    "shuffled": "half IR-aware, on shuffled pairs",
+}
+TEXT_DIRECTIONS = {
+    "ir_to_text/scene": "IR → scene",
+    "text_to_ir/scene": "scene → IR",
+    "ir_to_text/ir_aware": "IR → IR-aware",
+    "text_to_ir/ir_aware": "IR-aware → IR",
+}
+REGIONS = {"validation": "Validation region", "held_out_region": "Held-out region", "held_out_scene": "Held-out scene"}
+
+
+def read(name: str) -> dict:
+    """A committed result file."""
+    return json.loads((HERE / "results" / f"{name}.json").read_text())
 
 
 def take_vlm(demo: Path) -> None:
@@ -35,101 +63,165 @@ def take_vlm(demo: Path) -> None:
     log = json.loads((demo / "vlm/training_log.json").read_text())
     kept = {name: metrics[name] for name in ("pairs", "seed", "prompt", "accuracy", "differences")}
     kept |= {name: log[name] for name in ("hardware", "steps", "batch_size", "train_seconds", "versions")}
-    VLM_RESULT.write_text(json.dumps(kept, indent=1) + "\n")
+    (HERE / "results" / "demo_vlm.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def retrieval_lines(report: Mapping) -> list[str]:
-    """The table of R@1 between RGB and sensor infrared beside its controls."""
-    controls = ("pretrained", "grayscale", "shuffled")
-    lines = [
-        f"R@1 in percent between RGB and sensor infrared within one band, mean of seeds {report['seeds']}; in",
-        "brackets the 95 % paired bootstrap interval of ours minus the control. *Hard*: crops of all tiles shifted by",
-        "a quarter join the gallery.",
-        "",
-        f"| held out, band | direction | queries | ours | {' | '.join(LABELS[name] for name in controls)} |",
-        "|---|---|---:|---:|---|---|---|",
-    ]
+def table(header: Sequence[str], left: int, rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table whose first `left` columns are set left, the others right."""
+    lines = [header, ["---" if column < left else "---:" for column in range(len(header))], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of shares in signed percent."""
+    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def retrieval_table(report: Mapping, whole: bool) -> str:
+    """R@1 between RGB and sensor infrared beside its controls; if not `whole`, plain galleries of the region."""
+    rows = []
     for subset, part in report["subsets"].items():
         where, band = subset.removeprefix("held_out_").split("/")
         for direction, title in IMAGE_DIRECTIONS.items():
             row = part["directions"].get(direction)
-            if row:
-                ours = f"**{100 * row['sensor']['mean'][0]:.1f}**"
-                cells = " | ".join(control_cell(row[name]) for name in controls)
-                lines.append(f"| {where}, {BANDS[band]} | {title} | {part['queries']} | {ours} | {cells} |")
-    return lines
+            if row is None or not (whole or (where == "region" and "hard" not in direction)):
+                continue
+            cells = [f"{100 * row[name]['mean'][0]:.1f} {interval(*row[name]['difference'][1:])}" for name in CONTROLS]
+            place = f"{where}, {BANDS[band]}" if whole else BANDS[band]
+            rows.append([place, title, part["queries"], f"**{100 * row['sensor']['mean'][0]:.1f}**", *cells])
+    return table(["held out, band" if whole else "band", "direction", "queries", "ours", *CONTROLS.values()], 2, rows)
 
 
-def control_cell(control: Mapping) -> str:
-    """A control's R@1 and the interval of ours minus it, in percent."""
-    _, low, high = control["difference"]
-    return f"{100 * control['mean'][0]:.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-
-
-def text_lines(report: Mapping) -> list[str]:
-    """The table of R@1 and R@10 between images and texts."""
-    lines = [
-        "Between images and texts of the held-out region (R@1 / R@10 in percent, mean of seeds; two captions an",
-        "image). The text side is weak after 100 steps.",
-        "",
-        "| band | text | RGB → text | text → RGB | IR → text | text → IR | IR → text of (b) | IR → text of (c) |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
-    ]
+def text_table(report: Mapping) -> str:
+    """R@1 and R@10 between images and texts."""
+    shown = [("sensor", name) for name in ("rgb_to_text", "text_to_rgb", "ir_to_text", "text_to_ir")]
+    shown += [("grayscale", "ir_to_text"), ("shuffled", "ir_to_text")]
+    rows = []
     for band, title in BANDS.items():
         directions = report["subsets"][f"held_out_region/{band}"]["directions"]
         for kind, words in (("scene", "scene"), ("ir_aware", "IR-aware")):
-            shown = [("sensor", name) for name in ("rgb_to_text", "text_to_rgb", "ir_to_text", "text_to_ir")]
-            shown += [("grayscale", "ir_to_text"), ("shuffled", "ir_to_text")]
-            cells = []
-            for view, name in shown:
-                row = directions[f"{name}/{kind}"][view]
-                cells.append(f"{100 * row['mean'][0]:.1f} / {100 * sum(row['R@10']) / len(row['R@10']):.1f}")
-            lines.append(f"| {title} | {words} | {' | '.join(cells)} |")
-    return lines
+            found = [directions[f"{name}/{kind}"][view] for view, name in shown]
+            cells = [f"{100 * row['mean'][0]:.1f} / {100 * sum(row['R@10']) / len(row['R@10']):.1f}" for row in found]
+            rows.append([title, words, *cells])
+    header = ["RGB → text", "text → RGB", "IR → text", "text → IR", "IR → text of (b)", "IR → text of (c)"]
+    return table(["band", "text", *header], 2, rows)
 
 
-def vlm_lines(result: Mapping) -> list[str]:
-    """The table of fact accuracy of generated captions."""
-    kinds = ("level", "contrast", "brightest", "darkest", "relation")
-    lines = [
-        f"Share of generated captions that state a measured fact of the infrared rightly, {result['pairs']} held-out",
-        "pairs, one seed; last column: the VLM minus the row, 95 % paired bootstrap interval.",
-        "",
-        f"| | {' | '.join(kinds)} | mean | difference |",
-        f"|---|{'---:|' * (len(kinds) + 1)}---|",
+def effect_table(report: Mapping, where: str, cutoff: str) -> str:
+    """Recall by caption policy on one region, with intervals against `scene_only` and `wrong_facts`."""
+    rows = []
+    for policy, title in POLICIES.items():
+        cells = []
+        for direction in TEXT_DIRECTIONS:
+            cell = report[where][policy][direction][cutoff]
+            text = f"{100 * cell['mean'][0]:.1f}"
+            for other, sign in (("scene_only", "s"), ("wrong_facts", "w")):
+                if f"minus_{other}" in cell:
+                    text += f" {sign}{interval(*cell[f'minus_{other}'][1:])}"
+            cells.append(text)
+        rows.append([f"**{title}**" if policy == report["chosen"] else title, *cells])
+    return table(["training captions", *TEXT_DIRECTIONS.values()], 5, rows)
+
+
+def judge_table(results: Mapping[str, Mapping]) -> str:
+    """The judge's confusion tables, by name of the part."""
+    verdicts = ("contradicted", "supported", "abstained")
+    rows = []
+    for title, result in results.items():
+        for truth in ("false", "true"):
+            counts = [result["confusion"][truth][verdict] for verdict in verdicts]
+            name = {"false": "recall", "true": "precision"}[truth]
+            rows.append([title, truth, *counts, f"{name} {percent(result[name])}"])
+    return table(["", "a statement that is", "contradicted", "supported", "not judged", ""], 2, rows)
+
+
+def quality_table(result: Mapping) -> str:
+    """What the default captioner writes on the sample."""
+    rows = []
+    for form, row in result["forms"].items():
+        found = row["identification"]["nir"]
+        ranks = " / ".join(f"{100 * found[f'R@{k}']:.0f} ({100 * found[f'chance_R@{k}']:.1f})" for k in (1, 10))
+        variety = f"{row['distinct_1']:.3f} / {row['distinct_2']:.3f}"
+        distinct = f"{100 * row['distinct_texts']:.0f} %"
+        rows.append(
+            [form, f"{100 * row['accepted']:.2f} %", row["mean_words"], variety, row["self_bleu_4"], distinct, ranks]
+        )
+    header = [
+        "accepted",
+        "words",
+        "distinct-1 / -2",
+        "self-BLEU",
+        "distinct texts",
+        "finds its tile at 1 / 10, % (chance)",
     ]
+    return table(["form", *header], 1, rows)
+
+
+def vlm_table(result: Mapping) -> str:
+    """Fact accuracy of generated captions."""
+    kinds = ("level", "contrast", "brightest", "darkest", "relation", "mean")
+    rows = []
     for name, title in CONDITIONS.items():
-        scores, apart = result["accuracy"][name], result["differences"].get(name)
+        apart = result["differences"].get(name)
         difference = f"{apart['value']:+.3f} [{apart['low']:+.3f}, {apart['high']:+.3f}]" if apart else ""
-        cells = " | ".join(f"{scores[kind]:.2f}" for kind in (*kinds, "mean"))
-        lines.append(f"| {title} | {cells} | {difference} |")
-    return lines
+        rows.append([title, *(f"{result['accuracy'][name][kind]:.2f}" for kind in kinds), difference])
+    return table(["", *kinds, "difference"], 1, rows)
+
+
+def percent(part: Mapping) -> str:
+    """A share and its interval in words."""
+    low, high = part["interval"]
+    return f"{100 * part['share']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def render(template: str) -> str:
+    """Fills a template of `templates/` from the committed result files."""
+    retrieval, effect = read("retrieval_controls"), read("caption_effect")
+    sealed = {"sealed": read("grounded_claims_sealed"), "sealed, second": read("grounded_claims_sealed_second")}
+    quality, vlm = read("caption_quality"), read("demo_vlm")
+    tables = {
+        "retrieval_main": retrieval_table(retrieval, whole=False),
+        "retrieval_whole": retrieval_table(retrieval, whole=True),
+        "text": text_table(retrieval),
+        "effect_main": effect_table(effect, "held_out_region", "R@10"),
+        "judge": judge_table(sealed),
+        "quality": quality_table(quality),
+        "vlm": vlm_table(vlm),
+    }
+    environment = Environment(loader=FileSystemLoader(HERE / "templates"), undefined=StrictUndefined, autoescape=False)
+    return environment.get_template(template).render(
+        tables=tables,
+        retrieval=retrieval,
+        effect=effect,
+        quality=quality,
+        vlm=vlm,
+        rates=read("caption_throughput"),
+        titles=POLICIES,
+        regions=REGIONS,
+        effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),
+    )
 
 
 def results_block() -> str:
-    """The Markdown between the markers, from the committed result files."""
-    report, vlm = json.loads(RESULT.read_text()), json.loads(VLM_RESULT.read_text())
-    parts = [
-        "**Retrieval**",
-        "\n".join(retrieval_lines(report)),
-        "\n".join(text_lines(report)),
-        "**Captions**",
-        "\n".join(vlm_lines(vlm)),
-        f"Measured on {report['hardware']}.",
-    ]
-    return "\n\n".join(parts) + "\n"
+    """The Markdown between the README's markers."""
+    return render("readme_results.md") + "\n"
+
+
+def results_page() -> str:
+    """RESULTS.md."""
+    return render("results.md").rstrip() + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Replaces what stands between the markers."""
+    """Writes both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, help="also take the VLM's figures of this run")
     demo = parser.parse_args(argv).demo
     if demo:
         take_vlm(demo)
     text = README.read_text()
-    head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    README.write_text(head + BEGIN + results_block() + END + tail)
+    README.write_text(text.split(BEGIN)[0] + BEGIN + results_block() + END + text.split(END)[1])
+    RESULTS.write_text(results_page())
 
 
 if __name__ == "__main__":
