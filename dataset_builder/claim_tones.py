@@ -14,6 +14,7 @@ EDGE_WORDS = words_of("clear clearly crisp distinct faint hard sharp sharply sof
 
 SCARCE = words_of("faint faintly little low mere poor scant slight slightly weak weakly")
 TEXTURE_NOUNS = {"texture", "textures"}
+ALIKE = {"nearly identical", "almost identical", "near identical", "one single", "same grey", "same even grey"}
 
 # How strong a statement of evenness is. Absolute: nothing at all may show; a hedge takes that back.
 ABSOLUTE = words_of("""
@@ -76,9 +77,6 @@ def _denied(tokens: Sequence[Token], word: Token) -> bool:
         if index is not None:
             return any(token.kind == "n" for token in piece[:index]) or "N" in kinds_of(piece)
     return False
-
-
-ALIKE = {"nearly identical", "almost identical", "near identical", "one single", "same grey", "same even grey"}
 
 
 def _read_contrast(tokens: Sequence[Token]) -> str | None:

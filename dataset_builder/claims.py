@@ -116,8 +116,13 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
     on), with a zone between right and wrong that is unverifiable; so is all that was not measured, such as a relation
     without RGB. Places are judged on the working grid, by the kinder of the place's mean and its extremes.
     """
+    return list(_judged(caption, facts))
+
+
+@lru_cache(maxsize=1024)  # a caption that a rule has judged is judged again where its claims are counted
+def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
     view = _View(facts)
-    return [Judged(claim, _VERDICTS[claim.kind](claim.value, view)) for claim in read_claims(caption)]
+    return tuple(Judged(claim, _VERDICTS[claim.kind](claim.value, view)) for claim in read_claims(caption))
 
 
 def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:

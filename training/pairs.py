@@ -51,17 +51,23 @@ def integer_ids(values: Sequence[str]) -> torch.Tensor:
     return torch.tensor([stable_seed(value) for value in values], dtype=torch.int64)
 
 
+def donors_within(kinds: Sequence[str], seed: int) -> np.ndarray:
+    """Returns for each row another row of its kind, `(rows,)`: a random cycle, so that no row keeps its own."""
+    kinds = np.asarray(kinds)
+    donors = np.arange(len(kinds))
+    generator = np.random.default_rng(seed)
+    for kind in np.unique(kinds):
+        members = generator.permutation(np.flatnonzero(kinds == kind))
+        donors[members] = np.roll(members, 1)
+    return donors
+
+
 class ShuffledInfrared(TorchDataset):
     """The same rows with each one's infrared taken from another row of its band: control (c) of the experiments."""
 
     def __init__(self, rows: Dataset, seed: int) -> None:
         self.rows = rows
-        bands = np.asarray(rows["ir_band"])
-        self.donor = np.arange(len(rows))
-        generator = np.random.default_rng(seed)
-        for band in np.unique(bands):
-            members = generator.permutation(np.flatnonzero(bands == band))
-            self.donor[members] = np.roll(members, 1)  # a cycle: no row keeps its own
+        self.donor = donors_within(rows["ir_band"], seed)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -22,7 +22,7 @@ from PIL import Image
 
 from dataset_builder.captioning.answers import AnswerCache, ask_once, question_key
 from dataset_builder.captioning.chat import Chat, ChatError, ChatOptions, Question
-from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts, images_of
+from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.grounding import InfraredFacts
 from fusionrs_hf.errors import InputError
@@ -177,15 +177,11 @@ class EndpointCaptioner:
         faults: Sequence[str | None] | None = None,
     ) -> list[Written]:
         """Asks for all rows at once, within the bounds of the settings; equal questions are asked once."""
-        views = [images_of(row, self._given.send_rgb) for row in rows]
-        prompts = [
-            self._prompts.fill(row, measured, fault, len(images) > 1)
-            for row, measured, fault, images in zip(rows, facts, faults or [None] * len(rows), views, strict=True)
-        ]
-        keys = [question_key(prompt, images, self._asked) for prompt, images in zip(prompts, views)]
+        questions = self._prompts.questions(rows, facts, faults, self._given.send_rgb)
+        keys = [question_key(prompt, images, self._asked) for images, prompt in questions]
 
         def ask(indices: list[int]) -> list[Written]:
-            wanted = [(keys[i], views[i], prompts[i], self._prompts.asks_for_scene(rows[i])) for i in indices]
+            wanted = [(keys[i], *questions[i], self._prompts.asks_for_scene(rows[i])) for i in indices]
             return self._runner.run(self._ask_all(wanted))
 
         return ask_once(keys, self._cache, ask)

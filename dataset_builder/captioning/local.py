@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.captioning.answers import AnswerCache, BadAnswerError, ask_once, question_key, read_answer
-from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts, images_of
+from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.grounding import InfraredFacts
 from dataset_builder.shards import file_sha256
@@ -117,18 +117,14 @@ class LocalCaptioner:
         faults: Sequence[str | None] | None = None,
     ) -> list[Written]:
         """Generates what the cache does not hold; equal questions are asked once."""
-        views = [images_of(row, self._given.send_rgb) for row in rows]
-        prompts = [
-            self._prompts.fill(row, measured, fault, len(images) > 1)
-            for row, measured, fault, images in zip(rows, facts, faults or [None] * len(rows), views, strict=True)
-        ]
-        keys = [question_key(prompt, images, self._asked) for prompt, images in zip(prompts, views)]
+        questions = self._prompts.questions(rows, facts, faults, self._given.send_rgb)
+        keys = [question_key(prompt, images, self._asked) for images, prompt in questions]
 
         def ask(indices: list[int]) -> list[Written]:
             size, written = self._given.batch_size, []
             for start in range(0, len(indices), size):
                 part = indices[start : start + size]
-                answers = self._generate([views[i] for i in part], [prompts[i] for i in part])
+                answers = self._generate(*zip(*(questions[i] for i in part)))
                 scenes = [self._prompts.asks_for_scene(rows[i]) for i in part]
                 written += [self._read(keys[i], *answer, scene) for i, answer, scene in zip(part, answers, scenes)]
             return written

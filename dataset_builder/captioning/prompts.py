@@ -123,6 +123,20 @@ class Prompts:
             text += "\n\n" + Template(self.repair_prompt).substitute(fault=quote(fault), facts=measured)
         return text
 
+    def questions(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        facts: Sequence[InfraredFacts],
+        faults: Sequence[str | None] | None,
+        send_rgb: bool,
+    ) -> list[tuple[list[np.ndarray], str]]:
+        """Returns for each row the images to show and the whole prompt; see `Captioner.caption` for the arguments."""
+        questions = []
+        for row, measured, fault in zip(rows, facts, faults or [None] * len(rows), strict=True):
+            images = images_of(row, send_rgb)
+            questions.append((images, self.fill(row, measured, fault, len(images) > 1)))
+        return questions
+
     def fingerprint(self) -> str:
         """Returns 16 hex digits of the templates' SHA-256: what is recorded with each caption in place of the text."""
         return hashlib.sha256(json.dumps([self.prompt, self.scene_prompt, self.repair_prompt]).encode()).hexdigest()[

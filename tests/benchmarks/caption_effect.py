@@ -10,28 +10,22 @@ probability is chosen on the validation region. Runs are kept under --work, so a
 tests/benchmarks/results/caption_effect.json.
 """
 
-import argparse
 import json
 import logging
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from datasets import Dataset
 
 from dataset_builder.captioning import GroundedCaptioner
 from dataset_builder.grounding import measure
 from dataset_builder.shards import write_shard
-from training.journey import CHILD_ENVIRONMENT, has_fast_bf16, steps, travel
-from training.pairs import ShuffledInfrared, load_pairs
+from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
+from training.journey import has_fast_bf16, steps, travel
+from training.pairs import donors_within, load_pairs
 from training.significance import bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
@@ -65,7 +59,7 @@ def write_wrong_facts(dataset: Path, folder: Path) -> None:
     facts = [measure(np.asarray(row["ir"]), np.asarray(row["rgb"].convert("RGB"))) for row in rows]
     light = rows.remove_columns(["rgb", "ir"])
     bands = [f"{band} {origin}" for band, origin in zip(light["ir_band"], light["ir_origin"])]
-    donors = ShuffledInfrared(Dataset.from_dict({"ir_band": bands}), seed=0).donor
+    donors = donors_within(bands, seed=0)
     written = captioner.caption(list(light), [facts[donor] for donor in donors])
     captions = dict(zip(light["sample_id"], (answer.ir_captions for answer in written), strict=True))
     for path in sorted((dataset / "data").glob("*.parquet")):
@@ -154,14 +148,7 @@ def table(runs: Mapping[tuple[str, int], Mapping], seeds: Sequence[int], prefix:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is missing, two one-thread processes at a time, then writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packages", type=Path, required=True, help="folder of the demo's weight packages")
-    parser.add_argument("--work", type=Path, default=Path("runs/bench/captions"))
-    parser.add_argument(
-        "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--one", nargs=2, metavar=("POLICY", "SEED"), help=argparse.SUPPRESS)
+    parser = make_parser(__doc__.splitlines()[0], "runs/bench/captions", "POLICY")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     demo = arguments.demo.resolve()
@@ -173,28 +160,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     travel(steps(arguments.packages.resolve(), demo, seed=0)[:2], demo)  # weights and dataset
     write_wrong_facts(demo / "dataset", arguments.work / "wrong_facts")
     jobs = [(policy, seed) for seed in arguments.seeds for policy in POLICIES]
-    missing = [job for job in jobs if not (arguments.work / f"{job[0]}-{job[1]}" / "result.json").is_file()]
-
-    def start(job: tuple[str, int]) -> None:
-        folder = arguments.work / f"{job[0]}-{job[1]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tests.benchmarks.caption_effect", "--packages", str(arguments.packages)]
-        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
-        logger.info("training %s, seed %d", *job)
-        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-        with (folder / "log.txt").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
-
-    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
-        list(pool.map(start, missing))
-    runs = {job: json.loads((arguments.work / f"{job[0]}-{job[1]}" / "result.json").read_text()) for job in jobs}
+    runs = run_missing("tests.benchmarks.caption_effect", jobs, arguments)
     validation = table(runs, arguments.seeds, "validation/held_out_region")
     report = {
         "what": "recall between sensor infrared and captions by caption policy; 95 % bootstrap over tiles",
         "policies": POLICIES,
         "recipe": RECIPE,
         "seeds": arguments.seeds,
-        "hardware": f"{os.cpu_count()} processors, {platform.machine()}, no GPU; two one-thread runs side by side",
+        "hardware": HARDWARE,
         "train_s": {f"{policy}-{seed}": run["train_s"] for (policy, seed), run in runs.items()},
         "chosen": max(MIXES, key=lambda policy: validation[policy]["mean_recall"]),
         "validation": validation,

@@ -7,21 +7,16 @@ seeds; control (a) is the towers as loaded. Every run is kept under --work, so a
 tests/benchmarks/results/retrieval_controls.json.
 """
 
-import argparse
 import json
 import logging
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from training.journey import CHILD_ENVIRONMENT, has_fast_bf16, steps, travel
+from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
+from training.journey import has_fast_bf16, steps, travel
 from training.significance import bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
@@ -106,14 +101,7 @@ def scores_of(runs: dict[tuple[str, int], dict], name: str, seed: int) -> dict:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is missing, two one-thread processes at a time, then writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packages", type=Path, required=True, help="folder of the demo's weight packages")
-    parser.add_argument("--work", type=Path, default=Path("runs/bench/retrieval"))
-    parser.add_argument(
-        "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--one", nargs=2, metavar=("VIEW", "SEED"), help=argparse.SUPPRESS)
+    parser = make_parser(__doc__.splitlines()[0], "runs/bench/retrieval", "VIEW")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.one:
@@ -124,33 +112,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     demo = arguments.demo.resolve()
     travel(steps(arguments.packages.resolve(), demo, seed=0)[:2], demo)  # weights and dataset
     jobs = [(view, seed) for seed in arguments.seeds for view in VIEWS]
-    missing = [job for job in jobs if not (arguments.work / f"{job[0]}-{job[1]}" / "result.json").is_file()]
-
-    def start(job: tuple[str, int]) -> None:
-        folder = arguments.work / f"{job[0]}-{job[1]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tests.benchmarks.retrieval_controls", "--packages", str(arguments.packages)]
-        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
-        logger.info("training %s, seed %d", *job)
-        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-        with (folder / "log.txt").open("w") as log:
-            subprocess.run(
-                command,
-                check=True,
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
-
-    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
-        list(pool.map(start, missing))
-    runs = {job: json.loads((arguments.work / f"{job[0]}-{job[1]}" / "result.json").read_text()) for job in jobs}
+    runs = run_missing("tests.benchmarks.retrieval_controls", jobs, arguments)
     RESULT.parent.mkdir(exist_ok=True)
     report = {
         "what": "R@1 between RGB and sensor infrared, demo recipe, against its controls; 95 % paired bootstrap",
         "labels": LABELS,
         "seeds": arguments.seeds,
-        "hardware": f"{os.cpu_count()} processors, {platform.machine()}, no GPU; two one-thread runs side by side",
+        "hardware": HARDWARE,
         "train_s": {f"{view}-{seed}": run["train_s"] for (view, seed), run in runs.items()},
         "subsets": compare(runs, arguments.seeds),
     }

@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import io
 import json
 import signal
 import subprocess
@@ -12,25 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
-from PIL import Image
 
 from dataset_builder.pipeline import BuildRecipe, add_hashes, build, require_infrared
 from dataset_builder.schema import COLUMNS, FEATURES, SPLITS, new_row
 from dataset_builder.shards import write_shard
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.noise_images import noise, png
 
 TILES = 12  # a split: tiles 0 to 11 train, 12 to 23 validation, 24 to 35 test, each in nir and lwir
-
-
-def png(array):
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
-def noise(seed, channels):
-    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, channels), dtype=np.uint8)
-    return np.kron(coarse, np.ones((6, 6, 1), dtype=np.uint8)).squeeze()  # 48 x 48
 
 
 def tile_rows(tile):

@@ -1,14 +1,11 @@
 """A tiny dataset in the published layout, and captioners that write what a test wants."""
 
-import io
-
-import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from dataset_builder.captioning import CaptionStage, Written
 from dataset_builder.schema import FEATURES, SPLITS, new_row
 from dataset_builder.shards import write_shard
+from tests.dataset_builder.noise_images import noise, png
 
 HOSTILE = (
     "<script>alert(1)</script> bright roofs",
@@ -24,17 +21,6 @@ HOSTILE = (
     "bright " * 3000,
     "'; DROP TABLE captions; -- *bold* _bright_ ~~dark~~ $$x$$",
 )
-
-
-def png(array):
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
-def noise(seed, channels):
-    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, channels), dtype=np.uint8)
-    return np.kron(coarse, np.ones((6, 6, 1), dtype=np.uint8)).squeeze()  # 48 x 48
 
 
 def row(index, **changes):

@@ -1,0 +1,60 @@
+"""Runs the trainings of a benchmark that have no result yet, two one-thread processes at a time."""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from training.journey import CHILD_ENVIRONMENT
+
+logger = logging.getLogger(__name__)
+Job = tuple[str, int]  # name and seed
+HARDWARE = f"{os.cpu_count()} processors, {platform.machine()}, no GPU; two one-thread runs side by side"
+
+
+def make_parser(description: str, work: str, one: str) -> argparse.ArgumentParser:
+    """The options that `run_missing` passes on to the processes it starts.
+
+    Args:
+        description: Of the benchmark.
+        work: Default folder for its runs.
+        one: What the name of a job is, for usage errors.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--packages", type=Path, required=True, help="folder of the demo's weight packages")
+    parser.add_argument("--work", type=Path, default=Path(work))
+    parser.add_argument(
+        "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--one", nargs=2, metavar=(one, "SEED"), help=argparse.SUPPRESS)
+    return parser
+
+
+def run_missing(module: str, jobs: Sequence[Job], arguments: argparse.Namespace) -> dict[Job, dict]:
+    """Starts `python -m module --one NAME SEED` for every job without `result.json` in its folder under `--work`.
+
+    Returns:
+        The results by job.
+    """
+
+    def start(job: Job) -> None:
+        folder = arguments.work / f"{job[0]}-{job[1]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", module, "--packages", str(arguments.packages)]
+        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
+        logger.info("training %s, seed %d", *job)
+        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
+        with (folder / "log.txt").open("w") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
+
+    results = {job: arguments.work / f"{job[0]}-{job[1]}" / "result.json" for job in jobs}
+    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+        list(pool.map(start, [job for job, path in results.items() if not path.is_file()]))
+    return {job: json.loads(path.read_text()) for job, path in results.items()}
