@@ -1,4 +1,4 @@
-"""Hashes, captions and footprints -> image groups (rows that show the same thing) and joint groups (held together).
+"""Keys and footprints -> image groups (rows that show the same thing) and joint groups (held together).
 
 Apart from `splits.py` because training, scoring and audits use the groups without any split.
 """
@@ -6,23 +6,19 @@ Apart from `splits.py` because training, scoring and audits use the groups witho
 import hashlib
 import itertools
 import re
-import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from PIL import Image
 from scipy import sparse
-from scipy.fft import dctn
 from scipy.spatial import cKDTree
+
+from dataset_builder.hashing import HASH_BITS, caption_key, normalize_caption
 
 IMAGE_RELATIONS = ("bytes", "rgb_phash", "ir_phash", "footprint")
 RELATIONS = (*IMAGE_RELATIONS, "caption")
 JOINING_ORIGINS = ("source", "hand", "model")  # never `rule`: template captions would join everything
 LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)")
-HASH_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +34,6 @@ class Groups:
     image_group_id: list[str]
     joint_group_id: list[str]
     components: list[dict]
-
-
-def perceptual_hash(images: Sequence[np.ndarray]) -> list[str]:
-    """Returns the 64-bit DCT hash of each image (the protocol of arXiv 2606.17020), 16 hex digits, row by row.
-
-    Grey by Pillow's `L`, 32 x 32 by Lanczos, orthonormal two-dimensional DCT-II, the top-left 8 x 8 coefficients; a
-    bit is set where a coefficient exceeds the median of the 63 that are not DC.
-
-    Args:
-        images: uint8, `(height, width)` or `(height, width, 3)`, of any sizes.
-    """
-    if not images:
-        return []
-    small = [Image.fromarray(image).convert("L").resize((32, 32), Image.Resampling.LANCZOS) for image in images]
-    spectrum = dctn(np.stack(small).astype(np.float64), axes=(1, 2), norm="ortho")  # (images, 32, 32)
-    # A flat image's coefficients are rounding noise: without it they are zero, and the hash the same everywhere.
-    low = spectrum[:, :8, :8].reshape(-1, HASH_BITS).round(6)  # (images, 64)
-    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
-    return [row.tobytes().hex() for row in np.packbits(bits, axis=1)]
-
-
-@cache
-def _punctuation() -> dict[int, str]:
-    return {code: " " for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("P")}
-
-
-def normalize_caption(text: str) -> str:
-    """Returns the text by which captions are compared: NFKC, casefolded, punctuation to blanks, blanks collapsed."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.translate(_punctuation()).split())
-
-
-def caption_key(text: str) -> str:
-    """Returns SHA-256 of the normalised caption, 64 hex digits; captions are equal where their keys are."""
-    return hashlib.sha256(normalize_caption(text).encode()).hexdigest()
 
 
 def near_pairs(hashes: np.ndarray, radius: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.engine import run_shards
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.finish import WORK_SCHEMA, FinishWorker, Merged, merge, sizes_by_split, work_file
-from dataset_builder.grouping import perceptual_hash
+from dataset_builder.hashing import perceptual_hash
 from dataset_builder.identity import fingerprint, finished_report, identity_of, start, write_json
 from dataset_builder.recipe import BuildRecipe, nearest
 from dataset_builder.shards import ShardWriter, shard_writer

@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from dataset_builder.grouping import caption_key
+from dataset_builder.hashing import caption_key
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.hard_gallery import parse_locator, shifted_crops

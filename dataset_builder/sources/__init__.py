@@ -12,6 +12,12 @@ from fusionrs_hf.errors import InputError
 KINDS = {
     "repository": ("dataset_builder.sources.repository", "RepositorySource"),
     "folder": ("dataset_builder.sources.folder", "FolderSource"),
+    "pairs": ("dataset_builder.sources.pairs", "PairsSource"),
+    "table": ("dataset_builder.sources.table", "TableSource"),
+    "webdataset": ("dataset_builder.sources.webdataset", "WebDatasetSource"),
+    "skyscript": ("dataset_builder.sources.skyscript", "SkyScriptSource"),
+    "caption_corpus": ("dataset_builder.sources.caption_corpus", "CaptionCorpusSource"),
+    "fusionrs_index": ("dataset_builder.sources.fusionrs_index", "FusionRSIndexSource"),
     "scene": ("dataset_builder.sources.scene", "SceneSource"),
 }
 Part = TypeVar("Part")

@@ -1,19 +1,10 @@
 import hashlib
 import itertools
-import math
 
 import numpy as np
 import pytest
 
-from dataset_builder.grouping import (
-    RELATIONS,
-    caption_key,
-    connected_components,
-    group,
-    near_pairs,
-    normalize_caption,
-    perceptual_hash,
-)
+from dataset_builder.grouping import RELATIONS, connected_components, group, near_pairs
 
 
 def columns(rows):
@@ -36,63 +27,6 @@ def columns(rows):
 def partition(ids):
     """Rows by group, as a set of sets."""
     return {frozenset(row for row, own in enumerate(ids) if own == name) for name in ids}
-
-
-def slow_hash(grey):
-    """The protocol's hash of a 32 x 32 array by its sum, without an FFT."""
-    n = 32
-    basis = np.array(
-        [
-            [math.sqrt((1 if k == 0 else 2) / n) * math.cos(math.pi * (i + 0.5) * k / n) for i in range(n)]
-            for k in range(8)
-        ]
-    )
-    low = (basis @ grey.astype(float) @ basis.T).ravel()
-    median = sorted(low[1:])[31]  # of 63
-    return f"{int(''.join('1' if value > median else '0' for value in low), 2):016x}"
-
-
-def test_perceptual_hash_equals_the_sum_formula_of_the_dct():
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (32, 32), dtype=np.uint8) for _ in range(5)]  # already 32 x 32: Lanczos is identity
-    assert perceptual_hash(images) == [slow_hash(image) for image in images]
-
-
-def test_perceptual_hash_survives_brightness_and_size_but_not_content():
-    rng = np.random.default_rng(1)
-    small = rng.integers(40, 200, (16, 16), dtype=np.uint8)
-    image = np.kron(small, np.ones((8, 8), dtype=np.uint8))  # 128 x 128
-    rgb = np.stack([image] * 3, axis=-1)
-    same, brighter, halved, other = (
-        int(text, 16) for text in perceptual_hash([rgb, image + 20, image[::2, ::2].copy(), image[::-1].copy()])
-    )
-    assert (same ^ brighter).bit_count() <= 2
-    assert (same ^ halved).bit_count() <= 2
-    assert (same ^ other).bit_count() > 10
-
-
-def test_flat_images_of_any_level_hash_alike():
-    flat = [np.full((50, 70), level, dtype=np.uint8) for level in (1, 77, 255)]
-    assert perceptual_hash(flat) == ["8000000000000000"] * 3  # only DC exceeds the median, zero
-
-
-def test_no_images_no_hashes():
-    assert perceptual_hash([]) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("A  Road,\tby the RIVER.", "a road by the river"),
-        ("ﬁeld – “green”", "field green"),
-        ("Straße!", "strasse"),
-        ("हिन्दी, शहर।", "हिन्दी शहर"),  # vowel signs are marks, not punctuation
-        ("...", ""),
-    ],
-)
-def test_captions_are_compared_without_case_punctuation_and_forms(text, normal):
-    assert normalize_caption(text) == normal
-    assert caption_key(text) == hashlib.sha256(normal.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("radius", [0, 1, 4, 6])

@@ -35,7 +35,7 @@ def test_sources_travel_by_pickle(images):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"path": "images"}, "a source needs `kind`, one of repository, folder, scene; got {'path': 'images'}"),
+        ({"path": "images"}, "a source needs `kind`, one of repository, folder, pairs, table"),
         ({"kind": "foldr", "path": "images"}, "no source of kind 'foldr'; did you mean 'folder'?"),
         ({"kind": "folder", "pth": "images"}, "source of kind folder has the unknown key 'pth'; did you mean 'path'?"),
         ({"kind": "folder", "path": "images", "base": "/"}, "unknown key 'base'"),

@@ -1,0 +1,48 @@
+"""Keys by which images and captions are compared: perceptual hash, exact hash, normalised caption."""
+
+import hashlib
+import sys
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from PIL import Image
+from scipy.fft import dctn
+
+HASH_BITS = 64
+
+
+def perceptual_hash(images: Sequence[np.ndarray]) -> list[str]:
+    """Returns the 64-bit DCT hash of each image (the protocol of arXiv 2606.17020), 16 hex digits, row by row.
+
+    Grey by Pillow's `L`, 32 x 32 by Lanczos, orthonormal two-dimensional DCT-II, the top-left 8 x 8 coefficients; a
+    bit is set where a coefficient exceeds the median of the 63 that are not DC.
+
+    Args:
+        images: uint8, `(height, width)` or `(height, width, 3)`, of any sizes.
+    """
+    if not images:
+        return []
+    small = [Image.fromarray(image).convert("L").resize((32, 32), Image.Resampling.LANCZOS) for image in images]
+    spectrum = dctn(np.stack(small).astype(np.float64), axes=(1, 2), norm="ortho")  # (images, 32, 32)
+    # A flat image's coefficients are rounding noise: without it they are zero, and the hash the same everywhere.
+    low = spectrum[:, :8, :8].reshape(-1, HASH_BITS).round(6)  # (images, 64)
+    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
+    return [row.tobytes().hex() for row in np.packbits(bits, axis=1)]
+
+
+@cache
+def _punctuation() -> dict[int, str]:
+    return {code: " " for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("P")}
+
+
+def normalize_caption(text: str) -> str:
+    """Returns the text by which captions are compared: NFKC, casefolded, punctuation to blanks, blanks collapsed."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.translate(_punctuation()).split())
+
+
+def caption_key(text: str) -> str:
+    """Returns SHA-256 of the normalised caption, 64 hex digits; captions are equal where their keys are."""
+    return hashlib.sha256(normalize_caption(text).encode()).hexdigest()
