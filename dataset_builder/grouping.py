@@ -3,22 +3,27 @@
 Apart from `splits.py` because training, scoring and audits use the groups without any split.
 """
 
+import binascii
 import hashlib
-import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
-from scipy.spatial import cKDTree
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from dataset_builder.hashing import HASH_BITS, caption_key, normalize_caption
+from dataset_builder.components import merge
+from dataset_builder.footprints import footprint_components
+from dataset_builder.near_hashes import near_components
 
 IMAGE_RELATIONS = ("bytes", "rgb_phash", "ir_phash", "footprint")
 RELATIONS = (*IMAGE_RELATIONS, "caption")
 JOINING_ORIGINS = ("source", "hand", "model")  # never `rule`: template captions would join everything
 LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)")
+LARGE_SHARE = 0.01  # a joint group of more than this share of the rows calls for a warning
+CHUNK = 1 << 20  # rows named at a time
+HEX_DIGITS = 24  # of a group's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,223 +31,248 @@ class Groups:
     """What `group` found, row by row.
 
     Args:
-        image_group_id, joint_group_id: An id a row: prefix and 24 hex digits of SHA-256 over the members' ids.
-        components: The ten largest joint groups of two rows or more: `size` in rows, the `relation` that alone joins
-            most of it, `merges` by relation (joins that each alone makes), `sample_id` of the first member by name.
+        image, joint: int32 `(rows,)`, which group a row is of, numbered from 0 in the order of the first member's id.
+        image_group_id, joint_group_id: Strings, a row each: prefix and 24 hex digits of SHA-256 over the members'
+            sorted ids, each followed by a line feed.
+        components: The ten largest joint groups of two rows or more: `size` in rows, `share` of all rows, the
+            `relation` that alone joins most of it, `merges` by relation (joins that each alone makes), `sample_id` of
+            the first member by id.
     """
 
-    image_group_id: list[str]
-    joint_group_id: list[str]
+    image: np.ndarray
+    joint: np.ndarray
+    image_group_id: pa.Array
+    joint_group_id: pa.Array
     components: list[dict]
 
 
-def near_pairs(hashes: np.ndarray, radius: int) -> np.ndarray:
-    """Finds every pair of distinct hashes within a Hamming radius, exactly.
-
-    `radius` differing bits touch at most `radius` of `radius + 2` bands, so two near hashes agree in two whole bands:
-    only hashes that share such a pair of bands are compared (pigeonhole).
-
-    Args:
-        hashes: uint64 `(n,)`, without duplicates.
-        radius: Largest number of differing bits, 0 to 62.
-
-    Returns:
-        int64 `(pairs, 2)`, indices with the smaller first, sorted, each pair once.
-    """
-    edges = np.linspace(0, HASH_BITS, radius + 3).astype(int)
-    masks = [((1 << int(high)) - (1 << int(low))) for low, high in itertools.pairwise(edges)]
-    found = [np.empty((0, 2), np.int64)]
-    for first, second in itertools.combinations(masks, 2):
-        keys = hashes & np.uint64(first | second)
-        order = np.argsort(keys, kind="stable")
-        for left, right in _pairs_in_runs(keys[order]):
-            pairs = np.stack([order[left], order[right]], axis=1)
-            distance = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
-            found.append(np.sort(pairs[distance <= radius], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _pairs_in_runs(ordered: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields all pairs of positions inside runs of equal values, one distance after the other: memory stays O(n)."""
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
-    lengths = np.diff(np.r_[starts, len(ordered)])
-    end = np.repeat(starts + lengths, lengths)  # (n,), one past the run that holds each position
-    left = np.flatnonzero(np.arange(len(ordered)) + 1 < end)
-    distance = 1
-    while len(left):
-        yield left, left + distance
-        distance += 1
-        left = left[left + distance < end[left]]
-
-
-def connected_components(count: int, edges: np.ndarray) -> np.ndarray:
-    """Labels the connected components of an undirected graph.
-
-    Args:
-        count: Number of nodes.
-        edges: Integers `(edges, 2)`.
-
-    Returns:
-        int32 `(count,)`: equal labels, equal component.
-    """
-    ones = np.ones(len(edges), dtype=bool)
-    graph = sparse.coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
-    return sparse.csgraph.connected_components(graph, directed=False)[1]
-
-
-def group(columns: Mapping[str, Sequence], radius: int = 4, relations: Sequence[str] = RELATIONS) -> Groups:
+def group(rows: pa.Table, radius: int = 4, relations: Sequence[str] = RELATIONS) -> Groups:
     """Joins rows into image groups and joint groups; the result does not depend on the order of the rows.
 
     Args:
-        columns: `sample_id`, and what the relations read: `rgb_phash`, `ir_phash` (hex or null), `ir_band`; for
-            `bytes` `_rgb_sha256` and `_ir_sha256`; for `footprint` `bbox` and `source_locator`; for `caption`
-            `captions` and `caption_origin`.
+        rows: `sample_id`, and what the relations read: `rgb_phash`, `ir_phash` (16 hex digits or null), `ir_band`; for
+            `bytes` `_rgb_sha256` and `_ir_sha256` (32 bytes or null); for `footprint` `bbox` and `source_locator`; for
+            `caption` `_caption_keys` (lists of 16 bytes, only of captions of `JOINING_ORIGINS`).
         radius: Hamming radius of the perceptual hashes, in bits of 64.
         relations: Which join, of `RELATIONS`. Infrared hashes join within one `ir_band`; captions only beyond images.
 
     Raises:
-        ValueError: A relation is unknown, or two rows have one `sample_id`.
+        ValueError: A relation is unknown, two rows have one `sample_id` or one has none, or a hash or a box is none.
     """
     unknown = sorted(set(relations) - set(RELATIONS))
     if unknown:
         raise ValueError(f"unknown relations {unknown}; relations are {list(RELATIONS)}")
-    ids = list(columns["sample_id"])
-    if len(set(ids)) != len(ids):
-        raise ValueError(f"sample_id must be unique, {len(ids) - len(set(ids))} of {len(ids)} rows repeat one")
-    edges = {name: _EDGES[name](columns, radius) for name in RELATIONS if name in relations}
-    none = [np.empty((0, 2), np.int64)]
-    image_edges = np.concatenate(none + [edges[name] for name in IMAGE_RELATIONS if name in edges])
-    image = connected_components(len(ids), image_edges)
-    joint = connected_components(len(ids), np.concatenate([image_edges, edges.get("caption", none[0])]))
-    return Groups(
-        image_group_id=_name_components(ids, image, "image-group"),
-        joint_group_id=_name_components(ids, joint, "joint-group"),
-        components=_largest(ids, joint, edges),
-    )
+    ids = _column(rows, "sample_id", pa.large_string())
+    by_id = _order_of_names(ids)
+    links = {name: _LINKS[name](rows, radius) for name in RELATIONS if name in relations}
+    image = np.arange(len(ids), dtype=np.int32)
+    for name in (name for name in IMAGE_RELATIONS if name in links):
+        image = merge(image, *links[name])
+    joint = merge(image, *links["caption"]) if "caption" in links else image
+    image, joint = _numbered(image, by_id), _numbered(joint, by_id)
+    image_names, joint_names = _names(ids, by_id, image, joint)
+    return Groups(image, joint, image_names, joint_names, _largest(ids, by_id, joint, links))
 
 
-def _chain(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Edges `(edges, 2)` that link rows of equal value one after the other: n rows, n - 1 edges."""
-    order = np.argsort(values, kind="stable")
-    same = values[order][1:] == values[order][:-1]
-    return np.stack([rows[order][:-1][same], rows[order][1:][same]], axis=1).astype(np.int64)
+def _column(rows: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    chunks = rows[name].cast(kind).chunks
+    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)
 
 
-def _known(values: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
-    return rows, np.array([values[row] for row in rows])
+def _order_of_names(ids: pa.Array) -> np.ndarray:
+    """Returns the rows sorted by id, int32."""
+    if ids.null_count:
+        raise ValueError(f"sample_id must not be null, it is in {ids.null_count} of {len(ids)} rows")
+    order = pc.sort_indices(ids)
+    ordered = ids.take(order)
+    repeated = pc.sum(pc.equal(ordered[1:], ordered[:-1])).as_py() or 0
+    if repeated:
+        raise ValueError(f"sample_id must be unique, {repeated} of {len(ids)} rows repeat one")
+    return order.to_numpy().astype(np.int32)
 
 
-def _byte_edges(columns: Mapping[str, Sequence], radius: int) -> np.ndarray:
-    digests = [_known(columns[name]) for name in ("_rgb_sha256", "_ir_sha256")]
-    return np.concatenate([_chain(values, rows) for rows, values in digests])
+def _known(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    """Returns the rows whose value is not null, int32, and these values."""
+    if not values.null_count:
+        return np.arange(len(values), dtype=np.int32), values
+    return np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False)).astype(np.int32), values.drop_null()
 
 
-def _hash_edges(hashes: Sequence[str | None], radius: int) -> np.ndarray:
-    rows, texts = _known(hashes)
-    if not len(rows):
-        return np.empty((0, 2), np.int64)
-    values = np.array([int(text, 16) for text in texts], dtype=np.uint64)
-    distinct, first = np.unique(values, return_index=True)
-    return np.concatenate([_chain(values, rows), rows[first][near_pairs(distinct, radius)]])
+def _star(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Edges `(2, edges)` of rows from each to the one that labels its component: a forest."""
+    moved = np.flatnonzero(labels != np.arange(len(labels)))
+    return np.stack([rows[moved], rows[labels[moved]]])
 
 
-def _ir_hash_edges(columns: Mapping[str, Sequence], radius: int) -> np.ndarray:
-    found = [np.empty((0, 2), np.int64)]
-    bands = columns["ir_band"]
-    for band in sorted({band for band in bands if band is not None}):
-        hashes = [value if own == band else None for value, own in zip(columns["ir_phash"], bands, strict=True)]
-        found.append(_hash_edges(hashes, radius))
-    return np.concatenate(found)
+def _forest(count: int, edges: np.ndarray) -> np.ndarray:
+    rows = np.arange(count, dtype=np.int32)
+    return _star(rows, merge(rows, *edges))
 
 
-def _footprint_edges(columns: Mapping[str, Sequence], radius: int) -> np.ndarray:
-    """Rows that share more than half of the smaller footprint: in scene pixels where known, else by WGS 84 box."""
-    parsed = [LOCATOR.fullmatch(locator or "") for locator in columns["source_locator"]]
-    scenes = {name: index for index, name in enumerate(sorted({found["scene"] for found in parsed if found}))}
-    tiles, boxes = [], []
-    for row, (found, bbox) in enumerate(zip(parsed, columns["bbox"], strict=True)):
-        scene = scenes[found["scene"]] if found else -1
-        if found:
-            left, top, size = int(found["column"]), int(found["row"]), int(found["size"])
-            tiles.append((row, scene, left, top, left + size, top + size))
-        if bbox:
-            west, south, east, north = bbox
-            boxes.append((row, scene, west, south, east + 360 * (east < west), north))  # across the antimeridian
-    within = _overlapping(np.array(tiles, dtype=np.float64).reshape(-1, 6), same_scene=True)
-    between = _overlapping(np.array(boxes, dtype=np.float64).reshape(-1, 6), same_scene=False)
-    return np.concatenate([within, between])
-
-
-def _overlapping(boxes: np.ndarray, same_scene: bool) -> np.ndarray:
-    """Pairs of rows whose boxes share more than half of the smaller one's area.
+def _equal_links(values: pa.Array, rows: np.ndarray) -> np.ndarray:
+    """Edges `(2, edges)` that link rows of equal value one after the other.
 
     Args:
-        boxes: `(n, 6)`: row, scene (-1 where unknown), then corners `x0, y0, x1, y1`. Empty ones join none.
-        same_scene: Compare boxes of one scene (pixels of its grid), or only those not known to be of one (degrees).
+        values: Fixed-size binary of whole words of 8 bytes, without nulls.
+        rows: Integers, the row of each value.
     """
-    boxes = boxes[(boxes[:, 4:] > boxes[:, 2:4]).all(1)]
-    distinct, member = np.unique(boxes[:, 1:], axis=0, return_inverse=True)
-    rows = boxes[:, 0].astype(np.int64)
-    member = member.reshape(-1)
-    edges = [_chain(member, rows)]
-    if len(distinct):
-        first = rows[np.unique(member, return_index=True)[1]]
-        scene, low, high = distinct[:, 0], distinct[:, 1:3], distinct[:, 3:5]
-        size = high - low
-        # More than half in common means that the smaller one's centre lies inside the larger one.
-        reach = size.max() / 2
-        centre = np.c_[(low + high) / 2, scene * 4 * reach if same_scene else np.zeros(len(scene))]
-        left, right = cKDTree(centre).query_pairs(reach, p=np.inf, output_type="ndarray").reshape(-1, 2).T
-        shared = np.clip(np.minimum(high[left], high[right]) - np.maximum(low[left], low[right]), 0, None).prod(1)
-        smaller = np.minimum(size[left].prod(1), size[right].prod(1))
-        keep = (shared > smaller / 2) & (((scene[left] == scene[right]) & (scene[left] >= 0)) == same_scene)
-        edges.append(np.stack([first[left[keep]], first[right[keep]]], axis=1))
-    return np.concatenate(edges)
+    if not len(values):
+        return np.empty((2, 0), np.int32)
+    words = values.type.byte_width // 8
+    keys = np.frombuffer(values.buffers()[1], np.uint64, len(values) * words, values.offset * words * 8)
+    keys = keys.reshape(-1, words)
+    order = np.argsort(keys[:, 0])
+    same = np.diff(keys[order, 0]) == 0
+    order = order[np.append(same, False) | np.insert(same, 0, False)]  # few: those whose first word repeats
+    order = order[np.lexsort(keys[order].T)]
+    same = (keys[order[1:]] == keys[order[:-1]]).all(1)
+    return np.stack([rows[order[:-1][same]], rows[order[1:][same]]])
 
 
-def _caption_edges(columns: Mapping[str, Sequence], radius: int) -> np.ndarray:
-    rows, keys = [], []
-    for row, (captions, origins) in enumerate(zip(columns["captions"], columns["caption_origin"], strict=True)):
-        for text, origin in zip(captions, origins, strict=True):
-            if origin in JOINING_ORIGINS and normalize_caption(text):
-                rows.append(row)
-                keys.append(caption_key(text))
-    return _chain(np.array(keys, dtype="U64"), np.array(rows, dtype=np.int64))
+def _byte_links(rows: pa.Table, radius: int) -> np.ndarray:
+    edges = []
+    for name in ("_rgb_sha256", "_ir_sha256"):
+        known, values = _known(_column(rows, name, pa.binary(32)))
+        edges.append(_equal_links(values, known))
+    return _forest(len(rows), np.concatenate(edges, axis=1))
 
 
-_EDGES = {
-    "bytes": _byte_edges,
-    "rgb_phash": lambda columns, radius: _hash_edges(columns["rgb_phash"], radius),
-    "ir_phash": _ir_hash_edges,
-    "footprint": _footprint_edges,
-    "caption": _caption_edges,
+def _hashes(rows: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows with a hash, and the hashes as uint64."""
+    known, texts = _known(_column(rows, name, pa.large_binary()))
+    if not len(texts):
+        return known, np.empty(0, np.uint64)
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(texts) + 1, texts.offset * 8)
+    try:
+        if (np.diff(ends) != 16).any():
+            raise binascii.Error
+        return known, np.frombuffer(binascii.unhexlify(data[ends[0] : ends[-1]]), ">u8").astype(np.uint64)
+    except binascii.Error:
+        raise ValueError(f"{name} must be 16 hex digits a row, or null") from None
+
+
+def _rgb_links(rows: pa.Table, radius: int) -> np.ndarray:
+    known, hashes = _hashes(rows, "rgb_phash")
+    return _star(known, near_components(hashes, radius))
+
+
+def _ir_links(rows: pa.Table, radius: int) -> np.ndarray:
+    known, hashes = _hashes(rows, "ir_phash")
+    bands = _column(rows, "ir_band", pa.string()).dictionary_encode()
+    band = bands.indices.fill_null(-1).to_numpy()[known]
+    edges = [np.empty((2, 0), np.int32)]
+    for own in range(len(bands.dictionary)):
+        inside = np.flatnonzero(band == own)
+        edges.append(_star(known[inside], near_components(hashes[inside], radius)))
+    return np.concatenate(edges, axis=1)
+
+
+def _footprint_links(rows: pa.Table, radius: int) -> np.ndarray:
+    """Rows that share more than half of the smaller footprint: in scene pixels where known, else by WGS 84 box."""
+    found = pc.extract_regex(_column(rows, "source_locator", pa.string()), f"^{LOCATOR.pattern}$")
+    known, found = _known(found)
+    scenes = np.full(len(rows), -1, dtype=np.int32)
+    scenes[known] = found.field("scene").dictionary_encode().indices.to_numpy()
+    left, top, size = (found.field(name).cast(pa.float64()).to_numpy() for name in ("column", "row", "size"))
+    tiles, corners = np.full((2, len(rows), 4), np.nan)
+    tiles[known] = np.stack([left, top, left + size, top + size], axis=1)
+    known, boxes = _known(_column(rows, "bbox", pa.list_(pa.float64())))
+    sizes = boxes.value_lengths().to_numpy()
+    if not np.isin(sizes, (0, 4)).all():
+        raise ValueError("bbox must be west, south, east and north, or null")
+    corners[known[sizes == 4]] = boxes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    return _star(np.arange(len(rows), dtype=np.int32), footprint_components(scenes, tiles, corners))
+
+
+def _caption_links(rows: pa.Table, radius: int) -> np.ndarray:
+    lists = _column(rows, "_caption_keys", pa.list_(pa.binary(16)))
+    parents = np.repeat(np.arange(len(lists), dtype=np.int32), lists.value_lengths().fill_null(0))
+    known, values = _known(lists.flatten())
+    return _forest(len(rows), _equal_links(values, parents[known]))
+
+
+_LINKS: Mapping[str, Callable[[pa.Table, int], np.ndarray]] = {
+    "bytes": _byte_links,
+    "rgb_phash": _rgb_links,
+    "ir_phash": _ir_links,
+    "footprint": _footprint_links,
+    "caption": _caption_links,
 }
 
 
-def _name_components(ids: Sequence[str], labels: np.ndarray, prefix: str) -> list[str]:
-    digests = {}
-    for row in sorted(range(len(ids)), key=ids.__getitem__):
-        digests.setdefault(labels[row], hashlib.sha256()).update(ids[row].encode() + b"\n")
-    names = {label: f"{prefix}:{digest.hexdigest()[:24]}" for label, digest in digests.items()}
-    return [names[label] for label in labels]
+def _numbered(labels: np.ndarray, by_id: np.ndarray) -> np.ndarray:
+    """Returns labels int32 that count components from 0, by their first member in the order given."""
+    ordered = labels[by_id]
+    first = np.full(len(labels), len(labels), dtype=np.int32)  # by label, where in the order it comes first
+    np.minimum.at(first, ordered, np.arange(len(labels), dtype=np.int32))
+    leads = first[ordered] == np.arange(len(labels))
+    return (np.cumsum(leads, dtype=np.int32) - 1)[first[labels]]
 
 
-def _largest(ids: Sequence[str], labels: np.ndarray, edges: Mapping[str, np.ndarray], count: int = 10) -> list[dict]:
-    by_name = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
-    found, first, sizes = np.unique(labels[by_name], return_index=True, return_counts=True)
-    largest = [index for index in np.lexsort((first, -sizes))[:count] if sizes[index] > 1]
-    alone = {name: connected_components(len(ids), pairs) for name, pairs in edges.items()}
+def _names(ids: pa.Array, by_id: np.ndarray, image: np.ndarray, joint: np.ndarray) -> tuple[pa.Array, pa.Array]:
+    """Returns the names of the image groups and of the joint groups, row by row."""
+    sizes, joint_sizes = np.bincount(image), np.bincount(joint)
+    digests = _digests(ids, by_id[np.argsort(image[by_id], kind="stable")], sizes)
+    names = _spelled("image-group:", digests, image)
+    own = np.zeros(len(joint_sizes), dtype=np.int32)
+    own[joint] = image  # any image group of a joint group; the only one where they are of one size
+    wider = joint_sizes != sizes[own]
+    digests = digests[own]
+    order = by_id[wider[joint[by_id]]]
+    digests[wider] = _digests(ids, order[np.argsort(joint[order], kind="stable")], joint_sizes[wider])
+    return names, _spelled("joint-group:", digests, joint)
+
+
+def _digests(ids: pa.Array, order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """First half of each group's digest, bytes `(groups, 12)`; groups follow each other in the order of rows."""
+    ends = np.cumsum(sizes)
+    cuts = np.searchsorted(ends, np.arange(CHUNK, len(order), CHUNK), side="right")
+    digests = np.empty((len(sizes), HEX_DIGITS // 2), dtype=np.uint8)
+    sha256 = hashlib.sha256
+    nothing, line_feed = (pa.scalar(text, ids.type) for text in ("", "\n"))
+    for cut, stop in zip([0, *cuts], [*cuts, len(sizes)], strict=True):
+        start = ends[cut - 1] if cut else 0
+        if cut == stop:
+            continue
+        lines = pc.binary_join_element_wise(ids.take(pa.array(order[start : ends[stop - 1]])), nothing, line_feed)
+        _, offsets, data = lines.buffers()
+        edges = np.frombuffer(offsets, np.int64)[np.concatenate([[0], ends[cut:stop] - start])].tolist()
+        text = memoryview(data)
+        found = b"".join([sha256(text[low:high]).digest() for low, high in zip(edges, edges[1:], strict=False)])
+        digests[cut:stop] = np.frombuffer(found, np.uint8).reshape(stop - cut, -1)[:, : HEX_DIGITS // 2]
+    return digests
+
+
+def _spelled(prefix: str, digests: np.ndarray, labels: np.ndarray) -> pa.Array:
+    digits = np.frombuffer(digests.tobytes().hex().encode(), np.uint8).reshape(-1, HEX_DIGITS)
+    width = len(prefix) + HEX_DIGITS
+    text = np.empty((len(labels), width), dtype=np.uint8)
+    text[:, : len(prefix)] = np.frombuffer(prefix.encode(), np.uint8)
+    for start in range(0, len(labels), CHUNK):
+        text[start : start + CHUNK, len(prefix) :] = digits[labels[start : start + CHUNK]]
+    wide = text.size >= 1 << 31
+    ends = np.arange(len(labels) + 1, dtype=np.int64 if wide else np.int32) * width
+    kind = pa.large_string() if wide else pa.string()
+    return pa.Array.from_buffers(kind, len(labels), [None, pa.py_buffer(ends), pa.py_buffer(text)])
+
+
+def _largest(
+    ids: pa.Array, by_id: np.ndarray, labels: np.ndarray, links: Mapping[str, np.ndarray], count: int = 10
+) -> list[dict]:
+    sizes, ordered = np.bincount(labels), labels[by_id]
+    several = np.flatnonzero(sizes > 1)
     components = []
-    for index in largest:
-        rows = np.flatnonzero(labels == found[index])
-        merges = {name: len(rows) - len(np.unique(parts[rows])) for name, parts in alone.items()}
+    for index in several[np.lexsort((several, -sizes[several]))[:count]]:
+        # Each relation's links are a forest: as many as rows that it joins to others.
+        merges = {name: int(np.count_nonzero(labels[edges[0]] == index)) for name, edges in links.items()}
         components.append(
             {
-                "size": len(rows),
+                "size": int(sizes[index]),
+                "share": int(sizes[index]) / len(labels),
                 "relation": max(merges, key=merges.get),
                 "merges": {name: merged for name, merged in merges.items() if merged},
-                "sample_id": ids[by_name[first[index]]],
+                "sample_id": ids[by_id[np.argmax(ordered == index)]].as_py(),
             }
         )
     return components

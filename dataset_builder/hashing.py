@@ -1,10 +1,8 @@
 """Keys by which images and captions are compared: perceptual hash, exact hash, normalised caption."""
 
 import hashlib
-import sys
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -32,17 +30,29 @@ def perceptual_hash(images: Sequence[np.ndarray]) -> list[str]:
     return [row.tobytes().hex() for row in np.packbits(bits, axis=1)]
 
 
-@cache
-def _punctuation() -> dict[int, str]:
-    return {code: " " for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("P")}
+class _Punctuation(dict):
+    """Maps code points to a blank where they are punctuation, else to themselves; learns them as they are met."""
+
+    def __missing__(self, code: int) -> int | str:
+        self[code] = " " if unicodedata.category(chr(code)).startswith("P") else code
+        return self[code]
+
+
+_PUNCTUATION = _Punctuation()
 
 
 def normalize_caption(text: str) -> str:
     """Returns the text by which captions are compared: NFKC, casefolded, punctuation to blanks, blanks collapsed."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.translate(_punctuation()).split())
+    return " ".join(folded.translate(_PUNCTUATION).split())
 
 
 def caption_key(text: str) -> str:
     """Returns SHA-256 of the normalised caption, 64 hex digits; captions are equal where their keys are."""
     return hashlib.sha256(normalize_caption(text).encode()).hexdigest()
+
+
+def caption_digest(text: str) -> bytes | None:
+    """Returns the first 16 bytes of SHA-256 of the normalised caption; None where nothing of it is left."""
+    normal = normalize_caption(text)
+    return hashlib.sha256(normal.encode()).digest()[:16] if normal else None

@@ -2,95 +2,96 @@ import hashlib
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from dataset_builder.grouping import RELATIONS, connected_components, group, near_pairs
+from dataset_builder.footprints import footprint_components
+from dataset_builder.grouping import LARGE_SHARE, RELATIONS, group
 
-
-def columns(rows):
-    """Light columns of rows given by what is known of them."""
-    defaults = {
-        "rgb_phash": None,
-        "ir_phash": None,
-        "ir_band": "nir",
-        "_rgb_sha256": None,
-        "_ir_sha256": None,
-        "bbox": None,
-        "source_locator": "",
-        "captions": [],
-        "caption_origin": [],
+SCHEMA = pa.schema(
+    {
+        "sample_id": pa.string(),
+        "rgb_phash": pa.string(),
+        "ir_phash": pa.string(),
+        "ir_band": pa.string(),
+        "_rgb_sha256": pa.binary(32),
+        "_ir_sha256": pa.binary(32),
+        "_caption_keys": pa.list_(pa.binary(16)),
+        "bbox": pa.list_(pa.float64()),
+        "source_locator": pa.string(),
     }
-    filled = [{"sample_id": f"s{index}", **defaults, **row} for index, row in enumerate(rows)]
-    return {name: [row[name] for row in filled] for name in filled[0]}
+)
+
+
+def table(rows):
+    """Light columns of rows given by what is known of them."""
+    known = [{"sample_id": f"s{index}", "ir_band": "nir", **row} for index, row in enumerate(rows)]
+    return pa.Table.from_pylist(known, schema=SCHEMA)
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).digest()
+
+
+def keys(*captions):
+    return [digest(text)[:16] for text in captions]
 
 
 def partition(ids):
     """Rows by group, as a set of sets."""
-    return {frozenset(row for row, own in enumerate(ids) if own == name) for name in ids}
-
-
-@pytest.mark.parametrize("radius", [0, 1, 4, 6])
-def test_near_pairs_are_those_of_a_brute_force_at_every_distance(radius):
-    rng = np.random.default_rng(radius)
-    seeds = rng.integers(0, 1 << 63, 60, dtype=np.uint64)
-    planted = []
-    for seed, distance in zip(seeds, itertools.cycle(range(8))):
-        flips = rng.choice(64, distance, replace=False)
-        planted.append(seed ^ np.bitwise_or.reduce(np.uint64(1) << flips.astype(np.uint64), initial=np.uint64(0)))
-    hashes = rng.permutation(np.unique(np.concatenate([seeds, np.array(planted, np.uint64)])))
-    slow = [
-        (i, j)
-        for i, j in itertools.combinations(range(len(hashes)), 2)
-        if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= radius
-    ]
-    assert near_pairs(hashes, radius).tolist() == [list(pair) for pair in slow]
-
-
-def test_near_pairs_sees_bits_on_both_ends_of_the_word():
-    hashes = np.array([0, 0x8000_0000_0000_0001, 0xF000_0000_0000_000F], dtype=np.uint64)
-    assert near_pairs(hashes, 2).tolist() == [[0, 1]]
-    assert near_pairs(hashes, 6).tolist() == [[0, 1], [1, 2]]
-
-
-def test_components_follow_chains():
-    labels = connected_components(6, np.array([[0, 3], [3, 5], [1, 2]]))
-    assert labels[0] == labels[3] == labels[5]
-    assert labels[1] == labels[2]
-    assert len(set(labels.tolist())) == 3
+    found = {}
+    for row, own in enumerate(ids.tolist()):
+        found.setdefault(own, set()).add(row)
+    return set(map(frozenset, found.values()))
 
 
 def test_infrared_hashes_join_within_a_band_only():
     rows = [{"ir_phash": "00ff00ff00ff00ff", "ir_band": band} for band in ("nir", "nir", "lwir")]
-    assert partition(group(columns(rows)).image_group_id) == {frozenset({0, 1}), frozenset({2})}
+    assert partition(group(table(rows)).image) == {frozenset({0, 1}), frozenset({2})}
 
 
 def test_rgb_hashes_join_across_bands_up_to_the_radius():
     rows = [{"rgb_phash": text, "ir_band": band} for text, band in (("0" * 16, "nir"), ("000000000000000f", "lwir"))]
-    assert len(set(group(columns(rows)).image_group_id)) == 1
-    assert len(set(group(columns(rows), radius=3).image_group_id)) == 2
+    assert len(set(group(table(rows)).image)) == 1
+    assert len(set(group(table(rows), radius=3).image)) == 2
 
 
-def test_exact_bytes_join():
-    rows = [{"_rgb_sha256": "aa"}, {"_rgb_sha256": "bb"}, {"_rgb_sha256": "aa"}, {"_ir_sha256": "bb"}]
-    assert partition(group(columns(rows)).image_group_id) == {frozenset({0, 2}), frozenset({1}), frozenset({3})}
+def test_exact_bytes_join_within_one_image_column():
+    known = [("_rgb_sha256", "a"), ("_rgb_sha256", "b"), ("_rgb_sha256", "a"), ("_ir_sha256", "b")]
+    rows = [{name: digest(text)} for name, text in known]
+    assert partition(group(table(rows)).image) == {frozenset({0, 2}), frozenset({1}), frozenset({3})}
 
 
-def test_captions_join_jointly_never_as_images_and_never_by_rule():
+@pytest.mark.parametrize("differing", range(4))
+def test_digests_that_differ_in_one_word_do_not_join(differing):
+    one, other = bytearray(32), bytearray(32)
+    other[8 * differing] = 1
+    rows = [{"_rgb_sha256": bytes(value)} for value in (one, other, one, other, one)]
+    assert partition(group(table(rows)).image) == {frozenset({0, 2, 4}), frozenset({1, 3})}
+
+
+def test_captions_join_jointly_never_as_images():
     rows = [
-        {"captions": ["A road."], "caption_origin": ["hand"]},
-        {"captions": ["x", "a ROAD"], "caption_origin": ["rule", "source"]},
-        {"captions": ["a road", "x"], "caption_origin": ["rule", "rule"]},
-        {"captions": ["!", "-"], "caption_origin": ["model", "source"]},
-        {"captions": ["?"], "caption_origin": ["source"]},  # empty once normalised: joins nobody
+        {"_caption_keys": keys("a road")},
+        {"_caption_keys": keys("x", "a road", "x")},
+        {"_caption_keys": keys("y")},
+        {"_caption_keys": []},
+        {"_caption_keys": None},
+        {"_caption_keys": keys("x")},
     ]
-    groups = group(columns(rows))
-    assert len(set(groups.image_group_id)) == 5
-    assert partition(groups.joint_group_id) == {
-        frozenset({0, 1}),
-        frozenset({2}),
-        frozenset({3}),
-        frozenset({4}),
-    }
+    groups = group(table(rows))
+    assert len(set(groups.image.tolist())) == 6
+    assert partition(groups.joint) == {frozenset({0, 1, 5}), frozenset({2}), frozenset({3}), frozenset({4})}
+
+
+def test_null_lists_that_hide_keys_join_none():
+    hidden = pa.ListArray.from_arrays(
+        pa.array([0, 1, 2, 3], pa.int32()),
+        pa.array(keys("a", "a", "b"), pa.binary(16)),
+        mask=pa.array([False, True, False]),
+    )
+    rows = pa.table({"sample_id": ["x", "y", "z"], "_caption_keys": hidden})
+    assert partition(group(rows, relations=["caption"]).joint) == {frozenset({0}), frozenset({1}), frozenset({2})}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_tiles_of_a_scene_join_when_they_share_more_than_half_of_the_smaller(loc
     box = [10.0, 50.0, 10.01, 50.01]
     moved = [20.0, 50.0, 20.01, 50.01] if locator.startswith("other") else [10.0, 50.0, 10.01, 50.0101]
     rows = [{"source_locator": "scene@r0c0s128", "bbox": box}, {"source_locator": locator, "bbox": moved}]
-    assert (len(set(group(columns(rows)).image_group_id)) == 1) is joined
+    assert (len(set(group(table(rows)).image)) == 1) is joined
 
 
 def test_boxes_join_scenes_and_rows_without_a_scene():
@@ -120,7 +121,7 @@ def test_boxes_join_scenes_and_rows_without_a_scene():
         {"source_locator": "p.jpg", "bbox": [5.0, 5.0, 5.0, 5.0]},  # points have no area to share
         {"source_locator": "q.jpg", "bbox": [5.0, 5.0, 5.0, 5.0]},
     ]
-    assert partition(group(columns(rows)).image_group_id) == {
+    assert partition(group(table(rows)).image) == {
         frozenset({0, 1, 2}),
         frozenset({3}),
         frozenset({4}),
@@ -130,66 +131,166 @@ def test_boxes_join_scenes_and_rows_without_a_scene():
 
 def test_boxes_across_the_antimeridian_are_as_wide_as_they_are():
     rows = [{"bbox": [179.0, 0.0, -179.0, 1.0]}, {"bbox": [179.1, 0.0, -179.1, 1.0]}, {"bbox": [0.0, 0.0, 1.0, 1.0]}]
-    assert partition(group(columns(rows)).image_group_id) == {frozenset({0, 1}), frozenset({2})}
+    assert partition(group(table(rows)).image) == {frozenset({0, 1}), frozenset({2})}
 
 
-def test_footprints_equal_a_brute_force():
-    rng = np.random.default_rng(5)
-    tiles = [tuple(int(v) for v in (*rng.integers(0, 300, 2), rng.choice([16, 64, 128]))) for _ in range(60)]
-
-    def overlap(one, other):
-        (r, c, s), (rr, cc, ss) = one, other
-        high, wide = min(r + s, rr + ss) - max(r, rr), min(c + s, cc + ss) - max(c, cc)
-        return max(high, 0) * max(wide, 0) > min(s, ss) ** 2 / 2
-
-    edges = np.array([p for p in itertools.combinations(range(60), 2) if overlap(tiles[p[0]], tiles[p[1]])])
-    rows = [{"source_locator": f"x@r{r}c{c}s{s}"} for r, c, s in tiles]
-    groups = group(columns(rows), relations=["footprint"])
-    assert partition(groups.image_group_id) == partition(connected_components(60, edges).tolist())
+def test_boxes_meet_across_the_antimeridian():
+    boxes = [
+        [179.0, 0.0, -179.0, 2.0],
+        [179.2, 0.0, -178.8, 2.0],
+        [-180.0, 0.0, -179.0, 2.0],
+        [178.0, 0.0, 179.4, 2.0],
+    ]
+    assert partition(group(table([{"bbox": box} for box in boxes])).image) == {frozenset({0, 1, 2}), frozenset({3})}
 
 
-def test_groups_and_names_do_not_depend_on_row_order():
+@pytest.mark.parametrize("seed", range(8))
+def test_footprints_equal_a_brute_force(seed):
+    """Tiles of few scenes and boxes of all sizes, many of them equal; without tiles, without boxes, with both."""
+    rng = np.random.default_rng(seed)
+    scenes = rng.integers(-1, 4, 150)
+    low = rng.integers(0, 60, (2, 150, 2)) / 2.0
+    tiles, boxes = np.concatenate([low, low + rng.choice([0, 1, 2, 4, 9, 30], (2, 150, 2), p=[0.02, *[0.196] * 5])], 2)
+    boxes[:40] = boxes[rng.integers(40, 60, 40)]  # the same place in several scenes, or twice in one
+    tiles[scenes < 0] = np.nan
+    boxes[rng.random(150) < 0.5] = np.nan
+
+    def shares(one, other):
+        shared = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
+        return shared > min((one[2:] - one[:2]).prod(), (other[2:] - other[:2]).prod()) / 2
+
+    expected = np.arange(150)
+    for i, j in itertools.combinations(range(150), 2):
+        corners = tiles if scenes[i] == scenes[j] >= 0 else boxes
+        if shares(corners[i], corners[j]):
+            expected[expected == expected[j]] = expected[i]
+    assert 20 < len(set(expected.tolist())) < 140
+    assert partition(footprint_components(scenes, tiles, boxes)) == partition(expected)
+
+
+def test_many_tiles_in_a_grid_join_none_and_one_large_box_joins_all():
+    x, y = (side.ravel().astype(float) for side in np.meshgrid(np.arange(100), np.arange(100)))
+    boxes = np.stack([x, y, x + 1, y + 1], axis=1) / 1000
+    nowhere, unknown = np.full_like(boxes, np.nan), np.full(len(boxes), -1)
+    assert len(np.unique(footprint_components(unknown, nowhere, boxes))) == len(boxes)
+    boxes[77] = [0.0, 0.0, 1.0, 1.0]
+    assert len(np.unique(footprint_components(unknown, nowhere, boxes))) == 1
+
+
+def test_bad_hashes_and_boxes_are_refused():
+    for bad in ("00ff", "zzzzzzzzzzzzzzzz"):
+        with pytest.raises(ValueError, match="ir_phash must be 16 hex digits"):
+            group(table([{"ir_phash": "0" * 16}, {"ir_phash": bad}]))
+    with pytest.raises(ValueError, match="bbox must be west, south, east and north"):
+        group(table([{"bbox": [1.0, 2.0]}]))
+    with pytest.raises(ValueError, match="sample_id must not be null, it is in 1 of 2 rows"):
+        group(table([{}, {"sample_id": None}]))
+
+
+def test_rows_in_any_order_and_in_chunks_give_the_same_groups():
     rng = np.random.default_rng(3)
     rows = [
         {
             "sample_id": f"id{index:03d}",
-            "rgb_phash": f"{int(rng.integers(0, 40)):016x}",
-            "captions": [f"caption {rng.integers(0, 30)}"],
-            "caption_origin": ["source"],
+            "rgb_phash": f"{int(rng.integers(0, 40)) << 8:016x}" if index % 5 else None,
+            "ir_phash": f"{int(rng.integers(0, 1 << 30)):016X}" if index % 7 else None,
+            "ir_band": ("nir", "lwir", None)[index % 3],
+            "_rgb_sha256": digest(f"image {rng.integers(0, 90)}") if index % 3 else None,
+            "_caption_keys": keys(*(f"caption {word}" for word in rng.integers(0, 200, index % 4))),
         }
-        for index in range(100)
+        for index in range(120)
     ]
-    order = rng.permutation(100)
-    straight, shuffled = group(columns(rows), radius=1), group(columns([rows[i] for i in order]), radius=1)
-    assert [straight.joint_group_id[i] for i in order] == shuffled.joint_group_id
-    assert [straight.image_group_id[i] for i in order] == shuffled.image_group_id
+    order = rng.permutation(120)
+    straight, shuffled = group(table(rows), radius=1), group(table([rows[i] for i in order]), radius=1)
+    assert 3 < len(set(straight.joint.tolist())) < len(set(straight.image.tolist())) < 100
+    np.testing.assert_array_equal(straight.joint[order], shuffled.joint)
+    np.testing.assert_array_equal(straight.image[order], shuffled.image)
+    assert straight.joint_group_id.take(pa.array(order)).equals(shuffled.joint_group_id)
+    assert straight.image_group_id.take(pa.array(order)).equals(shuffled.image_group_id)
     assert straight.components == shuffled.components
+    whole = pa.Table.from_pylist([{"sample_id": "before"}, *rows, {"sample_id": "after"}], schema=SCHEMA)[1:-1]
+    parts = pa.concat_tables([whole[:50], whole[50:50], whole[50:]])
+    assert group(parts, radius=1).joint_group_id.equals(straight.joint_group_id)
 
 
-def test_group_names_are_hashes_of_their_members():
-    rows = [{"sample_id": "b", "_rgb_sha256": "x"}, {"sample_id": "a", "_rgb_sha256": "x"}, {"sample_id": "c"}]
-    digest = hashlib.sha256(b"a\nb\n").hexdigest()[:24]
-    groups = group(columns(rows))
-    assert groups.image_group_id[:2] == [f"image-group:{digest}"] * 2
-    assert groups.joint_group_id[:2] == [f"joint-group:{digest}"] * 2
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
+def test_group_names_are_hashes_of_their_sorted_members(chunk, monkeypatch):
+    monkeypatch.setattr("dataset_builder.grouping.CHUNK", chunk)
+    images = [0, 1, 0, 2, 3, 3, 3, 4]
+    captions = ["x", "y", "z", "y", "x", "q", "q", "w"]
+    ids = ["b", "ä", "a", "c", "zoë", "e", "f", "g"]
+    rows = [
+        {"sample_id": name, "_rgb_sha256": digest(str(image)), "_caption_keys": keys(caption)}
+        for name, image, caption in zip(ids, images, captions, strict=True)
+    ]
+    groups = group(table(rows))
+
+    def name(prefix, members):
+        lines = "".join(own + "\n" for own in sorted(members))
+        return f"{prefix}:{digest(lines).hex()[:24]}"
+
+    together = ["a", "b", "e", "f", "zoë"]  # by the caption x
+    expected = [["a", "b"], ["ä"], ["a", "b"], ["c"], *[["e", "f", "zoë"]] * 3, ["g"]]
+    assert groups.image_group_id.to_pylist() == [name("image-group", members) for members in expected]
+    expected = [together, ["ä", "c"], together, ["ä", "c"], *[together] * 3, ["g"]]
+    assert groups.joint_group_id.to_pylist() == [name("joint-group", members) for members in expected]
+    assert groups.joint.tolist() == [0, 1, 0, 1, 0, 0, 0, 2]  # by the first member's name: a, c, g
+    assert groups.image.tolist() == [0, 4, 0, 1, 2, 2, 2, 3]
+    assert groups.joint.dtype == groups.image.dtype == np.int32
 
 
 def test_largest_components_name_the_relation_that_made_them():
-    caption = {"captions": ["sea"], "caption_origin": ["source"]}
-    rows = [caption, caption, {**caption, "_rgb_sha256": "x"}, {"_rgb_sha256": "x"}, {"_ir_sha256": "y"}]
-    (largest,) = group(columns(rows)).components
-    assert largest == {"size": 4, "relation": "caption", "merges": {"bytes": 1, "caption": 2}, "sample_id": "s0"}
+    caption = {"_caption_keys": keys("sea")}
+    copy = {"_rgb_sha256": digest("x")}
+    rows = [caption, caption, {**caption, **copy}, copy, {"_ir_sha256": digest("y")}]
+    (largest,) = group(table(rows)).components
+    assert largest == {
+        "size": 4,
+        "share": 0.8,
+        "relation": "caption",
+        "merges": {"bytes": 1, "caption": 2},
+        "sample_id": "s0",
+    }
+    assert largest["share"] > LARGE_SHARE == 0.01
 
 
-def test_only_the_chosen_relations_join():
-    rows = [{"_rgb_sha256": "x", "captions": ["sea"], "caption_origin": ["hand"]} for _ in range(2)]
-    assert len(set(group(columns(rows), relations=["rgb_phash"]).joint_group_id)) == 2
-    assert len(set(group(columns(rows), relations=["caption"]).joint_group_id)) == 1
+def test_the_ten_largest_components_are_told_by_size_then_name():
+    sizes = [2, 1, 5, 2, 3, 2, 2, 2, 2, 2, 4, 2, 2, 2]
+    rows = [
+        {"sample_id": f"{index:02d}-{copy}", "_ir_sha256": digest(str(index))}
+        for index, size in enumerate(sizes)
+        for copy in range(size)
+    ]
+    found = [(one["size"], one["sample_id"]) for one in group(table(rows)).components]
+    assert found == [
+        (5, "02-0"),
+        (4, "10-0"),
+        (3, "04-0"),
+        *((2, f"{index:02d}-0") for index in (0, 3, 5, 6, 7, 8, 9)),
+    ]
+
+
+def test_only_the_chosen_relations_join_and_only_their_columns_are_read():
+    rows = table([{"_rgb_sha256": digest("x"), "_caption_keys": keys("sea")} for _ in range(2)])
+    assert len(set(group(rows, relations=["rgb_phash"]).joint)) == 2
+    assert len(set(group(rows.select(["sample_id", "_caption_keys"]), relations=["caption"]).joint)) == 1
+    assert len(set(group(rows.select(["sample_id"]), relations=[]).joint)) == 2
+
+
+def test_columns_of_the_null_type_join_none():
+    rows = pa.table({name: pa.nulls(3) for name in SCHEMA.names} | {"sample_id": ["a", "b", "c"]})
+    groups = group(rows)
+    assert groups.joint.tolist() == [0, 1, 2] and groups.components == []
+
+
+def test_no_rows_no_groups():
+    groups = group(table([]))
+    assert (len(groups.joint), len(groups.image_group_id), groups.components) == (0, 0, [])
 
 
 def test_bad_relations_and_repeated_ids_are_refused():
     with pytest.raises(ValueError, match=r"unknown relations \['colour'\]"):
-        group(columns([{}]), relations=["colour"])
-    with pytest.raises(ValueError, match="sample_id must be unique"):
-        group(columns([{"sample_id": "a"}, {"sample_id": "a"}]))
+        group(table([{}]), relations=["colour"])
+    with pytest.raises(ValueError, match="sample_id must be unique, 1 of 3 rows repeat one"):
+        group(table([{"sample_id": "a"}, {"sample_id": "b"}, {"sample_id": "a"}]))
     assert set(RELATIONS) == {"bytes", "rgb_phash", "ir_phash", "footprint", "caption"}

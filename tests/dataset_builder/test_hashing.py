@@ -3,8 +3,9 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dataset_builder.hashing import caption_key, normalize_caption, perceptual_hash
+from dataset_builder.hashing import caption_digest, caption_key, normalize_caption, perceptual_hash
 
 
 def slow_hash(grey):
@@ -45,6 +46,11 @@ def test_flat_images_of_any_level_hash_alike():
     assert perceptual_hash(flat) == ["8000000000000000"] * 3  # only DC exceeds the median, zero
 
 
+def test_the_hash_of_an_image_is_that_of_its_luminance():
+    rgb = np.random.default_rng(2).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    assert perceptual_hash([rgb]) == perceptual_hash([np.asarray(Image.fromarray(rgb).convert("L"))])
+
+
 def test_no_images_no_hashes():
     assert perceptual_hash([]) == []
 
@@ -62,3 +68,8 @@ def test_no_images_no_hashes():
 def test_captions_are_compared_without_case_punctuation_and_forms(text, normal):
     assert normalize_caption(text) == normal
     assert caption_key(text) == hashlib.sha256(normal.encode()).hexdigest()
+
+
+def test_the_digest_is_the_front_of_the_key_and_nothing_has_none():
+    assert caption_digest("A  Road!").hex() == caption_key("a road")[:32]
+    assert caption_digest("...") is None
