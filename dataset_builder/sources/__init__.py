@@ -1,6 +1,6 @@
 """Where rows come from: one reader a file, all behind `Source`; `open_source` picks one by a recipe's entry."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,10 +24,19 @@ Part = TypeVar("Part")
 
 
 class Source(Protocol):
-    """A reader of rows with the columns of `schema.FEATURES`; it travels to the workers by pickle."""
+    """A reader of rows with the columns of `schema.FEATURES`; it travels to the workers by pickle.
 
-    def shards(self) -> list[Any]:
-        """Returns the units of reading: picklable, in a fixed order, found without reading image data.
+    A reader may also have `inputs() -> Iterable[Path]`: the files and folders that it reads, so that a build notices
+    when one has changed. Without it these are all strings of its entry in the recipe that name an existing file or
+    folder, and of a pattern the folder before its first wildcard.
+    """
+
+    def shards(self) -> Iterable[Any]:
+        """Yields the units of reading in a fixed order, found without reading image data; a generator will do.
+
+        The plan of a build is written from them, one JSON line each, and read back when a worker wants one: a shard
+        consists of strings, numbers, None and tuples of such (a list comes back as a tuple), and is small: a range of
+        rows or bytes, or some hundred names. Asked once a build, not when one continues.
 
         Raises:
             InputError: There is nothing to read, or it is not what the recipe declares.

@@ -1,45 +1,50 @@
 """Any folder of RGB images, with captions from `metadata.jsonl` or `metadata.csv` in the manner of `imagefolder`."""
 
-import csv
-import json
 import logging
-import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image
-
-from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
+from dataset_builder.schema import CAPTION_ORIGINS, new_row
+from dataset_builder.sources.caption_files import CaptionFiles, CaptionIndex, Place
+from dataset_builder.sources.facts import split_in
+from dataset_builder.sources.files import IMAGE_SUFFIXES, is_image_name, read_image, walk
+from dataset_builder.sources.paths import UnsafeNameError, inside, printable
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 CAPTION_FILES = ("metadata.jsonl", "metadata.csv")
-FILE_COLUMN = "file_name"
-CAPTION_COLUMNS = ("captions", "caption", "text")
-KEPT_COLUMNS = {"sensor": str, "acquired_at": str, "gsd_m": float}  # of the record, where the caption file knows them
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error)  # what Pillow's decoders raise
+Shard = Sequence[tuple[str | None, Sequence[Place]]]  # image names and where their captions stand
 
 
 @dataclass(frozen=True)
 class FolderSource:
     """Images in a folder and its subfolders, in the order of their names; their bytes are passed on unchanged.
 
-    A subfolder `train`, `validation` or `test` at the top prescribes the split of what is in it. A file that is no
-    image, or a damaged one as far as its header and checksums tell, becomes a row with the reason `unreadable`; pixels
-    are decoded later, once.
+        photos/metadata.jsonl        {"file_name": "train/0001.png", "text": "a field"}
+        photos/train/0001.png
+        photos/test/metadata.csv     file_name,caption
+        photos/test/0002.jpg         names in a caption file start from the folder that it lies in
+
+    A subfolder at the top that is named after a split (`train`, `val`, `validation`, `test`) prescribes the split of
+    what is in it. What a file holds is told from its content when it is decoded, not from its name. Names with a dot
+    in front are no part of the folder, files that are neither images by their suffix nor named in a caption file are
+    counted in the log. A name in a caption file that leads out of the folder becomes a row with the reason
+    `unsafe_path`; a caption that is no text or not UTF-8 gives its row the reason `caption_unreadable`.
+
+    Memory: the names of one folder at a time, and 17 bytes per caption entry while shards are listed.
 
     Args:
         path: The folder.
         rights: Licence of the images, as on the card.
-        captions: Caption file; without it, `metadata.jsonl` or `metadata.csv` in the folder if there. An entry has
-            `file_name` (relative to the folder) and `captions` (a list), `caption` or `text`, and may have `sensor`,
-            `acquired_at` and `gsd_m`; several may name one image. Images that none names have no captions.
+        captions: Caption file, whose names start from `path`; without it, every `metadata.jsonl` or `metadata.csv` in
+            the folder. An entry has `file_name` and `captions` (a list), `caption` or `text`, and may have `sensor`,
+            `acquired_at` (ISO date) and `gsd_m`; several may name one image. Images that none names have no captions.
         caption_origin: source, hand, rule or model.
         source_dataset: Column; without it, the folder's name.
         images_per_shard: Images that are read as one unit of work.
@@ -67,99 +72,104 @@ class FolderSource:
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "source_dataset", self.source_dataset or path.resolve().name)
 
-    def shards(self) -> list[tuple[str, ...]]:
-        """Returns image names, `images_per_shard` at a time; lists the folder and reads the caption file."""
-        found = (path for path in self.path.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        names = sorted(path.relative_to(self.path).as_posix() for path in found)
-        if not names:
-            raise InputError(f"folder {self.path} holds no images; put files there that end in {', '.join(SUFFIXES)}")
-        if missing := sorted(set(self._known).difference(names)):
+    def shards(self) -> Iterator[Shard]:
+        """Yields image names with the places of their captions, `images_per_shard` at a time.
+
+        Raises:
+            InputError: There are no images, a caption file cannot be read, or it names images that are not there
+                (told at the end, when all images are known).
+        """
+        index, others, total = CaptionIndex(self._caption_files), Counter(), 0
+        names = (name for name in walk(self.path) if self._is_image(name, others))
+        while batch := list(islice(names, self.images_per_shard)):
+            total += len(batch)
+            yield tuple(zip(batch, index.find(batch), strict=True))
+        rest = self._only_named(index)
+        while batch := tuple(islice(rest, self.images_per_shard)):
+            total += len(batch)
+            others.subtract(_suffix(name) for name, _ in batch if name)
+            yield batch
+        if not total:
             raise InputError(
-                f"{self._caption_file} names {len(missing)} of {len(self._known)} images that are not in {self.path}, "
-                f"such as {missing[0]}; add the files or remove their lines"
+                f"folder {self.path} holds no images; put files there that end in {', '.join(IMAGE_SUFFIXES)}"
             )
-        step = self.images_per_shard
-        return [tuple(names[start : start + step]) for start in range(0, len(names), step)]
+        if +others:
+            found = ", ".join(f"{count} {suffix}" for suffix, count in (+others).most_common(10))
+            logger.warning("files in %s that are no images by their suffix and not read: %s", self.path, found)
 
-    def read(self, shard: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per image: RGB and captions, no infrared."""
-        for name in shard:
-            known = self._known.get(name, {})
-            captions = known.get("captions", [])
-            data, reason = self._load(name)
+        for name, places in shard:
+            name, said = self._caption_files.said(places, name)
+            image, reason = read_image(self.path, name)
+            shown = image["path"]
             yield new_row(
-                sample_id=f"{self.source_dataset}/{name}",
+                sample_id=f"{self.source_dataset}/{shown}",
                 source_dataset=self.source_dataset,
-                source_locator=name,
+                source_locator=shown,
                 rights=self.rights,
-                rgb={"bytes": data, "path": name},
-                captions=captions,
-                caption_origin=[self.caption_origin] * len(captions),
-                **{column: known[column] for column in KEPT_COLUMNS if column in known},
-            ) | {"_split": self._split(name), "_reason": reason}
-
-    def _load(self, name: str) -> tuple[bytes | None, str | None]:
-        """Returns the file's bytes, and None or the reason why it is no image."""
-        data = None
-        try:
-            data = (self.path / name).read_bytes()
-            with Image.open(BytesIO(data)) as image:
-                image.verify()
-        except Image.DecompressionBombError:
-            return data, "image_too_large"
-        except BROKEN as error:
-            logger.warning("%s is no image that can be read: %s", self.path / name, error)
-            return data, "unreadable"
-        return data, None
-
-    @staticmethod
-    def _split(name: str) -> str | None:
-        first, *rest = name.split("/")
-        return first if rest and first in SPLITS else None
+                rgb=image,
+                captions=said.captions,
+                caption_origin=[self.caption_origin] * len(said.captions),
+                **said.facts,
+            ) | {
+                "_split": split_in(name.split("/")[:-1][:1]),
+                "_reason": reason or (None if said.readable else "caption_unreadable"),
+            }
 
     @cached_property
-    def _caption_file(self) -> Path | None:
-        if self.captions:
-            return self.base / self.captions
-        return next((self.path / name for name in CAPTION_FILES if (self.path / name).is_file()), None)
+    def _caption_files(self) -> CaptionFiles:
+        return CaptionFiles(caption_files_of(self.path, self.base / self.captions if self.captions else None))
 
-    @cached_property
-    def _known(self) -> dict[str, dict[str, Any]]:
-        """What the caption file knows of each image, by name relative to the folder."""
-        file = self._caption_file
-        if file is None:
-            return {}
-        if not file.is_file():
-            raise InputError(f"caption file {file} does not exist; give JSON Lines or CSV, or leave `captions` out")
-        known: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(_lines(file), 1):
-            name, captions, facts = _parsed(line, f"entry {number} of {file}")
-            entry = known.setdefault(name, {"captions": []})
-            entry["captions"] += captions
-            entry.update(facts)
-        return known
+    def _is_image(self, name: str, others: Counter) -> bool:
+        if is_image_name(name):
+            return True
+        if PurePosixPath(name).name not in CAPTION_FILES:
+            others[_suffix(name)] += 1
+        return False
 
-
-def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    """Yields the entries of a caption file, JSON Lines or CSV."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix.lower() == ".csv":
-            yield from csv.DictReader(text.splitlines())
-        else:
-            yield from (json.loads(line) for line in text.splitlines() if line.strip())
-    except ValueError as error:
-        raise InputError(f"caption file {file} is not UTF-8 JSON Lines or CSV ({error}); mend it") from error
+    def _only_named(self, index: CaptionIndex) -> Iterator[tuple[str | None, tuple[Place, ...]]]:
+        """Yields what caption files name and the walk did not find: names that lead out, files of other suffixes."""
+        missing, first = 0, None
+        for places in index.unused():
+            name, _ = index.captions.said(places, None)
+            try:
+                there = inside(self.path, name).is_file()
+            except (UnsafeNameError, OSError):
+                there = None
+            if there is False:
+                missing, first = missing + 1, min(first or name, name)
+            else:
+                yield (name if there else None), places
+        if missing:
+            file = index.captions.files[0][0].path if len(index.captions.files) == 1 else "caption files"
+            raise InputError(
+                f"{file} names {missing} of {index.images} images that are not in {self.path}, "
+                f"such as {printable(first)}; add the files or remove their lines"
+            )
 
 
-def _parsed(line: Any, where: str) -> tuple[str, list[str], dict[str, Any]]:
-    """Returns image name, captions and known columns of one entry."""
-    column = next((name for name in CAPTION_COLUMNS if isinstance(line, Mapping) and line.get(name) is not None), None)
-    if column is None or not line.get(FILE_COLUMN):
-        raise InputError(f"{where} needs {FILE_COLUMN} and one of {', '.join(CAPTION_COLUMNS)}, got {line}")
-    captions = line[column] if isinstance(line[column], list) else [line[column]]
-    try:
-        facts = {name: kind(line[name]) for name, kind in KEPT_COLUMNS.items() if line.get(name) not in (None, "")}
-    except ValueError as error:
-        raise InputError(f"{where} has a gsd_m that is no number ({error}); give metres, such as 0.5") from error
-    return Path(line[FILE_COLUMN]).as_posix(), [str(text) for text in captions], facts
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix or "without a suffix"
+
+
+def caption_files_of(root: Path, declared: Path | None) -> list[tuple[Path, str]]:
+    """Returns the caption files of a folder of images, each with the folder that its names start from.
+
+    Args:
+        root: Folder of the images.
+        declared: The one file to use; None: all `metadata.jsonl` and `metadata.csv` in `root` and below.
+
+    Raises:
+        InputError: The declared one does not exist, or a folder holds two.
+    """
+    if declared and not declared.is_file():
+        raise InputError(f"caption file {declared} does not exist; give JSON Lines or CSV, or leave `captions` out")
+    if declared:
+        return [(declared, "")]
+    found: dict[str, str] = {}
+    for name in walk(root):
+        folder, _, file = name.rpartition("/")
+        if file in CAPTION_FILES and found.setdefault(folder, name) != name:
+            raise InputError(f"{root / folder} holds {' and '.join(CAPTION_FILES)}; keep one or name it in `captions`")
+    return [(root / name, folder) for folder, name in found.items()]

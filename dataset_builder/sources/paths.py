@@ -1,10 +1,34 @@
-"""Names from indexes, tars and caption files -> paths inside a declared root, and never anywhere else."""
+"""Names from indexes, tars and caption files -> files inside a declared root, and never anything else."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+MAX_BYTES = 200_000_000  # a larger file is no tile, and is not taken into memory
+SPLIT_WORDS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}  # upstream: ours
 
 
 class UnsafeNameError(ValueError):
-    """A name that is empty, absolute, holds NUL or `..`, or leads out of its root by a link."""
+    """A name that is empty, absolute, no UTF-8, holds NUL or `..`, or leads out of its root by a link."""
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    r"""Returns the parts of a relative name, without looking at any file.
+
+    Args:
+        name: With `/` or `\` between its parts; comes from data and is not trusted.
+
+    Raises:
+        UnsafeNameError: The name is empty, absolute (also as Windows and URLs write it), holds NUL, `..` or a drive,
+            or is no text that UTF-8 can hold.
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or "\0" in name or parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
+        raise UnsafeNameError(f"{name!r} does not name a file below its root; give a relative name without `..`")
+    if printable(name) != name:
+        raise UnsafeNameError(f"{name!r} is no UTF-8; rename the file")
+    return parts
 
 
 def inside(root: Path, name: str) -> Path:
@@ -15,13 +39,59 @@ def inside(root: Path, name: str) -> Path:
         name: Relative, with `/` or `\` between its parts; comes from data and is not trusted.
 
     Raises:
-        UnsafeNameError: The name is empty, absolute (also as Windows and URLs write it), holds NUL, `..` or a drive,
-            or a link on the way leads out of `root`.
+        UnsafeNameError: As `parts_of`, or a link on the way leads out of `root`.
     """
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or "\0" in name or parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
-        raise UnsafeNameError(f"{name!r} does not name a file below its root; give a relative name without `..`")
-    path = root.joinpath(*parts)
-    if not path.resolve().is_relative_to(root.resolve()):
+    path = root.joinpath(*parts_of(name))
+    top = os.path.realpath(root)
+    if not os.path.realpath(path).startswith(os.path.join(top, "")):  # realpath takes loops of links, too
         raise UnsafeNameError(f"{name!r} leads out of {root} by a link; copy the file into the root")
     return path
+
+
+def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[bytes | None, str | None]:
+    """Returns the bytes of the file that a name means below `root`, and None or why there are none.
+
+    Args:
+        root, name: As of `inside`.
+        max_bytes: Larger files are not read.
+
+    Returns:
+        Bytes or None, and the reason: `unsafe_path`, `image_missing` (no file: a pipe or device is none),
+        `image_too_large` or `unreadable`.
+    """
+    try:
+        path = inside(root, name)
+        if not path.is_file():
+            return None, "image_missing"
+        if path.stat().st_size > max_bytes:
+            return None, "image_too_large"
+        return path.read_bytes(), None
+    except UnsafeNameError:
+        return None, "unsafe_path"
+    except OSError:  # no right to read it, a broken disk, a name that the file system does not take
+        return None, "unreadable"
+
+
+def printable(name: str) -> str:
+    r"""Returns a name as UTF-8 can hold it: what it cannot hold is written as `\udcff`; all else stays."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def readable(captions: Iterable[Any]) -> tuple[list[str], str | None]:
+    """Returns the captions that are UTF-8 text, unchanged and in order, and `caption_unreadable` if others were there.
+
+    Args:
+        captions: Of any type; undecodable bytes as `surrogateescape` gives them.
+    """
+    captions = list(captions)
+    good = [text for text in captions if isinstance(text, str) and printable(text) == text]
+    return good, None if len(good) == len(captions) else "caption_unreadable"
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split that a file's name or folders tell, the last word that does; None if none does.
+
+    `val/rs3-val-0007.tar` -> validation; words stand between `/`, `-`, `_` and `.`.
+    """
+    words = name.lower().replace("-", "/").replace("_", "/").replace(".", "/").split("/")
+    return next((SPLIT_WORDS[word] for word in reversed(words) if word in SPLIT_WORDS), None)

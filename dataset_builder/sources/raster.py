@@ -1,5 +1,8 @@
 """Bands of one scene on one pixel grid, read by windows; the only place that uses rasterio (extra `geo`)."""
 
+import logging
+import math
+import re
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataset_builder.sources.facts import iso_date
 from fusionrs_hf.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +18,12 @@ if TYPE_CHECKING:
     from rasterio.vrt import WarpedVRT
     from rasterio.windows import Window
 
+logger = logging.getLogger(__name__)
+
 WGS84 = "EPSG:4326"
+CACHE_MB = 256  # of GDAL; its own default is a share of the machine's memory
+EARTH_M = 6_371_008.8  # mean radius
+TIFF_DATE = re.compile(r"^(\d{4}):(\d\d):(\d\d)")
 
 
 class Raster:
@@ -48,12 +57,13 @@ class Raster:
             ) from error
         self.path, self.codes, self.nodata = path, codes, nodata
         self.stack, self.files, self.layers = ExitStack(), {}, {}
-        self.environment = rasterio.Env(GDAL_NUM_THREADS="1")
+        self.environment = rasterio.Env(GDAL_NUM_THREADS="1", GDAL_CACHEMAX=CACHE_MB)
         with self.stack:
             self.stack.enter_context(self.environment)
             self.bands = dict(bands) or self._described()
             self._check(needed)
-            first, _ = self._source(next(iter(needed)))
+            self.first = next(iter(needed))
+            first, _ = self._source(self.first)
             self.grid = {key: getattr(first, key) for key in ("crs", "transform", "width", "height")}
             self.stack = self.stack.pop_all()  # nothing failed: closed by __exit__
 
@@ -113,7 +123,9 @@ class Raster:
         from rasterio.vrt import WarpedVRT
 
         nodata = source.nodata if self.nodata is None else self.nodata
-        outside = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+        outside = {"src_nodata": nodata, "nodata": nodata}
+        if nodata is None or codes:  # a code may be any number: what is not covered is told by the alpha band
+            outside = {"src_nodata": None, "nodata": None, "add_alpha": True}
         how = Resampling.nearest if codes else Resampling.bilinear
         return self.stack.enter_context(WarpedVRT(source, resampling=how, **self.grid, **outside))
 
@@ -131,7 +143,43 @@ class Raster:
     def gsd_m(self) -> float | None:
         """Width of a pixel in metres; None where the grid is in degrees or has no reference."""
         crs = self.grid["crs"]
-        return abs(self.grid["transform"].a) * crs.linear_units_factor[1] if crs and crs.is_projected else None
+        return self.pixel_m[1] if crs and crs.is_projected else None
+
+    @property
+    def pixel_m(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in metres; None without a reference.
+
+        In degrees, on a sphere and where the scene is nearest to a pole: at no place is a pixel narrower.
+        """
+        crs, grid = self.grid["crs"], self.grid["transform"]
+        if not crs:
+            return None
+        height, width = math.hypot(grid.b, grid.e), math.hypot(grid.a, grid.d)
+        if crs.is_projected:
+            return height * crs.linear_units_factor[1], width * crs.linear_units_factor[1]
+        edges = [(column, row) for column in (0, self.grid["width"]) for row in (0, self.grid["height"])]
+        latitude = min(max(abs(grid.f + grid.d * column + grid.e * row) for column, row in edges), 90.0)
+        degree = math.radians(1) * EARTH_M
+        return height * degree, width * degree * math.cos(math.radians(latitude))
+
+    def acquired(self, tag: str | None = None) -> str | None:
+        """Returns when the first needed band was acquired, as far as its file tells.
+
+        Args:
+            tag: Tag that holds it; None: GDAL's `ACQUISITIONDATETIME` of the IMAGERY domain, where it is a date.
+
+        Raises:
+            InputError: The tag is not there, or holds no date.
+        """
+        source, _ = self._source(self.first)
+        value = source.tags().get(tag) if tag else source.tags(ns="IMAGERY").get("ACQUISITIONDATETIME")
+        try:
+            return None if value is None and not tag else iso_date(TIFF_DATE.sub(r"\1-\2-\3", str(value).strip()))
+        except ValueError as error:
+            if tag:
+                raise InputError(f"tag {tag} of {source.name} holds {value!r}, no date; give acquired_at") from error
+            logger.warning("%s says that it was acquired at %r, which is no date: left out", source.name, value)
+            return None
 
     def read(self, name: str, row: int, column: int, size: int) -> np.ndarray:
         """Returns `(size, size)` values of a band, in its own type and unit.
@@ -143,10 +191,15 @@ class Raster:
         return layer.read(number, window=_window(row, column, size))
 
     def valid(self, names: Collection[str], row: int, column: int, size: int) -> np.ndarray:
-        """Returns bool `(size, size)`: whether all these bands have data."""
+        """Returns bool `(size, size)`: whether all these bands have data; of a band of codes, whether it is there."""
         window = _window(row, column, size)
         valid = np.ones((size, size), bool)
-        for layer, number in map(self._layer, names):
+        for name in names:
+            layer, number = self._layer(name)
+            if name in self.codes:
+                if layer is not self._source(name)[0]:  # resampled: the alpha band tells
+                    valid &= layer.read_masks(number, window=window) > 0
+                continue
             values = layer.read(number, window=window)
             valid &= (layer.read_masks(number, window=window) > 0) & np.isfinite(values)
             if self.nodata is not None:
@@ -158,10 +211,13 @@ class Raster:
         if not self.grid["crs"]:
             return None
         from rasterio.warp import transform_bounds
-        from rasterio.windows import bounds
 
-        corners = bounds(_window(row, column, size), self.grid["transform"])
-        return [round(degrees, 6) for degrees in transform_bounds(self.grid["crs"], WGS84, *corners)]
+        grid = self.grid["transform"]
+        corners = [(x, y) for x in (column, column + size) for y in (row, row + size)]
+        x = [grid.a * right + grid.b * down + grid.c for right, down in corners]
+        y = [grid.d * right + grid.e * down + grid.f for right, down in corners]
+        box = transform_bounds(self.grid["crs"], WGS84, min(x), min(y), max(x), max(y))
+        return [round(degrees, 6) for degrees in box]
 
 
 def _window(row: int, column: int, size: int) -> "Window":

@@ -1,21 +1,25 @@
 """Rows that are in the record's schema already: a folder laid out as a Hub dataset repository, or one on the Hub."""
 
+import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
-from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.sources.hub import hub_rows, hub_splits
+from dataset_builder.sources.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-BATCH_ROWS = 100
 # What a row says about its infrared, and what a build wrote about its place among others: gone with `drop_ir`.
 IR_COLUMNS = (
     *("ir", "ir_origin", "ir_band", "ir_unit", "ir_captions", "ir_phash", "image_group_id", "joint_group_id"),
@@ -23,12 +27,18 @@ IR_COLUMNS = (
     *("captioner", "captioner_revision", "captioner_settings"),
 )
 IMAGE_KEY = ("source_dataset", "source_locator")
-Shard = tuple[str, str, int, int]
+Shard = tuple[str, str, int, int, Sequence[int] | None]
 
 
 @dataclass(frozen=True)
 class RepositorySource:
     """Parquet in the record's schema, read by row groups; columns that it lacks are null.
+
+        data/train-00000-of-00002.parquet      or train/*.parquet, or train.parquet
+        data/test-00000-of-00001.parquet
+
+    Memory: a batch of rows. With `drop_ir`, 16 bytes a row of a local split while shards are listed; a Hub split is
+    then one unit of work, with some 80 bytes an image.
 
     Args:
         path: A folder with Parquet by split (`data/train-*.parquet` or `train/*.parquet`), or a Hub dataset id.
@@ -65,24 +75,53 @@ class RepositorySource:
         path = self.base / self.path
         return path if path.is_dir() else None
 
-    def shards(self) -> list[Shard]:
-        """Returns (split, file or `""`, first, stop): row groups of a file, or parts of a Hub dataset's split."""
-        return self._hub_shards() if self.folder is None else self._folder_shards()
+    def shards(self) -> Iterator[Shard]:
+        """Yields (split, file or `""`, first, stop, rows): row groups of a file, or parts of a Hub dataset's split.
 
-    def _folder_shards(self) -> list[Shard]:
-        shards = []
-        for file, split in self._files():
-            metadata = pq.read_metadata(file)
-            names = set(metadata.schema.to_arrow_schema().names)
+        `rows` are the numbers of the rows to give; None: all.
+
+        Raises:
+            InputError: There is no Parquet, or it lacks a required column; the Hub dataset cannot be read.
+        """
+        yield from self._hub_shards() if self.folder is None else self._folder_shards()
+
+    def _folder_shards(self) -> Iterator[Shard]:
+        files = self._files()
+        for file, _ in files:
+            names = set(parquet_schema(file).names)
             if missing := [name for name in REQUIRED if name not in names]:
                 raise InputError(f"{file} lacks the columns {', '.join(missing)}; see dataset_builder/schema.py")
             if extra := sorted(names - set(COLUMNS)):
                 logger.warning("%s has columns that are no part of the record and are not read: %s", file, extra)
-            groups = metadata.num_row_groups
+        first = self._first_of_images(files) if self.drop_ir else None
+        for file, split in files:
             name = file.relative_to(self.folder).as_posix()
-            step = self.row_groups_per_shard
-            shards += [(split, name, start, min(start + step, groups)) for start in range(0, groups, step)]
-        return shards
+            flags = first[file] if first else None
+            for start, stop, row in row_group_spans(file, self.row_groups_per_shard):
+                if flags is None:
+                    yield split, name, start, stop, None
+                    continue
+                rows = sum(pq.read_metadata(file).row_group(group).num_rows for group in range(start, stop))
+                if kept := np.flatnonzero(flags[row : row + rows]).tolist():
+                    yield split, name, start, stop, tuple(kept)
+
+    def _first_of_images(self, files: Sequence[tuple[Path, str]]) -> dict[Path, np.ndarray]:
+        """Returns, by file, whether each row is the first of its image in its split; 16 bytes a row, no image data."""
+        found = {}
+        for split in self.splits:
+            ours = [file for file, own in files if own == split]
+            keys, sizes = array("Q"), []
+            for file in ours:
+                before = len(keys)
+                for row in read_span(file, 0, pq.read_metadata(file).num_row_groups, IMAGE_KEY):
+                    keys.frombytes(_image_digest(row))
+                sizes.append((len(keys) - before) // 2)
+            pairs = np.frombuffer(keys, np.uint64).reshape(-1, 2) if keys else np.zeros((0, 2), np.uint64)
+            order = np.lexsort(pairs.T)  # stable: of equal images, the first row comes first
+            ordered, flags = pairs[order], np.ones(len(pairs), bool)
+            flags[order[1:]] = (ordered[1:] != ordered[:-1]).any(1)
+            found |= zip(ours, np.split(flags, np.cumsum(sizes)[:-1]), strict=True) if ours else {}
+        return found
 
     def _files(self) -> list[tuple[Path, str]]:
         found = []
@@ -90,7 +129,7 @@ class RepositorySource:
             *folders, name = file.relative_to(self.folder).parts
             words = {*folders, name.split("-")[0], name.removesuffix(".parquet")}
             split = next((split for split in SPLITS if split in words), None)
-            if split in self.splits and "quarantine" not in folders:
+            if split in self.splits and not {"quarantine", "publish"} & {*folders}:
                 found.append((file, split))
         if not found:
             raise InputError(
@@ -99,41 +138,27 @@ class RepositorySource:
             )
         return found
 
-    def _hub_shards(self) -> list[Shard]:
-        import datasets
-
-        try:
-            there = datasets.get_dataset_split_names(str(self.path), revision=self.revision)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{self.path} is neither a folder in {self.base.resolve()} nor a Hub dataset that can be read "
-                f"({reason}); check the name, the network and the token"
-            ) from error
-        shards = []
+    def _hub_shards(self) -> Iterator[Shard]:
+        there = hub_splits(str(self.path), None, self.revision, self.base)
         for split in (split for split in self.splits if split in there):
             parts = 1 if self.drop_ir else self._stream(split).num_shards  # repeated images are known within one part
-            shards += [(split, "", part, parts) for part in range(parts)]
-        return shards
+            yield from ((split, "", part, parts, None) for part in range(parts))
 
     def _stream(self, split: str) -> Any:
-        import datasets
-
-        rows = datasets.load_dataset(str(self.path), split=split, streaming=True, revision=self.revision)
-        for name in (name for name in ("rgb", "ir") if name in (rows.features or {})):
-            rows = rows.cast_column(name, datasets.Image(decode=False))
-        return rows
+        return hub_rows(str(self.path), split, None, self.revision)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields the rows of a shard as they are stored; with `drop_ir`, without infrared."""
-        split, name, start, stop = shard
-        seen = set(self._images_before(split, name, start)) if self.drop_ir else set()
-        for row in self._stored(split, name, start, stop):
+        split, name, start, stop, kept = shard
+        kept, seen = None if kept is None else set(kept), set()
+        for number, row in enumerate(self._stored(split, name, start, stop)):
+            if kept is not None and number not in kept:
+                continue
             row = {column: row.get(column) for column in COLUMNS} | {"_split": split, "_reason": None}
             row |= {column: row[column] or [] for column in LIST_COLUMNS}
             if self.drop_ir:
-                image = tuple(row[column] for column in IMAGE_KEY)
-                if image in seen:
+                image = _image_digest(row)
+                if kept is None and image in seen:
                     continue
                 seen.add(image)
                 row |= {column: [] if column in LIST_COLUMNS else None for column in IR_COLUMNS}
@@ -145,19 +170,13 @@ class RepositorySource:
             rows = self._stream(split)
             yield from rows.shard(num_shards=stop, index=start) if stop > 1 else rows
             return
-        with pq.ParquetFile(self.folder / name) as file:
-            columns = [column for column in file.schema_arrow.names if column in FEATURES]
-            for batch in file.iter_batches(BATCH_ROWS, row_groups=range(start, stop), columns=columns):
-                yield from batch.to_pylist()
+        file = self.folder / name
+        dropped = IR_COLUMNS if self.drop_ir else ()
+        columns = [column for column in parquet_schema(file).names if column in COLUMNS and column not in dropped]
+        yield from read_span(file, start, stop, columns)
 
-    def _images_before(self, split: str, name: str, start: int) -> Iterator[tuple[str, str]]:
-        """Yields what identifies the images of the split that lie before a row group; reads no image data."""
-        for file, own in [] if self.folder is None else self._files():
-            here = file == self.folder / name
-            if own == split:
-                with pq.ParquetFile(file) as parquet:
-                    groups = range(start if here else parquet.num_row_groups)
-                    table = parquet.read_row_groups(groups, columns=list(IMAGE_KEY))
-                yield from zip(*(table[column].to_pylist() for column in IMAGE_KEY))
-            if here:
-                return
+
+def _image_digest(row: Mapping[str, Any]) -> bytes:
+    """Returns 16 bytes that tell the image of a row."""
+    key = "\x1f".join(str(row[column]) for column in IMAGE_KEY)
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()

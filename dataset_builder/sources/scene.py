@@ -3,7 +3,6 @@
 rasterio (extra `geo`) is imported when a scene is opened, not before.
 """
 
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,73 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from dataset_builder.schema import IR_BANDS, IR_UNITS, SPLITS, new_row
+from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
 from dataset_builder.sources import parse
+from dataset_builder.sources.facts import iso_date, metres
+from dataset_builder.sources.files import encode_png
 from dataset_builder.sources.raster import Raster
+from dataset_builder.sources.scene_parts import Clouds, Land, Region
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A rectangle of the scene, in pixels of its grid: first row or column and the one after the last.
-
-    Args:
-        rows, columns: `[start, stop)`.
-        split: Split of its tiles; None: decided later.
-        stride_px: Distance between tiles; None: that of the scene.
-    """
-
-    rows: Sequence[int]
-    columns: Sequence[int]
-    split: str | None = None
-    stride_px: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a rectangle, stride or split that cannot be."""
-        for name in ("rows", "columns"):
-            start, stop = pair = tuple(getattr(self, name))
-            if not 0 <= start < stop:
-                raise ValueError(f"{name} must be [start, stop) with 0 <= start < stop, got {list(pair)}")
-            object.__setattr__(self, name, pair)
-        if self.split not in (None, *SPLITS):
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
-        if self.stride_px is not None and self.stride_px < 1:
-            raise ValueError(f"stride_px must be positive, got {self.stride_px}")
-
-    def gap_px(self, other: "Region") -> int:
-        """Pixels between two regions, along the axis where they are further apart; negative if they overlap."""
-        pairs = ((self.rows, other.rows), (self.columns, other.columns))
-        return max(max(a[0], b[0]) - min(a[1], b[1]) for a, b in pairs)
-
-
-@dataclass(frozen=True, slots=True)
-class Land:
-    """Tells land from water by one band: a pixel above `above`; at least `min_ratio` of a tile must be land."""
-
-    band: str
-    above: float
-    min_ratio: float = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Clouds:
-    """Reads a quality band: a pixel with any of `bits` set is cloud; at most `max_ratio` of a tile may be cloud."""
-
-    band: str
-    bits: Sequence[int]
-    max_ratio: float = 0.0
 
 
 @dataclass(frozen=True)
 class SceneSource:
     """One scene as tiles of RGB and infrared, aligned by georeference on the grid of the first RGB band.
 
-    Bands on another grid are resampled onto it, bilinearly. A tile that is not usable (`nodata`, `cloudy`,
-    `little_land`, `tile_too_flat`, `unreadable`) is given with that `_reason`.
+        my_scene.tif                  bands by their descriptions or numbers, or named in `bands`
+        my_scene/B02.tif, B03.tif     or a file per band, named in `bands`; .jp2 and what else GDAL reads, too
+
+    Bands on another grid are resampled onto it, bilinearly (a cloud band to the nearest pixel). A tile that is not
+    usable (`nodata`, `cloudy`, `little_land`, `tile_too_flat`, `unreadable`), or is too near to a region of another
+    split (`split_margin`), is given with that `_reason`. What is left at the lower and right edge of a region, less
+    than a tile, is in no tile; the log says how much. A grid without reference has no `bbox`.
+
+    Memory: one tile of each band, and at most 256 MB of GDAL's block cache, whatever the scene's size.
 
     Args:
         path: A multi-band GeoTIFF, or a folder with a file per band.
@@ -93,12 +50,16 @@ class SceneSource:
         tile_px, stride_px: Side of a tile, and distance between tiles (without it, the side).
         regions: Parts to cut, each with its split; without them, the whole scene.
         min_gap_px: Regions of different splits must be at least this far apart.
+        spatial_gap_m: Tiles nearer than this to a region of another split, in metres on the ground, leave.
         nodata: Value that means no data, where the files do not say.
         max_nodata_ratio: Share of a tile without data that is still usable.
         clouds, land: See the classes; without them nothing is tested.
         min_std: Smallest standard deviation, in grey levels, of the displayed RGB (largest of its channels).
-        sensor, acquired_at, source_dataset: Columns; unknown is null (`source_dataset`: the name).
-        gsd_m: Ground sampling distance; without it, the pixel of a projected grid.
+        sensor, source_dataset: Columns; unknown is null (`source_dataset`: the name).
+        acquired_at: ISO date of acquisition. Without it, that of the file's IMAGERY metadata (by which GDAL gives what
+            vendors tell), else null: TIFF's own DateTime is when the file was written, and is not taken.
+        acquired_tag: Tag of the first RGB band's file that holds the date of acquisition, if you know it does.
+        gsd_m: Ground sampling distance in metres; without it, the pixel of a projected grid.
     """
 
     path: str | Path
@@ -113,6 +74,7 @@ class SceneSource:
     stride_px: int | None = None
     regions: Sequence[Region | Mapping] = ()
     min_gap_px: int = 0
+    spatial_gap_m: float = 0.0
     nodata: float | None = None
     max_nodata_ratio: float = 0.0
     clouds: Clouds | Mapping | None = None
@@ -120,6 +82,7 @@ class SceneSource:
     min_std: float = 0.0
     sensor: str | None = None
     acquired_at: str | None = None
+    acquired_tag: str | None = None
     gsd_m: float | None = None
     source_dataset: str = ""
     base: Path = Path()
@@ -140,6 +103,11 @@ class SceneSource:
         for key, part in (("clouds", Clouds), ("land", Land)):
             given = getattr(self, key)
             values[key] = None if given is None else parse(part, given, f"{key} of scene {name}")
+        try:
+            values["acquired_at"] = None if self.acquired_at is None else iso_date(self.acquired_at)
+            values["gsd_m"] = None if self.gsd_m is None else metres(self.gsd_m)
+        except ValueError as error:
+            raise InputError(f"scene {name}: {error}") from error
         for key, value in values.items():
             object.__setattr__(self, key, value)
         self._check()
@@ -157,6 +125,8 @@ class SceneSource:
             )
         if min(self.tile_px, self.stride_px or 1) < 1:
             raise InputError(f"tile_px and stride_px of scene {self.name} must be positive")
+        if not 0 <= self.spatial_gap_m < float("inf"):
+            raise InputError(f"spatial_gap_m of scene {self.name} must be metres, 0 or more, got {self.spatial_gap_m}")
         for band, limits in self.limits.items():
             if len(limits) != 2 or not limits[0] < limits[1]:
                 raise InputError(f"limits of {band} in scene {self.name} must be [low, high], got {limits}")
@@ -172,12 +142,21 @@ class SceneSource:
         """Returns (number of the region, first row) of each line of tiles; reads headers only."""
         with self.open() as raster:
             self._check_types(raster)
+            self._pixel_m(raster)
+            raster.acquired(self.acquired_tag)
             regions = self._regions(raster)
             for region in regions:
-                if not (self._starts(region, "rows") and self._starts(region, "columns")):
-                    raise InputError(
-                        f"no tile of {self.tile_px} px fits into {region} of scene {self.name}; give a smaller tile_px"
-                    )
+                rest = []
+                for axis in ("rows", "columns"):
+                    starts = self._starts(region, axis)
+                    if not starts:
+                        raise InputError(
+                            f"no tile of {self.tile_px} px fits into {region} of scene {self.name}; give a smaller "
+                            "tile_px"
+                        )
+                    rest.append(getattr(region, axis)[1] - starts[-1] - self.tile_px)
+                if any(rest):
+                    logger.info("%s: the last %s rows and %s columns of %s are in no tile", self.name, *rest, region)
             return [(number, row) for number, region in enumerate(regions) for row in self._starts(region, "rows")]
 
     def read(self, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
@@ -185,8 +164,12 @@ class SceneSource:
         number, row = shard
         with self.open() as raster:
             region = self._regions(raster)[number]
+            acquired = self.acquired_at or raster.acquired(self.acquired_tag)
             for column in self._starts(region, "columns"):
-                yield from self._tile(raster, region.split, row, column)
+                near = self._in_margin(raster, region, row, column)
+                for tile in self._tile(raster, row, column):
+                    reason = "split_margin" if near else tile["_reason"]
+                    yield tile | {"_split": region.split, "_reason": reason, "acquired_at": acquired}
 
     def open(self) -> Raster:
         """Opens the scene for reading other bands beside; raises InputError where the files are not as declared."""
@@ -218,11 +201,26 @@ class SceneSource:
                 raise InputError(f"{region} exceeds scene {self.name} of {height} x {width} px; give one inside it")
         return self.regions or (Region((0, height), (0, width)),)
 
+    def _pixel_m(self, raster: Raster) -> tuple[float, float]:
+        """Returns height and width of a pixel in metres; zeros where nothing depends on them."""
+        if not (self.spatial_gap_m and self.regions):
+            return 0.0, 0.0
+        declared = (self.gsd_m, self.gsd_m) if self.gsd_m else None
+        if not (found := raster.pixel_m or declared):
+            raise InputError(f"spatial_gap_m of scene {self.name} needs a grid with a reference; or declare gsd_m")
+        return found
+
+    def _in_margin(self, raster: Raster, region: Region, row: int, column: int) -> bool:
+        """Tells whether a tile of a region is too near to a region of another split."""
+        others = [other for other in self.regions if other.split != region.split] if self.spatial_gap_m else []
+        size = self._pixel_m(raster)
+        return any(other.distance_m(row, column, self.tile_px, size) < self.spatial_gap_m for other in others)
+
     def _starts(self, region: Region, axis: str) -> range:
         start, stop = getattr(region, axis)
         return range(start, stop - self.tile_px + 1, region.stride_px or self.stride_px or self.tile_px)
 
-    def _tile(self, raster: Raster, split: str | None, row: int, column: int) -> Iterator[dict[str, Any]]:
+    def _tile(self, raster: Raster, row: int, column: int) -> Iterator[dict[str, Any]]:
         known = {
             "source_dataset": self.source_dataset,
             "source_locator": f"{self.name}@r{row}c{column}s{self.tile_px}",
@@ -230,7 +228,6 @@ class SceneSource:
             "ir_origin": "sensor",
             "ir_unit": self.ir_unit,
             "sensor": self.sensor,
-            "acquired_at": self.acquired_at,
             "gsd_m": self.gsd_m or raster.gsd_m,
             "bbox": raster.footprint(row, column, self.tile_px),
         }
@@ -241,17 +238,15 @@ class SceneSource:
                 name: {"bytes": images.get(key), "path": f"{tile}/{key}.png"}
                 for name, key in (("rgb", "rgb"), ("ir", band))
             }
-            yield new_row(sample_id=f"{tile}/{band}", ir_band=band, **pair, **known) | {
-                "_split": split,
-                "_reason": reason,
-            }
+            yield new_row(sample_id=f"{tile}/{band}", ir_band=band, **pair, **known) | {"_reason": reason}
 
     def _images(self, raster: Raster, row: int, column: int) -> tuple[dict[str, bytes], str | None]:
         """Returns PNG files by `rgb` and `ir_band`, and None or the reason why the tile is not usable."""
         where = (row, column, self.tile_px)
         try:
             bands = {name: raster.read(name, *where) for name in self._used()}
-            valid = raster.valid([*self.rgb, *self.ir.values()], *where)
+            codes = [self.clouds.band] if self.clouds else []
+            valid = raster.valid([*self.rgb, *self.ir.values(), *codes], *where)
         except OSError:
             logger.warning("scene %s is damaged at row %s, column %s", self.name, row, column)
             return {}, "unreadable"
@@ -273,17 +268,8 @@ class SceneSource:
     def _reason(self, bands: Mapping[str, np.ndarray], valid: np.ndarray, rgb: np.ndarray) -> str | None:
         if 1 - valid.mean() > self.max_nodata_ratio:
             return "nodata"
-        if self.clouds:
-            bits = sum(1 << bit for bit in self.clouds.bits)
-            if ((bands[self.clouds.band] & bits) > 0).mean() > self.clouds.max_ratio:
-                return "cloudy"
+        if self.clouds and self.clouds.ratio(bands[self.clouds.band]) > self.clouds.max_ratio:
+            return "cloudy"
         if self.land and (bands[self.land.band] > self.land.above).mean() < self.land.min_ratio:
             return "little_land"
         return "tile_too_flat" if rgb.std((0, 1)).max() < self.min_std else None
-
-
-def encode_png(array: np.ndarray) -> bytes:
-    """Returns a PNG file, as small as Pillow makes it: uint8 `(h, w, 3)` or `(h, w)`, or uint16 `(h, w)`."""
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

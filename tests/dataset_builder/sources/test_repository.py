@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -62,7 +64,7 @@ def test_rows_come_as_they_are_stored_with_the_split_of_their_file(folder):
 
 def test_shards_are_row_groups_and_any_cut_gives_the_same_rows(folder):
     fine, coarse = RepositorySource(folder, row_groups_per_shard=1), RepositorySource(folder)
-    assert (len(fine.shards()), len(coarse.shards())) == (5, 3)
+    assert (len(list(fine.shards())), len(list(coarse.shards()))) == (5, 3)
     assert rows_of(fine) == rows_of(coarse)
 
 
@@ -81,6 +83,20 @@ def test_a_folder_of_splits_is_read_too(tmp_path):
 def test_drop_ir_gives_every_image_once_whatever_the_shards(folder, groups):
     found = rows_of(RepositorySource(folder, drop_ir=True, row_groups_per_shard=groups))
     assert [each["sample_id"] for each in found] == ["t3/nir/rgb", "t0/nir/rgb", "t1/nir/rgb", "t2/nir/rgb"]
+
+
+def test_drop_ir_finds_images_again_that_are_rows_apart_and_reads_the_shards_as_json(tmp_path):
+    tiles = ["t0", "t1", "t2", "t1", "t3", "t0"]
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        rows = [row(tile, "nir", sample_id=f"{split}{number}") for number, tile in enumerate(tiles)]
+        for part in range(2):
+            table = pa.Table.from_pylist(rows[3 * part : 3 * part + 3], schema=FEATURES.arrow_schema)
+            pq.write_table(table, tmp_path / split / f"{part}.parquet", row_group_size=1)
+    source = RepositorySource(tmp_path, drop_ir=True, row_groups_per_shard=2)
+    shards = json.loads(json.dumps(list(source.shards())))
+    found = [each["sample_id"] for shard in shards for each in source.read(shard)]
+    assert found == [f"{split}{number}/rgb" for split in ("test", "train") for number in (0, 1, 2, 4)]
 
 
 def test_drop_ir_leaves_nothing_of_the_infrared(folder):
@@ -102,14 +118,14 @@ def test_columns_that_are_missing_are_null_and_others_are_not_read(tmp_path, cap
 def test_a_file_without_a_required_column_is_an_error(tmp_path):
     pq.write_table(pa.table({"sample_id": ["a"], "rights": ["x"]}), tmp_path / "train.parquet")
     with pytest.raises(InputError, match="lacks the columns source_dataset, source_locator, rgb; see"):
-        RepositorySource(tmp_path).shards()
+        list(RepositorySource(tmp_path).shards())
 
 
 def test_a_folder_without_parquet_is_an_error(tmp_path):
     with pytest.raises(
         InputError, match=r"holds no Parquet of the splits train, validation, test; name files as in data/"
     ):
-        RepositorySource(tmp_path).shards()
+        list(RepositorySource(tmp_path).shards())
 
 
 @pytest.mark.parametrize(
@@ -145,12 +161,12 @@ def test_a_hub_dataset_gives_the_same_rows_as_its_folder(folder, hub_client):
 
 def read_missing():
     try:
-        RepositorySource("team/there-is-none").shards()
+        list(RepositorySource("team/there-is-none").shards())
     except InputError as error:
         return str(error)
 
 
 def test_a_hub_id_that_is_not_there_is_an_error(hub_client):
     message = hub_client.submit(read_missing).result()
-    assert "team/there-is-none is neither a folder in" in message and "\n" not in message
-    assert message.endswith("check the name, the network and the token")
+    assert "team/there-is-none is neither a file or folder in" in message and "\n" not in message
+    assert message.endswith("check the name, the config, the network and the token")

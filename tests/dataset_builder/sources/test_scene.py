@@ -1,5 +1,6 @@
 import io
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from dataset_builder.schema import COLUMNS
-from dataset_builder.sources.scene import SceneSource, encode_png
+from dataset_builder.sources.files import encode_png
+from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_clip import scale_infrared
 
@@ -235,7 +237,14 @@ def test_bands_go_by_the_descriptions_of_the_file(tmp_path, values):
             {"regions": [{"row": [0, 9], "columns": [0, 9]}]},
             "region 0 of scene scene has the unknown key 'row'; did you mean",
         ),
-        ({"clouds": {"band": "quality"}}, "clouds of scene scene needs bits, got band"),
+        (
+            {"clouds": {"band": "quality", "bits": [-1]}},
+            "clouds of scene scene: bits must be whole numbers of 0 to 31",
+        ),
+        ({"acquired_at": "June 2020"}, "scene scene: acquired_at is 'June 2020', no ISO date; give one such as"),
+        ({"gsd_m": -3}, "scene scene: a gsd_m that is no number above 0"),
+        ({"spatial_gap_m": -1}, "spatial_gap_m of scene scene must be metres, 0 or more, got -1"),
+        ({"clouds": {"band": "quality"}}, "clouds of scene scene: bits or values of the band must say what is cloud"),
     ],
 )
 def test_declarations_that_cannot_be_are_told(scene, changes, message):
@@ -256,6 +265,169 @@ def test_regions_of_different_splits_must_keep_their_distance(scene):
     regions[1]["rows"] = [8, 32]
     with pytest.raises(InputError, match="a gap of -8 px; leave at least 0 px"):
         source_of(scene, regions=regions)
+
+
+STRIPES = [
+    {"rows": [0, 32], "columns": [0, 12], "split": "train", "stride_px": 4},
+    {"rows": [0, 32], "columns": [20, 32], "split": "test"},
+]
+
+
+def test_tiles_near_a_region_of_another_split_leave_with_the_reason(scene):
+    """Tiles of 4 px of 10 m: of train, the last pixel is 8, 12 and 16 px left of the test region, and so on."""
+    rows = rows_of(source_of(scene, tile_px=4, regions=STRIPES, spatial_gap_m=130))
+    reasons = {}
+    for row in rows:
+        place = row["source_locator"].rpartition("c")[2].partition("s")[0]
+        reasons.setdefault((row["_split"], int(place)), set()).add(row["_reason"])
+    assert reasons == {
+        ("train", 0): {None},  # 160 m from the test region
+        ("train", 4): {"split_margin"},  # 120 m
+        ("train", 8): {"split_margin"},
+        ("test", 20): {"split_margin"},  # 80 m from the training region
+        ("test", 24): {"split_margin"},  # 120 m
+        ("test", 28): {None},
+    }
+    assert all(row["rgb"]["bytes"] and row["ir"]["bytes"] and row["bbox"] for row in rows)
+    nearest = rows_of(source_of(scene, tile_px=4, regions=STRIPES, spatial_gap_m=120))
+    assert sum(row["_reason"] == "split_margin" for row in nearest) == 2 * 8  # exactly 120 m is far enough
+
+
+def test_the_distance_is_that_over_ground_also_across_a_corner(scene):
+    regions = [
+        {"rows": [0, 8], "columns": [0, 8], "split": "train"},
+        {"rows": [11, 19], "columns": [12, 20], "split": "test"},  # 30 m and 40 m: 50 m
+    ]
+    for gap, reason in ((50, None), (50.1, "split_margin")):
+        rows = rows_of(source_of(scene, tile_px=8, regions=regions, spatial_gap_m=gap))
+        assert [row["_reason"] for row in rows] == [reason] * 2
+
+
+def test_no_two_tiles_of_different_splits_that_stay_are_nearer_than_the_gap(scene):
+    regions = [{"rows": [0, 32], "columns": [0, 10], "split": "train"}, *STRIPES[1:]]
+    regions += [{"rows": [0, 8], "columns": [10, 20], "split": "validation", "stride_px": 1}]
+    rows = rows_of(source_of(scene, tile_px=2, regions=regions, spatial_gap_m=45))
+    stay = [row for row in rows if row["_reason"] is None]
+    assert {row["_split"] for row in stay} == {"train", "test"}  # validation lies between them, too near to both
+    places = [
+        (row["_split"], *map(int, row["source_locator"].partition("@r")[2].replace("s", "c").split("c")[:2]))
+        for row in stay
+    ]
+    for split, row, column in places:
+        for other, a, b in places:
+            if split < other:
+                assert np.hypot(max(abs(row - a) - 2, 0), max(abs(column - b) - 2, 0)) * 10 >= 45
+
+
+def test_metres_in_degrees_are_those_nearest_to_the_pole(tmp_path, values):
+    """At 60 degrees north, a ten-thousandth of a degree is 11.12 m high and half as wide."""
+    path = write(tmp_path / "degrees.tif", values, pixel=0.0001, left=10.0, top=60.0, crs="EPSG:4326")
+    regions = [STRIPES[0] | {"columns": [0, 4]}, STRIPES[1] | {"columns": [14, 18]}]  # 10 px apart: 55.6 m
+    for gap, reason in ((55.5, None), (55.7, "split_margin")):
+        rows = rows_of(source_of(path, tile_px=4, regions=regions, spatial_gap_m=gap))
+        assert {row["_reason"] for row in rows} == {reason}
+
+
+def test_a_grid_without_reference_needs_its_pixel_size_for_a_gap(tmp_path, values):
+    path = write(tmp_path / "bare.tif", values, crs=None)
+    with pytest.raises(
+        InputError, match="spatial_gap_m of scene bare needs a grid with a reference; or declare gsd_m"
+    ):
+        source_of(path, tile_px=4, regions=STRIPES, spatial_gap_m=130).shards()
+    rows = rows_of(source_of(path, tile_px=4, regions=STRIPES, spatial_gap_m=130, gsd_m=10))
+    assert sum(row["_reason"] == "split_margin" for row in rows) == 4 * 8 and rows[0]["bbox"] is None
+
+
+def test_what_is_less_than_a_tile_at_an_edge_is_in_no_tile_and_told(scene, caplog):
+    caplog.set_level("INFO")
+    rows = rows_of(source_of(scene, tile_px=12))
+    assert [row["source_locator"] for row in rows] == [f"scene@r{r}c{c}s12" for r in (0, 12) for c in (0, 12)]
+    assert "scene: the last 8 rows and 8 columns of Region(" in caplog.text
+
+
+def test_classes_of_a_mask_are_cloud_and_the_mask_is_not_interpolated(tmp_path, values):
+    """A Sentinel-2 scene classification of 20 m: cloud (9) beside vegetation (4); between them would be 6 and 7."""
+    for name, band in zip(BANDS, values.clip(1)):
+        write(tmp_path / f"{name}.tif", band[None])
+    classes = np.full((SIDE // 2, SIDE // 2), 4, np.uint8)
+    classes[:8, :4] = 9
+    write(tmp_path / "scl.tif", classes[None], pixel=20.0)
+    files = {name: f"{name}.tif" for name in (*BANDS, "scl")}
+    clouds = {"band": "scl", "values": [3, 8, 9, 10]}
+    for nodata in (None, 0):  # of the bands: a class of 0 is no pixel without data
+        rows = rows_of(source_of(tmp_path, bands=files, clouds=clouds | {"max_ratio": 0.49}, nodata=nodata))
+        assert [row["_reason"] for row in rows] == ["cloudy", None, None, None]
+        rows = rows_of(source_of(tmp_path, bands=files, clouds=clouds | {"max_ratio": 0.5}, nodata=nodata))
+        assert {row["_reason"] for row in rows} == {None}
+    between = {"band": "scl", "values": [5, 6, 7, 8]}
+    assert {row["_reason"] for row in rows_of(source_of(tmp_path, bands=files, clouds=between))} == {None}
+
+
+def test_a_mask_that_does_not_cover_a_tile_says_nothing_of_its_clouds(tmp_path, values):
+    for name, band in zip(BANDS, values.clip(1)):
+        write(tmp_path / f"{name}.tif", band[None])
+    write(tmp_path / "mask.tif", np.zeros((1, SIDE, 16), np.uint8))
+    files = {name: f"{name}.tif" for name in (*BANDS, "mask")}
+    rows = rows_of(source_of(tmp_path, bands=files, clouds={"band": "mask", "bits": [0]}, nodata=0))
+    assert [row["_reason"] for row in rows] == [None, "nodata", None, "nodata"]
+
+
+def test_the_date_is_the_declared_one_or_that_of_acquisition_and_never_that_of_the_file(scene):
+    with rasterio.open(scene, "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME="2024:02:03 04:05:06", taken="2020:06:01 10:20:30", note="in summer")
+    assert rows_of(source_of(scene))[0]["acquired_at"] is None
+    assert rows_of(source_of(scene, acquired_tag="taken"))[0]["acquired_at"] == "2020-06-01 10:20:30"
+    assert rows_of(source_of(scene, acquired_tag="taken", acquired_at="2020-06"))[0]["acquired_at"] == "2020-06"
+    for tag, value in (("note", "'in summer'"), ("nowhere", "None")):
+        with pytest.raises(InputError, match=rf"tag {tag} of \S+scene.tif holds {value}, no date; give acquired_at"):
+            source_of(scene, acquired_tag=tag).shards()
+    with rasterio.open(scene, "r+") as file:
+        file.update_tags(ns="IMAGERY", ACQUISITIONDATETIME="2019-05-04 03:02:01")
+    assert rows_of(source_of(scene))[0]["acquired_at"] == "2019-05-04 03:02:01"
+
+
+def test_a_turned_grid_has_the_box_around_its_corners_and_the_true_pixel_size(tmp_path, values):
+    transform = from_origin(500_000, 4_000_000, 10, 10) @ rasterio.Affine.rotation(30)
+    path = write(tmp_path / "turned.tif", values)
+    with rasterio.open(path, "r+") as file:
+        file.transform = transform
+    row = rows_of(source_of(path))[0]
+    assert row["gsd_m"] == pytest.approx(10)
+    corners = [transform @ corner for corner in ((0, 0), (16, 0), (0, 16), (16, 16))]
+    west, south, east, north = row["bbox"]
+    wide = max(x for x, _ in corners) - min(x for x, _ in corners)
+    assert wide == pytest.approx(160 * (np.cos(np.radians(30)) + np.sin(np.radians(30))))
+    assert (east - west) * 111_320 * np.cos(np.radians(north)) == pytest.approx(wide, rel=0.01)
+    assert (north - south) * 110_950 == pytest.approx(wide, rel=0.01)
+
+
+READ_LINES = """
+import resource, sys
+from dataset_builder.sources.scene import SceneSource
+bands = {"red": 1, "green": 2, "blue": 3, "nir": 4}
+limits = dict.fromkeys(bands, [0, 1000])
+source = SceneSource(sys.argv[1], rights="x", bands=bands, limits=limits, tile_px=256)
+shards = source.shards()
+first = None
+for shard in shards[:: len(shards) // 3][:3]:
+    assert sum(1 for _ in source.read(shard)) == 80
+    first = first or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(len(shards), first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_a_large_scene_is_read_by_windows(tmp_path):
+    """3.4 GB of pixels, sparse on disk: three lines of tiles take no more memory than one and GDAL's cache."""
+    profile = {"count": 4, "height": 20480, "width": 20480, "dtype": "uint16", "tiled": True, "sparse_ok": True}
+    place = {"crs": "EPSG:32618", "transform": from_origin(500_000, 4_000_000, 10, 10)}
+    with rasterio.open(tmp_path / "large.tif", "w", "GTiff", BIGTIFF="YES", **profile, **place) as file:
+        file.write(np.ones((4, 256, 256), np.uint16), window=rasterio.windows.Window(0, 0, 256, 256))
+    run = subprocess.run(
+        [sys.executable, "-c", READ_LINES, tmp_path / "large.tif"], capture_output=True, text=True, check=True
+    )
+    lines, first, last = map(int, run.stdout.split())
+    assert lines == 80 and last - first < 300_000  # kB
 
 
 def test_a_folder_needs_the_file_of_each_band(tmp_path, values):

@@ -24,12 +24,12 @@ def test_a_relative_path_starts_from_the_base(images):
 
 def test_an_absolute_path_stays(images, tmp_path_factory):
     spec = {"kind": "folder", "path": str(images / "images"), "rights": "CC0-1.0"}
-    assert open_source(spec, tmp_path_factory.mktemp("elsewhere")).shards() == [("a.png",)]
+    assert list(open_source(spec, tmp_path_factory.mktemp("elsewhere")).shards()) == [(("a.png", ()),)]
 
 
 def test_sources_travel_by_pickle(images):
     source = open_source({"kind": "folder", "path": "images", "rights": "CC0-1.0"}, images)
-    assert pickle.loads(pickle.dumps(source)).shards() == source.shards()
+    assert list(pickle.loads(pickle.dumps(source)).shards()) == list(source.shards())
 
 
 @pytest.mark.parametrize(

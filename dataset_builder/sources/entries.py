@@ -1,0 +1,108 @@
+"""Files of entries, JSON Lines or CSV, of any length: read one entry at a time, and any again by its byte offset."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.sources.lines import csv_records, lines_at, offset_lines
+from fusionrs_hf.errors import InputError
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")
+BOM = b"\xef\xbb\xbf"
+BATCH = 64  # lines read at a time
+Raw = bytes | list[str]  # a line of JSON, or the fields of a CSV record
+
+
+class EntryFile:
+    """One such file; CSV by its suffix, with a header, and line breaks inside quotes.
+
+    Text that is not UTF-8 is kept as lone surrogates (as file names are), so that whoever uses it can tell.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: There is no such file, or its suffix is none of `SUFFIXES`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"file {path} does not exist; give JSON Lines or CSV")
+        if not path.name.lower().endswith(SUFFIXES):
+            raise InputError(f"{path} is no file of entries; give one that ends in {', '.join(SUFFIXES)}")
+        self.path = path
+        self.is_csv = path.suffix.lower() == ".csv"
+
+    @cached_property
+    def header(self) -> list[str]:
+        """Names of the columns of a CSV; raises InputError where there are none, or one stands twice."""
+        _, fields = next(csv_records(self.path), (0, []))
+        if not fields or len(set(fields)) < len(fields):
+            raise InputError(f"{self.path} needs a header of distinct column names, got {fields}")
+        return fields
+
+    def starts(self) -> Iterator[int]:
+        """Yields the byte offset of every entry; JSON is not parsed.
+
+        Raises:
+            InputError: The file cannot be read, or is no CSV.
+        """
+        return (offset for offset, _ in self._records(None, None))
+
+    def entries(
+        self, start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
+        """Yields offset and entry, or the ValueError that says why the entry cannot be read.
+
+        Args:
+            start: Offset of the entry to start with; None: the first.
+            stop: Offset of the entry after the last; None: to the end.
+
+        Raises:
+            InputError: The file cannot be read, or is no CSV.
+        """
+        for offset, raw in self._records(start, stop):
+            yield offset, self._entry(raw)
+
+    def at(self, offset: int) -> dict[str, Any]:
+        """Returns the entry at an offset that `starts` or `entries` gave.
+
+        Raises:
+            InputError: There is none now: the file has changed.
+        """
+        found = next((entry for _, entry in self.entries(offset, offset + 1)), None)
+        if not isinstance(found, dict):
+            raise InputError(f"{self.path} has changed since it was listed (byte {offset}); start the build anew")
+        return found
+
+    def _records(self, start: int | None, stop: int | None) -> Iterator[tuple[int, Raw]]:
+        if self.is_csv:
+            records = csv_records(self.path, start or 0, stop)
+            if start is None and self.header:
+                next(records)  # the header is no entry
+            return records
+        found = (
+            offset_lines(self.path) if start is None else self._lines_from(start, 1 if stop == start + 1 else BATCH)
+        )
+        found = takewhile(lambda record: stop is None or record[0] < stop, found)
+        return ((at, line) for at, line in found if line.removeprefix(BOM).strip())
+
+    def _lines_from(self, start: int, count: int) -> Iterator[tuple[int, bytes]]:
+        while found := lines_at(self.path, start, count):
+            for line in found:
+                yield start, line
+                start += len(line)
+
+    def _entry(self, raw: Raw) -> dict[str, Any] | ValueError:
+        if self.is_csv:
+            if len(raw) == len(self.header):
+                return dict(zip(self.header, raw, strict=True))
+            return ValueError(f"has {len(raw)} fields, the header has {len(self.header)}: quote fields with commas")
+        try:
+            entry = json.loads(raw.removeprefix(BOM).decode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError) as error:
+            return ValueError(f"is not JSON ({error})")
+        return entry if isinstance(entry, dict) else ValueError(f"is no mapping but {str(entry)[:80]!r}")

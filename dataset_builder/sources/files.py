@@ -1,0 +1,85 @@
+"""Image files: their names below a folder in a fixed order, the columns they become, and PNG from arrays."""
+
+import io
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dataset_builder.sources.paths import printable, read_inside
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# What is listed as an image; what it holds is told from its content, by whoever decodes it.
+IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".jp2", ".avif", ".heic", ".svg"),
+)
+
+
+def walk(root: Path, below: str = "") -> Iterator[str]:
+    """Yields the files of a folder and its subfolders as `/`-separated names below `root`, in the order of the names.
+
+    One folder's names are held at a time. Names that start with a dot are left out, as `imagefolder` leaves them out
+    (`.git`, `.DS_Store`, `._photo.jpg`); a link to a folder is not followed, and told.
+
+    Args:
+        root: Where names start.
+        below: Folder in `root`, without a slash at its end, that is walked; without it, all of `root`.
+
+    Raises:
+        InputError: A folder cannot be listed.
+    """
+    for name in sorted(name for name in _listed(root / below) if not name.startswith(".")):
+        name = f"{below}/{name}" if below else name
+        if name.endswith("/"):
+            yield from walk(root, name[:-1])
+        else:
+            yield name
+
+
+def _listed(folder: Path) -> list[str]:
+    entries = []
+    try:
+        with os.scandir(folder) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    entries.append(entry.name + "/")  # so that "a/x" stands where it would among whole names
+                elif entry.is_dir():
+                    logger.warning("%s is a link to a folder and is not followed; copy the folder", entry.path)
+                elif entry.is_file():
+                    entries.append(entry.name)
+    except OSError as error:
+        raise InputError(f"folder {folder} cannot be listed ({error.strerror}); make it readable") from error
+    return entries
+
+
+def is_image_name(name: str) -> bool:
+    """Tells whether a name ends as those of images do, in upper or lower case."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def read_image(root: Path, name: str) -> tuple[dict[str, Any], str | None]:
+    """Reads an image file as it is; whether it can be decoded is not asked.
+
+    Args:
+        root: Folder that nothing may leave.
+        name: Below `root`; comes from data and is not trusted.
+
+    Returns:
+        `{"bytes", "path"}`, and None or the reason why there are no bytes, as of `paths.read_inside`.
+    """
+    data, reason = read_inside(root, name)
+    return {"bytes": data, "path": printable(name)}, reason
+
+
+def encode_png(array: np.ndarray) -> bytes:
+    """Returns a PNG file, as small as Pillow makes it: uint8 `(h, w, 3)` or `(h, w)`, or uint16 `(h, w)`."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

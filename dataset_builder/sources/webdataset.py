@@ -1,0 +1,271 @@
+"""WebDataset tars, as RS5M and img2dataset write them: read in place, nothing is extracted, no pickle is opened."""
+
+import gzip
+import json
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
+from dataset_builder.sources.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
+from dataset_builder.sources.tar import DamagedTarError, Member, members
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+PLAIN, COMPRESSED = (".tar",), (".tar.gz", ".tgz")
+KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
+DAMAGED = (DamagedTarError, EOFError, gzip.BadGzipFile, zlib.error)
+TO_THE_END = -1
+Shard = tuple[str, int, int]
+
+
+@dataclass(slots=True)
+class Sample:
+    """The members of one key, those that are not read with no content.
+
+    Args:
+        key: Name up to the first dot.
+        start: Byte of the first header.
+        parts: Content by the rest of the name; None: not read.
+        reason: Why the sample cannot be used, as far as the tar tells.
+    """
+
+    key: str
+    start: int
+    parts: dict[str, bytes | None] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class WebDatasetSource:
+    """Samples of tars in the order of names: members one after the other with one key are one sample.
+
+    The defaults read both RS5M's tars (`pub11-train-0000.tar`: `KEY.img_content`, `KEY.img_name`, `KEY.caption`) and
+    those of img2dataset (`KEY.jpg`, `KEY.txt`, `KEY.json`). A sample without an image is a row with the reason
+    `image_missing`, one with a name that leads outside, a link or a device `unsafe_path`; a tar that ends too early or
+    is damaged gives its samples up to there and one row with the reason `tar_damaged`. A key that comes twice gives
+    two rows of one `sample_id`, of which a build keeps the first. Folders are passed over.
+
+    Args:
+        path: A tar, or a folder with tars at any depth: `.tar`, or `.tar.gz` and `.tgz` (each read as one shard).
+        rights: Rights code of the rows.
+        pattern: Tars to read in the folder, as `pub11-*`; matched with the name or the path relative to the folder.
+        rgb, ir: Names of the image members, the rest after the key's dot; the first that a sample has counts.
+        text: Members that are one caption each, UTF-8; all that a sample has, in this order.
+        name: Members that hold the image's own file name, for `source_locator`; without one it is TAR/KEY.
+        json_caption: Field of the member `json` that holds the caption, or a list of them; added after `text`.
+        caption_origin: source, hand, rule or model.
+        ir_band, ir_origin, ir_unit: Of the members `ir`.
+        source_dataset: Column; without it, the name of `path`.
+        samples_per_shard: Samples that are read as one unit of work. To know where they start, all headers are walked
+            first (some 20 s per million members on a local disk). None: a tar is a unit, and nothing is walked.
+    """
+
+    path: str | Path
+    rights: str
+    pattern: str = "*"
+    rgb: Sequence[str] = ("img_content", "jpg", "jpeg", "png", "webp")
+    ir: Sequence[str] = ()
+    text: Sequence[str] = ("caption", "txt")
+    name: Sequence[str] = ("img_name",)
+    json_caption: str = ""
+    caption_origin: str = "source"
+    ir_band: str = "unspecified"
+    ir_origin: str = "sensor"
+    ir_unit: str = "display"
+    source_dataset: str = ""
+    samples_per_shard: int | None = 500
+    base: Path = Path()
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a path that does not exist or a value that cannot be."""
+        path = self.base / self.path
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give a tar or a folder with tars")
+        for name in ("rgb", "ir", "text", "name"):
+            given = getattr(self, name)
+            given = [given] if isinstance(given, str) else given
+            object.__setattr__(self, name, tuple(str(part).lower() for part in given))
+        if not self.rgb:
+            raise InputError("rgb must name the members that are images, such as [jpg, png]; got none")
+        for name, allowed in CHOICES.items() | {("caption_origin", CAPTION_ORIGINS)}:
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.samples_per_shard is not None and self.samples_per_shard < 1:
+            raise InputError(f"samples_per_shard must be positive (null: whole tars), got {self.samples_per_shard}")
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "source_dataset", self.source_dataset or path.resolve().name.split(".")[0])
+
+    def shards(self) -> Iterator[Shard]:
+        """Yields (tar, first byte, byte after the last or -1): samples that start there.
+
+        Raises:
+            InputError: There are no tars, or a file is none from its first byte on.
+        """
+        names = self._tars()
+        for name in names:
+            with self._open(name) as file:
+                self._check_first(file, name)
+                if self.samples_per_shard is None or name.endswith(COMPRESSED):
+                    yield name, 0, TO_THE_END
+                else:
+                    yield from self._cut(file, name)
+
+    def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
+        """Yields a row per sample, image bytes unchanged."""
+        name, start, stop = shard
+        with self._open(name) as file:
+            try:
+                for sample in self._samples(file, name, start, stop, load=True):
+                    yield self._row(name, sample)
+            except DAMAGED as error:
+                at, why = error.args if isinstance(error, DamagedTarError) else (file.tell(), error)
+                logger.warning("%s is damaged from byte %s on: %s; what follows is lost", self._path(name), at, why)
+                yield self._row(name, Sample(f"@{at}", at, reason="tar_damaged"))
+
+    def _tars(self) -> list[str]:
+        if self.path.is_file():
+            return [self.path.name]
+        found = (path for path in self.path.rglob("*") if path.name.endswith(PLAIN + COMPRESSED) and path.is_file())
+        names = sorted(path.relative_to(self.path).as_posix() for path in found if self._matches(path))
+        if not names:
+            raise InputError(
+                f"{self.path} holds no .tar, .tar.gz or .tgz that matches {self.pattern!r}; see `pattern`"
+            )
+        return names
+
+    def _matches(self, path: Path) -> bool:
+        return any(fnmatchcase(name, self.pattern) for name in (path.name, path.relative_to(self.path).as_posix()))
+
+    def _path(self, name: str) -> Path:
+        return self.path if self.path.is_file() else self.path / name
+
+    def _open(self, name: str) -> BinaryIO:
+        path = self._path(name)
+        return gzip.open(path, "rb") if name.endswith(COMPRESSED) else path.open("rb")
+
+    def _length(self, name: str) -> int | None:
+        return None if name.endswith(COMPRESSED) else self._path(name).stat().st_size
+
+    def _check_first(self, file: BinaryIO, name: str) -> None:
+        try:
+            if next(members(file, None), None) is None:
+                if not file.seek(0, 2):
+                    raise DamagedTarError(0, "it is empty")
+                logger.warning("%s holds no members", self._path(name))
+        except DAMAGED as error:
+            if not isinstance(error, DamagedTarError) or error.args[0] == 0:
+                raise InputError(f"{self._path(name)} is no tar ({error.args[-1]}); get it again") from error
+
+    def _cut(self, file: BinaryIO, name: str) -> Iterator[Shard]:
+        first, count = 0, 0
+        try:
+            for sample in self._samples(file, name, 0, TO_THE_END, load=False):
+                if count and count % self.samples_per_shard == 0:
+                    yield name, first, sample.start
+                    first = sample.start
+                count += 1
+        except DamagedTarError as error:
+            logger.warning("%s is damaged from byte %s on: %s", self._path(name), *error.args)
+        yield name, first, TO_THE_END
+
+    def _samples(self, file: BinaryIO, name: str, start: int, stop: int, load: bool) -> Iterator[Sample]:
+        """Yields the samples that start in a range of bytes; without `load`, with no content."""
+        sample = None
+        wanted = {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}
+        try:
+            for member in members(file, self._length(name), start):
+                if member.kind == "folder":
+                    continue
+                key, part = _key(member.name)
+                if sample is None or key != sample.key or part in sample.parts:
+                    if sample is not None:
+                        yield sample
+                        sample = None
+                    if stop != TO_THE_END and member.start >= stop:
+                        return
+                    sample = Sample(key, member.start)
+                sample.parts[part] = None
+                if part in wanted:
+                    sample.reason = sample.reason or _reason(member)
+                    if load and not sample.reason:
+                        sample.parts[part] = _content(file, member)
+        except DAMAGED:
+            if sample is not None:
+                sample.reason = "tar_damaged"  # a member of it may be among what is lost
+                yield sample
+            raise
+        if sample is not None:
+            yield sample
+
+    def _row(self, tar: str, sample: Sample) -> dict[str, Any]:
+        place = f"{tar}/{printable(sample.key)}"
+        reason = sample.reason
+        try:
+            parts_of(sample.key)
+        except UnsafeNameError:
+            reason = "unsafe_path"
+        rgb, ir = (next((part for part in wanted if part in sample.parts), None) for wanted in (self.rgb, self.ir))
+        captions, unreadable = readable(self._captions(sample))
+        known = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
+        names, _ = readable(_decoded(sample.parts[part]) for part in self.name if sample.parts.get(part))
+        images = {
+            column: {"bytes": sample.parts[part], "path": f"{place}.{part}"}
+            for column, part in (("rgb", rgb), ("ir", ir))
+            if part and not reason
+        }
+        return new_row(
+            sample_id=f"{self.source_dataset}/{place}",
+            source_dataset=self.source_dataset,
+            source_locator=names[0] if names else place,
+            rights=self.rights,
+            captions=captions,
+            caption_origin=[self.caption_origin] * len(captions),
+            **{"rgb": {"bytes": None, "path": None}} | images,
+            **known,
+        ) | {"_split": split_of(tar), "_reason": reason or ("image_missing" if rgb is None else unreadable)}
+
+    def _captions(self, sample: Sample) -> Iterator[Any]:
+        """Yields what stands for captions, of any type."""
+        for part in self.text:
+            if sample.parts.get(part) is not None:
+                yield _decoded(sample.parts[part])
+        if self.json_caption and sample.parts.get("json") is not None:
+            try:
+                found = json.loads(sample.parts["json"])[self.json_caption]
+                yield from found if isinstance(found, list) else [found] * (found is not None)
+            except KeyError:  # no caption, which is no damage
+                return
+            except (ValueError, TypeError, RecursionError):
+                yield None
+
+
+def _key(name: str) -> tuple[str, str]:
+    """Splits a member's name as webdataset does; one that has no key of that kind is its own, with nothing after."""
+    name = name.removeprefix("./")
+    match = KEY.fullmatch(name)
+    return (match[1], match[2].lower()) if match else (name or "?", "")
+
+
+def _reason(member: Member) -> str | None:
+    if member.kind != "file":
+        return "unsafe_path"
+    return "image_too_large" if member.size > MAX_BYTES else None
+
+
+def _content(file: BinaryIO, member: Member) -> bytes:
+    file.seek(member.data)
+    content = file.read(member.size)
+    if len(content) < member.size:
+        raise DamagedTarError(member.start, "it is cut off inside a member")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
