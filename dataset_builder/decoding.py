@@ -2,56 +2,91 @@
 
 import hashlib
 import io
+import struct
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
+from dataset_builder.png import encode_png
 
+# No PostScript, which Pillow hands to a program, and nothing that `datasets` may read otherwise elsewhere.
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error)  # what Pillow's decoders raise
+SUBFILE_TYPE, SUBORDINATE = 254, 0b101  # of a TIFF page: a smaller copy of the first, or its mask
+BROKEN = (  # what Pillow's decoders raise on damaged files; a build must outlive every one of them
+    *(OSError, SyntaxError, ValueError, EOFError, ArithmeticError, MemoryError, zlib.error, struct.error),
+    *(TypeError, LookupError, AttributeError, RuntimeError),
+)
 
 
 class DecodeError(ValueError):
     """An image that cannot be used; `args[0]` is the reason code."""
 
 
-def sha256(data: bytes | None) -> str | None:
-    """Returns SHA-256 of encoded image bytes, 64 hex digits; None where there are none."""
-    return hashlib.sha256(data).hexdigest() if data else None
+def sha256(data: bytes | None) -> bytes | None:
+    """Returns SHA-256 of encoded image bytes, 32 bytes; None where there are none."""
+    return hashlib.sha256(data).digest() if data else None
 
 
 def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
     """Returns the decoded, upright image (EXIF orientation applied, as `datasets` does when it decodes).
 
     Args:
-        data: An encoded image file.
+        data: An encoded image file, of one of `FORMATS`.
         max_pixels: Larger images are not decoded.
 
     Raises:
-        DecodeError: `unreadable`, `image_too_large`, `image_is_animated` or `truncated`.
+        DecodeError: `unreadable`, `image_too_large`, `image_is_animated` (several frames or pages),
+            `colour_above_8_bit` (which Pillow would cut to 8) or `truncated`.
     """
     if not data:
         raise DecodeError("unreadable")
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        frames = _frames(image)
     except Image.DecompressionBombError as error:
         raise DecodeError("image_too_large") from error
-    except (UnidentifiedImageError, *BROKEN) as error:
+    except BROKEN as error:
         raise DecodeError("unreadable") from error
     if image.width * image.height > max_pixels:
         raise DecodeError("image_too_large")
-    if getattr(image, "n_frames", 1) > 1:
+    if frames > 1:
         raise DecodeError("image_is_animated")
+    if image.mode not in WIDE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
+        raise DecodeError("colour_above_8_bit")
+    if _has_no_end(image.format, data):
+        raise DecodeError("truncated")
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
-    except BROKEN as error:
+        ImageOps.exif_transpose(image, in_place=True)
+    except (*BROKEN, Image.DecompressionBombError) as error:
         raise DecodeError("truncated") from error
+    return image
+
+
+def _has_no_end(kind: str | None, data: bytes) -> bool:
+    """Whether the mark that ends a JPEG's scan or a PNG is missing: Pillow paints what garbage or zeros stand for."""
+    if kind == "PNG":
+        return b"IEND" not in data[-1000:] and b"IEND" not in data
+    return kind in ("JPEG", "MPO") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+
+
+def _frames(image: Image.Image) -> int:
+    """Number of frames or pages; previews beside the image (in JPEG) and its overviews (in TIFF) are none."""
+    count = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and count > 1:
+        own = 0
+        for page in range(count):
+            image.seek(page)
+            own += page == 0 or not image.tag_v2.get(SUBFILE_TYPE, 0) & SUBORDINATE
+        image.seek(0)
+        return own
+    return count
 
 
 def rgb_array(image: Image.Image) -> np.ndarray:
@@ -66,7 +101,7 @@ def rgb_array(image: Image.Image) -> np.ndarray:
             raise DecodeError("rgb_has_alpha")
     elif image.mode not in ("RGB", "L", "1", "P"):
         raise DecodeError("rgb_mode_unsupported")
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.ndarray:
@@ -77,23 +112,28 @@ def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.nda
         limits: `(low, high)` that becomes 0 and 255, declared for the band; needed above 8 bit.
 
     Raises:
-        DecodeError: `ir_range_missing` (above 8 bit without limits) or `ir_mode_unsupported`.
+        DecodeError: `ir_range_missing` (above 8 bit without limits), `ir_not_finite` (NaN or infinity among the
+            values) or `ir_mode_unsupported`.
     """
     if image.mode in WIDE_MODES:
         if limits is None:
             raise DecodeError("ir_range_missing")
         from fusionrs_hf.processing_fusionrs_clip import scale_infrared  # brings torch: only where it is needed
 
-        return scale_infrared(np.asarray(image), tuple(limits))[0]
+        values = np.asarray(image)
+        if image.mode == "F" and not np.isfinite(values).all():
+            raise DecodeError("ir_not_finite")
+        return scale_infrared(values, tuple(limits))[0]
     if image.mode == "L":
         return np.asarray(image)
-    if image.mode not in ("RGB", "P"):
+    if image.mode not in ("RGB", "P") or "transparency" in image.info:
         raise DecodeError("ir_mode_unsupported")
-    return np.rint(np.asarray(image.convert("RGB")).mean(axis=2)).astype(np.uint8)
+    total = np.asarray(image.convert("RGB")).astype(np.uint16)
+    return ((total[..., 0] + total[..., 1] + total[..., 2] + 1) // 3).astype(np.uint8)  # the mean, rounded
 
 
 class DecodeStage:
-    """Batch stage: fills `_rgb`, `_ir`, `_rgb_sha256`, or `_reason` where an image cannot be used.
+    """Batch stage: fills `_rgb`, its luminance `_grey`, `_ir`, `_rgb_sha256`, or `_reason` if one cannot be used.
 
     Bytes stay as they came, with one exception: three-channel infrared is stored anew as single-channel PNG.
 
@@ -111,28 +151,31 @@ class DecodeStage:
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
         """Decodes a batch; an RGB image that several rows share is decoded once. Null `ir` stays null."""
         size = len(batch["sample_id"])
-        batch["_rgb"], batch["_ir"] = [None] * size, [None] * size
+        batch |= {name: [None] * size for name in ("_rgb", "_grey", "_ir")}
         batch["_rgb_sha256"] = [sha256((image or {}).get("bytes")) for image in batch["rgb"]]
         seen = {}
         for index, digest in enumerate(batch["_rgb_sha256"]):
             try:
                 if digest not in seen:
-                    seen[digest] = rgb_array(open_image((batch["rgb"][index] or {}).get("bytes"), self.max_pixels))
-                batch["_rgb"][index] = seen[digest]
+                    seen[digest] = self._rgb((batch["rgb"][index] or {}).get("bytes"))
+                batch["_rgb"][index], batch["_grey"][index] = seen[digest]
                 if batch["ir"][index] is not None:
                     batch["_ir"][index] = self._infrared(batch, index)
             except DecodeError as error:
                 batch["_reason"][index] = error.args[0]
         return batch
 
+    def _rgb(self, data: bytes | None) -> tuple[np.ndarray, np.ndarray]:
+        image = open_image(data, self.max_pixels)
+        rgb = rgb_array(image)
+        return rgb, np.asarray((image if image.mode == "RGB" else Image.fromarray(rgb)).convert("L"))
+
     def _infrared(self, batch: dict[str, list], index: int) -> np.ndarray:
         image = open_image(batch["ir"][index].get("bytes"), self.max_pixels)
         for rule in self.rules:
-            if reason := rule({"ir": batch["ir"][index]}):
+            if reason := rule.judge(image):
                 raise DecodeError(reason)
         array = infrared_array(image, self.ir_range.get(batch["ir_band"][index]))
         if image.mode in ("RGB", "P"):
-            buffer = io.BytesIO()
-            Image.fromarray(array).save(buffer, "PNG")
-            batch["ir"][index] = {"bytes": buffer.getvalue(), "path": None}
+            batch["ir"][index] = {"bytes": encode_png(array), "path": None}
         return array

@@ -4,18 +4,19 @@ Translated images are infrared-*style*: guesses from colour, not measurements. R
 may call them thermal, near-infrared or calibrated.
 """
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
+from dataset_builder.png import encode_png
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
 
+# Grays that one might take for infrared: luminance (BT.601), the mean of the channels, and each of them.
+GRAYS = np.array([[0.299, 0.587, 0.114], [1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 GRAY_R2 = 0.998  # share of explained variance from which an infrared image counts as nothing but the gray of its RGB
 
 
@@ -86,7 +87,7 @@ def check_band(translator: InfraredTranslator, band: str) -> None:
 
 
 def _radiometric(rgb: np.ndarray, band: str) -> np.ndarray:
-    r, g, b = np.moveaxis(rgb.astype(np.float32) / 255, -1, 0)
+    r, g, b = np.ascontiguousarray(np.moveaxis(rgb, -1, 0)).astype(np.float32) / 255
     y = 0.299 * r + 0.587 * g + 0.114 * b
     s = r + g + b + 0.15
     v = np.maximum(0, g - np.maximum(r, b)) / s
@@ -112,14 +113,22 @@ def is_only_gray(ir: np.ndarray, rgb: np.ndarray, min_r2: float = GRAY_R2) -> bo
         rgb: uint8 `(h, w, 3)` of the same size.
         min_r2: Explained share of the variance from which the answer is yes, 0 to 1. A flat image gives no.
     """
-    target = ir.ravel().astype(np.float32)
-    target -= target.mean()
-    channels = rgb.reshape(-1, 3).astype(np.float32)
-    weights = np.array([[0.299, 0.587, 0.114], [1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
-    grays = weights @ (channels - channels.mean(0)).T  # (5, pixels)
-    energy = (grays * grays).sum(1) * (target @ target)
-    r2 = (grays @ target) ** 2 / np.maximum(energy, 1e-6)
-    return bool((energy > 0).any() and r2.max() >= min_r2)
+    lines, _ = _fits(ir[::16], rgb[::16])
+    if lines.min() > 1.01 * (1 - min_r2) * float(ir.var(dtype=np.float32)) * ir.size:
+        return False  # all lines together leave no less than these alone
+    errors, total = _fits(ir, rgb)
+    return bool(total > 0 and errors.min() <= (1 - min_r2) * total)
+
+
+def _fits(ir: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    """Squared error that the best scale and offset of each of the five grays leave, `(5,)`, and that of a constant."""
+    values = np.column_stack([rgb.reshape(-1, 3), ir.ravel()]).astype(np.float32)  # (pixels, 4)
+    values -= np.rint(values[::64].mean(0))  # small whole numbers: their sums are exact enough in float32
+    sums = np.ones(len(values), np.float32) @ values
+    moments = (values.T @ values).astype(np.float64) - np.outer(sums, sums) / len(values)
+    energy = ((GRAYS @ moments[:3, :3]) * GRAYS).sum(1)
+    explained = np.divide((GRAYS @ moments[:3, 3]) ** 2, energy, out=np.zeros(len(GRAYS)), where=energy > 1e-6)
+    return moments[3, 3] - explained, moments[3, 3]
 
 
 class TranslateStage:
@@ -143,7 +152,7 @@ class TranslateStage:
         for index, seed, image in zip(todo, seeds, translated, strict=True):
             images[index] = image
             known = {
-                "ir": {"bytes": _png(image), "path": None},
+                "ir": {"bytes": encode_png(image), "path": None},
                 "ir_origin": "translated",
                 "ir_band": self.band,
                 "ir_unit": "display",
@@ -155,9 +164,3 @@ class TranslateStage:
             for name, value in known.items():
                 batch[name][index] = value
         return batch
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -130,6 +130,27 @@ def test_rows_without_infrared_stay_without_and_bytes_are_untouched():
     assert done["_rgb"][0].shape == (40, 60, 3)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA", "L"])
+def test_the_luminance_is_that_of_the_rgb_whatever_its_mode(mode):
+    image = Image.fromarray(NOISE).convert(mode)
+    done = DecodeStage({}, {})(batch([(encode(image), None)]))
+    np.testing.assert_array_equal(done["_grey"][0], np.asarray(Image.fromarray(done["_rgb"][0]).convert("L")))
+
+
+def test_postscript_is_never_given_to_a_program(monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given: pytest.fail("a program was called"))
+    assert reason_of(rgb=encode(NOISE, "EPS")) == "unreadable"
+
+
+def test_values_that_are_no_numbers_are_refused():
+    values = GREY.astype(np.float32)
+    limits = {"lwir": (0, 255)}
+    assert reason_of(ir=encode(values, "TIFF"), ir_range=limits) is None
+    for value in (np.nan, np.inf):
+        values[3, 4] = value
+        assert reason_of(ir=encode(values, "TIFF"), ir_range=limits) == "ir_not_finite"
+
+
 def test_a_shared_rgb_image_is_decoded_once():
     shared = encode(NOISE)
     done = DecodeStage({}, {})(batch([(shared, encode(GREY)), (shared, encode(255 - GREY))]))

@@ -9,6 +9,7 @@ from PIL import Image
 from dataset_builder import filters
 from dataset_builder.filters import FilterStage, make_rules
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.plain_rules import PLAIN
 from tests.dataset_builder.sample_tiles import sample_rows
 
 
@@ -96,10 +97,36 @@ def test_nodata_needs_zero_everywhere():
     rgb[:33] = 0
     assert filters.TooMuchNodata()({"_rgb": rgb}) == "too_much_nodata"
     assert filters.TooMuchNodata()({"_rgb": rgb, "_ir": ir}) is None  # dark water, seen by the infrared
+    translated = {"_rgb": rgb, "_ir": ir, "ir_origin": "translated"}  # from the same empty pixels
+    assert filters.TooMuchNodata()(translated) == "too_much_nodata"
     ir[:33] = 0
     assert filters.TooMuchNodata()({"_rgb": rgb, "_ir": ir}) == "too_much_nodata"
     rgb[32] = 9
     assert filters.TooMuchNodata()({"_rgb": rgb, "_ir": ir}) is None
+
+
+def cloud(share, level=230):
+    """A tile of 100 x 100 whose upper part is smooth and bright, the rest dark ground; uint8 `(h, w, 3)`."""
+    rgb = noise(100, 100, 3) // 2
+    rgb[: round(100 * share)] = level
+    return rgb
+
+
+def test_rgb_is_clouded_from_seven_tenths_of_bright_colourless_smooth_pixels_on():
+    rule = filters.RgbIsClouded()
+    assert rule({}) is None
+    # The last bright line borders on dark ground, so it is no smooth one.
+    assert rule({"_rgb": cloud(0.72)}) == "rgb_is_clouded"
+    assert rule({"_rgb": cloud(0.71)}) is None
+    assert rule({"_rgb": cloud(0.9, 200)}) == "rgb_is_clouded"
+    assert rule({"_rgb": cloud(0.9, 199)}) is None
+    assert rule({"_rgb": cloud(0.9, [240, 240, 210])}) == "rgb_is_clouded"
+    assert rule({"_rgb": cloud(0.9, [240, 240, 209])}) is None
+    rough = cloud(1)
+    rough[:, ::2] -= 12
+    assert rule({"_rgb": rough}) == "rgb_is_clouded"
+    rough[:, ::2] -= 1
+    assert rule({"_rgb": rough}) is None
 
 
 def test_colormapped_infrared_is_found_in_rgb_and_palette_files():
@@ -147,19 +174,6 @@ def test_unrelated_flat_or_small_pairs_are_not_called_misaligned():
     assert rule({"_rgb": noise(40, 40, 3), "_ir": noise(40, 40)}) is None
 
 
-def test_caption_length_rules():
-    def texts(*captions, ir=()):
-        return hits({"captions": list(captions), "ir_captions": list(ir)})
-
-    assert texts() == {"caption_empty"}
-    assert texts("a farm", "  ") == {"caption_empty"}
-    assert texts(ir=["very dark"]) == set()
-    assert texts("farm") == {"caption_too_short"}
-    assert texts("two words") == set()
-    assert texts("word " * 150) == set()
-    assert texts("word " * 151) == {"caption_too_long"}
-
-
 def test_make_rules_takes_thresholds_switches_rules_off_and_keeps_defaults():
     rules = make_rules({"image_too_small": {"min_side": 64}, "rgb_ir_misaligned": False, "caption_empty": None})
     assert filters.ImageTooSmall(min_side=64) in rules and filters.CaptionEmpty() in rules
@@ -189,7 +203,7 @@ def test_recipe_mistakes_are_named(thresholds, message):
 
 
 def test_every_rule_has_a_reason_of_its_own_and_thresholds_with_units():
-    rules = [*filters.IMAGE_RULES, *filters.PAIR_RULES, *filters.TEXT_RULES]
+    rules = filters.RULES
     assert len({rule.reason for rule in rules}) == len(rules)
     for rule in rules:
         assert rule.reason.replace("_", "").isalpha() and rule.reason.islower()
@@ -208,11 +222,49 @@ def test_stage_writes_the_first_reason_and_keeps_earlier_ones():
 
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_sensor_tiles_of_the_sample_are_kept(every):
-    rules = make_rules({}, (*filters.IMAGE_RULES, *filters.PAIR_RULES))
+    rules = make_rules({})
     rows = 0
     hits = []
     for row in sample_rows(every):
         rows += 1
         hits += [reason for rule in rules if (reason := rule(row))]
-    assert "rgb_ir_misaligned" not in hits and "ir_is_gray_of_rgb" not in hits
+    assert not {"rgb_ir_misaligned", "ir_is_gray_of_rgb", "rgb_is_clouded"}.intersection(hits)
     assert len(hits) < 0.005 * rows, hits
+
+
+def spoiled(row, seed):
+    """Versions of a sample tile on both sides of the thresholds: shifted, blended, flat, blank, gray, bright."""
+    rng = np.random.default_rng(seed)
+    rgb, ir = row["_rgb"], row["_ir"]
+    yield rgb, ir
+    yield rgb, np.roll(ir, rng.integers(-9, 10, 2), (0, 1))
+    wide_rgb, wide_ir = (np.repeat(np.repeat(image, 2, 0), 2, 1) for image in (rgb, ir))
+    yield wide_rgb, np.roll(wide_ir, rng.integers(-9, 10, 2), (0, 1))
+    part = rng.random() ** 4
+    yield rgb, (part * ir + (1 - part) * (rgb @ [0.299, 0.587, 0.114])).astype(np.uint8)
+    contrast = 0.12 * rng.random() ** 2
+    yield (
+        (100 + (rgb - rgb.mean((0, 1))) * contrast).round().astype(np.uint8),
+        (ir * contrast).round().astype(np.uint8),
+    )
+    blank = np.ones((64, 64), bool)
+    blank[: rng.integers(20, 45)] = False
+    yield rgb * blank[..., None], ir * blank
+    gray = np.repeat(rgb[..., :1], 3, -1)
+    gray.reshape(-1, 3)[rng.integers(0, 4096, rng.integers(0, 90)), 0] ^= 64
+    yield gray, ir
+    bright = (255 - (255 - rgb) * rng.random() ** 2 * 0.6).astype(np.uint8)
+    yield bright, ir
+
+
+@pytest.mark.parametrize("every", [80, pytest.param(8, marks=pytest.mark.slow)])
+def test_shortcuts_decide_as_all_pixels_do(every):
+    rules = make_rules({}, (*filters.IMAGE_RULES, *filters.PAIR_RULES))
+    assert [rule.reason for rule in rules] == list(PLAIN)
+    hit = dict.fromkeys(PLAIN, 0)
+    for seed, row in enumerate(sample_rows(every)):
+        for rgb, ir in spoiled(row, seed):
+            found = {rule.reason for rule in rules if rule({"_rgb": rgb, "_ir": ir})}
+            assert found == {reason for reason, plain in PLAIN.items() if plain(rgb, ir)}
+            hit |= {reason: hit[reason] + 1 for reason in found}
+    assert min(hit[reason] for reason in PLAIN if reason not in ("image_too_small", "sizes_differ")) >= 2
