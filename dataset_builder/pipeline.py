@@ -1,4 +1,4 @@
-"""The stages of a build in their order: read, decode, translate, judge, hash, caption, then group, split and write.
+"""A build from plan to report: read all shards (`reading`), group and split their rows, write them (`finish`).
 
 Each row ends either in `data/` or, with its reason, in `quarantine/`; the output is a function of the recipe, the
 inputs and this code alone, whatever the number of workers and however often a build was killed.
@@ -7,34 +7,38 @@ inputs and this code alone, whatever the number of workers and however often a b
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
-
-from dataset_builder.captioning import CaptionStage, make_caption_stage
-from dataset_builder.captioning.funnel import (
-    REJECTED,
-    Funnel,
-    caption_and_count,
-    join_lines,
-    merged_report,
-    write_lines,
-)
+from dataset_builder.captioning import CaptionStage
+from dataset_builder.captioning.funnel import REJECTED, join_lines, merged_report
 from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
-from dataset_builder.decoding import DecodeStage, sha256
-from dataset_builder.engine import run_shards
-from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
-from dataset_builder.finish import WORK_SCHEMA, FinishWorker, Merged, merge, sizes_by_split, work_file
-from dataset_builder.hashing import perceptual_hash
-from dataset_builder.identity import fingerprint, finished_report, identity_of, start, write_json
-from dataset_builder.recipe import BuildRecipe, nearest
-from dataset_builder.shards import ShardWriter, shard_writer
+from dataset_builder.clock import Clock, timings, told
+from dataset_builder.engine import Launch, TaskFile, finished, results, run_tasks
+from dataset_builder.finish import FinishWorker, sizes_by_split, total_counts
+from dataset_builder.identity import (
+    at_work,
+    discard,
+    fingerprint,
+    finished_report,
+    identity_of,
+    last_world_size,
+    start,
+    stops_in_a_line,
+    write_json,
+)
+from dataset_builder.inputs import LISTING
+from dataset_builder.merging import Merged, forced_ids, merge
+from dataset_builder.reading import ReadWorker, Stage, lines_file, make_stages
+from dataset_builder.recipe import BuildRecipe
+from dataset_builder.rights import keep_policy, read_policy
+from dataset_builder.shards import atomic_path
 from dataset_builder.sources import Source, open_source
-from dataset_builder.translation import RadiometricTranslator, TranslateStage
+from dataset_builder.tombstones import excluded_ids
 from fusionrs_hf import __version__
 from fusionrs_hf.errors import InputError
 
@@ -42,163 +46,165 @@ __all__ = ["BuildRecipe", "BuildReport", "build"]
 
 logger = logging.getLogger(__name__)
 
-TRANSLATORS = {"radiometric": RadiometricTranslator}
-BATCH_ROWS = 64
-
-Stage = Callable[[dict[str, list]], dict[str, list]]
+TASKS = "tasks.jsonl"
+HERE = Launch()
 
 
-def build(recipe: BuildRecipe, out: Path | str, workers: int | None = None) -> BuildReport:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One call of `build`: what to do, and how."""
+
+    recipe: BuildRecipe
+    stages: list[Stage]
+    sources: list[Source]
+    out: Path
+    workers: int | None
+    launch: Launch
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def work(self) -> Path:
+        return self.out / ".work"
+
+
+def build(
+    recipe: BuildRecipe,
+    out: Path | str,
+    workers: int | None = None,
+    launch: Launch = HERE,
+    timings_file: Path | None = None,
+) -> BuildReport | None:
     """Builds the dataset that a recipe describes, or continues a build that was interrupted.
 
     Args:
         recipe: What to read and how.
-        out: Folder for `README.md`, `data/`, `quarantine/`, `croissant.json` and `build_report.json`. Where it already
-            holds this very build, nothing is done.
-        workers: Processes; None: one per CPU, but one where a model is asked for captions.
+        out: Folder for `README.md`, `data/`, `quarantine/`, `croissant.json`, `build_report.json` and the list of the
+            inputs. Where it already holds this very build, nothing is done. While a build runs, `.work` in it holds
+            all images once more.
+        workers: Processes, or actors of Ray; None: one per CPU, but one process where a model is asked for captions.
+        launch: Where the work is done, and which part of it; the output does not depend on it.
+        timings_file: JSON file for the seconds of each step, and for each row by stage.
+
+    Returns:
+        The report; None where this process is one rank of several: it has read its share.
 
     Raises:
-        InputError: A source cannot be opened, no row was kept, or `out` holds something else or cannot be written.
+        InputError: A source cannot be opened, no row was kept, `out` holds something else or cannot be written, or is
+            to be finished before all is read.
         ChildProcessError: A worker process died; the same call continues.
     """
-    out = Path(out)
+    out, recipe = Path(out).absolute(), replace(recipe, base=Path(recipe.base).absolute())
     stages = make_stages(recipe)  # an unknown translator, filter or threshold is known before anything is read
+    policy, _ = recipe.file("rights_policy"), excluded_ids(recipe.file("exclude"))
+    read_policy(*filter(None, [policy]))  # as the stages: what a file says is known to be sound before the work
+    forced_ids(recipe)  # so is a list that cannot be read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
-    tasks = [(number, shard) for number, source in enumerate(sources) for shard in source.shards()]
-    tasks = [(index, *task) for index, task in enumerate(tasks)]
-    identity = identity_of(recipe, out)
-    work = out / ".work"
-    if (report := finished_report(out, identity)) is not None:
-        logger.info("%s already holds this build (%s rows); nothing to do", out, report.rows_kept)
-        shutil.rmtree(work, ignore_errors=True)
-        return report
-    start(out, work, identity)
-    if workers is None and recipe.caption and recipe.caption.captioner != "grounded":
-        workers = 1
-    here = stages if workers == 1 else None  # a model that captions is not loaded twice
-    read = run_shards(tasks, partial(ReadWorker, recipe, sources, work, here), workers, work / "read", "reading")
-    merged = merge(work, len(tasks), recipe)
-    reasons = sum((Counter(result["reasons"]) for result in read), merged.reasons)
-    rows_read = sum(result["rows"] for result in read)
-    if not merged.counts.kept:
-        shutil.rmtree(work)
-        found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "the sources are empty"
-        raise InputError(f"none of {rows_read} rows was kept ({found}); check the sources and filters of the recipe")
-    files = run_shards(merged.outputs, partial(FinishWorker, work, out), workers, work / "write", "writing")
-    report = _report(recipe, identity, rows_read, merged, reasons, files)
-    for stage in (stage for stage in stages if isinstance(stage, CaptionStage)):
-        report.captions.update(merged_report(stage, [result["captions"] for result in read]))
-        lines = join_lines([_lines_file(work, index) for index in range(len(tasks))], out / REJECTED)
-        report.files.update({REJECTED: lines} if lines else {})
-    write_dataset_card(out, report)
-    write_croissant(out, report)
-    write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
-    shutil.rmtree(work)
+    run = _Run(recipe, stages, sources, out, workers, launch)
+    with stops_in_a_line(out):
+        with run.clock("plan"):
+            identity, report = _plan(run)
+        if report is None:
+            with at_work(run.work, launch.rank or 0, launch.world_size or 1):
+                with run.clock("read"):
+                    tasks = _read(run)
+                if launch.rank is not None:
+                    return None
+                report = _finish(run, identity, len(tasks), timings_file)
+        keep_policy(policy, out)
+        discard(run.work)
     return report
 
 
-def make_stages(recipe: BuildRecipe) -> list[Stage]:
-    """Returns the stages that a batch of rows passes, in order.
+def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
+    """Leaves the work folder with the tasks in it; returns the identity, and the report of a build that is done."""
 
-    Raises:
-        InputError: The recipe names a translator, captioner, filter or threshold that there is not.
-    """
-    stages: list[Stage] = [DecodeStage(recipe.ir_range, recipe.filters)]
-    if recipe.translate:
-        translator = _choose(TRANSLATORS, recipe.translate.translator, "translator")()
-        stages.append(TranslateStage(translator, recipe.translate.band, recipe.translate.seed))
-    stages += [require_infrared, FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))), add_hashes]
-    if recipe.caption:
-        stages.append(make_caption_stage(recipe.caption))
-    return [*stages, FilterStage(make_rules(recipe.filters, TEXT_RULES))]
+    def prepare(folder: Path) -> None:
+        if run.launch.finish:
+            raise InputError(f"nothing was read for {run.out} yet; build with --rank and --world-size first")
+        tasks = ((number, shard) for number, source in enumerate(run.sources) for shard in source.shards())
+        TaskFile.write(folder / TASKS, ((index, *task) for index, task in enumerate(tasks)))
+        shutil.copyfile(listing, folder / LISTING)
 
-
-def _choose(known: Mapping[str, Callable], name: str, what: str) -> Callable:
-    if name not in known:
-        raise InputError(f"there is no {what} {name!r}; {nearest(name, list(known))}")
-    return known[name]
-
-
-def require_infrared(batch: dict[str, list]) -> dict[str, list]:
-    """Batch stage: a row that has no infrared by now leaves with the reason `ir_missing`."""
-    for index, image in enumerate(batch["ir"]):
-        if image is None and batch["_reason"][index] is None:
-            batch["_reason"][index] = "ir_missing"
-    return batch
+    with TemporaryDirectory(prefix="fusionrs-") as scratch:
+        listing = Path(scratch) / LISTING
+        identity = identity_of(run.recipe, run.out, run.sources, listing)
+        if (report := finished_report(run.out, identity, listing)) is not None:
+            since = f" at version {report.version}, {report.removed} rows removed since," if report.removed else ""
+            logger.info("%s already holds this build%s (%s rows); nothing to do", run.out, since, report.rows_kept)
+        else:
+            start(run.out, run.work, identity, prepare, listing)
+    return identity, report
 
 
-def add_hashes(batch: dict[str, list]) -> dict[str, list]:
-    """Batch stage: fills `rgb_phash`, `ir_phash`, `_ir_sha256`; an RGB image that rows share is hashed once."""
-    first = {digest: index for index, digest in reversed(list(enumerate(batch["_rgb_sha256"])))}
-    hashes = dict(zip(first, perceptual_hash([batch["_rgb"][index] for index in first.values()]), strict=True))
-    batch["rgb_phash"] = [hashes[digest] for digest in batch["_rgb_sha256"]]
-    batch["ir_phash"] = perceptual_hash(batch["_ir"])
-    batch["_ir_sha256"] = [sha256(image["bytes"]) for image in batch["ir"]]
-    return batch
+def _read(run: _Run) -> TaskFile:
+    """Does the tasks of this process; returns the plan."""
+    tasks, manifest, launch = TaskFile(run.work / TASKS), run.work / "read", run.launch
+    done = finished(manifest)
+    if launch.finish and len(done) < len(tasks):
+        world = last_world_size(run.work)
+        ranks = sorted({index % world for index in range(len(tasks)) if index not in done})
+        raise InputError(
+            f"{len(tasks) - len(done)} of {len(tasks)} shards of {run.out} are not read yet, of "
+            f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))} in a world of {world}; run those again"
+        )
+    workers, asked = run.workers, run.recipe.caption and run.recipe.caption.captioner != "grounded"
+    if workers is None and launch.engine == "local" and asked:
+        workers = 1
+    here = run.stages if workers == 1 and launch.engine == "local" else None  # a model is not loaded twice
+    make_worker = partial(ReadWorker, run.recipe, run.sources, run.work, here)
+    run_tasks(tasks, make_worker, workers, manifest, "reading", launch=launch)
+    if launch.rank is not None:
+        logger.info("rank %d of %d has read its share; --finish when all have", launch.rank, launch.world_size)
+    return tasks
 
 
-class ReadWorker:
-    """Reads one shard of a source through all stages into two work files: the rows kept, and those that left."""
-
-    def __init__(
-        self, recipe: BuildRecipe, sources: Sequence[Source], work: Path, stages: list[Stage] | None = None
-    ) -> None:
-        self.sources = sources
-        self.stages = stages or make_stages(recipe)
-        self.work = work
-
-    def __call__(self, task: tuple[int, int, Any]) -> dict:
-        """Does one task `(index, source, shard)`; returns rows read, rows that left by reason, and captions' fate."""
-        index, source, shard = task
-        reasons, read, funnel, lines = Counter(), 0, Funnel(), []
-        kept_path, left_path = (work_file(self.work, kind, index) for kind in ("kept", "left"))
-        with shard_writer(kept_path, WORK_SCHEMA) as kept, shard_writer(left_path, WORK_SCHEMA) as left:
-            for batch in _batches(self.sources[source].read(shard)):
-                read += len(batch["sample_id"])
-                batch = _set_aside(batch, left, reasons)  # what the source could not read
-                for stage in self.stages:
-                    if batch["sample_id"] and isinstance(stage, CaptionStage):
-                        batch, counted, rejected = caption_and_count(stage, batch)
-                        funnel.merge(counted)
-                        lines += rejected
-                    elif batch["sample_id"]:
-                        batch = _set_aside(stage(batch), left, reasons)
-                _write(kept, batch)
-        write_lines(_lines_file(self.work, index), lines)
-        return {"rows": read, "reasons": reasons, "captions": funnel.as_dict()}
-
-
-def _lines_file(work: Path, shard: int) -> Path:
-    return work / "rejected" / f"{shard:06d}.jsonl"
-
-
-def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
-    rows = iter(rows)
-    while chunk := list(islice(rows, BATCH_ROWS)):
-        batch = {name: [row.get(name) for row in chunk] for name in WORK_SCHEMA.names if name != "reason"}
-        batch["_reason"] = [row.get("_reason") for row in chunk]
-        # Captions that came with the source: `ir_aware` is found by the captioner, so it is never null beside them.
-        named = zip(batch["captioner"], batch["ir_captions"], strict=True)
-        batch["captioner"] = [name or ("source" if captions else None) for name, captions in named]
-        yield batch
+def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -> BuildReport:
+    """Joins what was read to groups and splits, and writes it; the report comes last."""
+    out, work, clock = run.out, run.work, run.clock
+    with clock("merge"):
+        rows_read, reasons, seconds = _totals(results(work / "read", shards))
+        merged = merge(work, shards, run.recipe)
+        reasons += merged.reasons
+    if not merged.kept:
+        discard(work)
+        found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "the sources are empty"
+        raise InputError(f"none of {rows_read} rows was kept ({found}); check the sources and filters of the recipe")
+    with clock("write"):
+        make_worker, launch = partial(FinishWorker, work, out), replace(run.launch, gpus_per_worker=0)
+        run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
+        files = list(results(work / "write", len(merged.outputs)))
+    with clock("report"):
+        report = _report(run.recipe, identity, rows_read, merged, reasons, files)
+        for stage in (stage for stage in run.stages if isinstance(stage, CaptionStage)):
+            funnels = (result["captions"] for result in results(work / "read", shards))
+            report.captions.update(merged_report(stage, funnels))
+            lines = join_lines([lines_file(work, index) for index in range(shards)], out / REJECTED)
+            report.files.update({REJECTED: lines} if lines else {})
+        write_dataset_card(out, report)
+        write_croissant(out, report)
+        with atomic_path(out / LISTING) as temporary:
+            shutil.copyfile(work / LISTING, temporary)
+        write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
+    sizes = {"work": _size(work), "written": sum(file["bytes"] for file in files)}
+    spent = timings(clock.seconds, seconds, rows_read, sizes)
+    logger.info("%s", told(spent))
+    if timings_file is not None:
+        write_json(timings_file, spent)
+    return report
 
 
-def _set_aside(batch: dict[str, list], left: ShardWriter, reasons: Counter) -> dict[str, list]:
-    """Moves the rows that have a reason to the quarantine; returns the others."""
-    if not any(batch["_reason"]):
-        return batch
-    gone = [index for index, reason in enumerate(batch["_reason"]) if reason]
-    rest = [index for index, reason in enumerate(batch["_reason"]) if not reason]
-    reasons.update(batch["_reason"][index] for index in gone)
-    _write(left, {name: [values[index] for index in gone] for name, values in batch.items()})
-    return {name: [values[index] for index in rest] for name, values in batch.items()}
+def _totals(read: Iterable[Mapping[str, Any]]) -> tuple[int, Counter, Counter]:
+    """Returns rows read, rows that left by reason, and seconds by stage."""
+    rows, reasons, seconds = 0, Counter(), Counter()
+    for result in read:
+        rows += result["rows"]
+        reasons.update(result["reasons"])
+        seconds.update(result["seconds"])
+    return rows, reasons, seconds
 
 
-def _write(writer: ShardWriter, batch: dict[str, list]) -> None:
-    images = zip(batch["rgb"], batch["ir"], strict=True)
-    batch["_bytes"] = [sum(len((image or {}).get("bytes") or b"") for image in pair) for pair in images]
-    columns = {name: batch["_reason" if name == "reason" else name] for name in WORK_SCHEMA.names}
-    writer.write(pa.table(columns, schema=WORK_SCHEMA))
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _report(
@@ -212,14 +218,11 @@ def _report(
         identity=identity,
         fusionrs_version=__version__,
         rows_read=rows_read,
-        rows_kept=merged.counts.kept.total(),
+        rows_kept=merged.kept,
         quarantine=dict(sorted(reasons.items())),
-        groups={
-            "image_groups": len(set(merged.groups.image_group_id)),
-            "joint_groups": len(set(merged.groups.joint_group_id)),
-            "largest": merged.groups.components,
-        },
+        groups=merged.groups,
+        split_report=merged.splits,
         configs=sizes_by_split(files),
         files={file["name"]: {key: file[key] for key in ("rows", "bytes", "sha256")} for file in files},
-        **merged.counts.report(),
+        **total_counts(files).report(),
     )

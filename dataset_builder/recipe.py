@@ -83,6 +83,10 @@ class BuildRecipe:
         caption: For `ir_captions`; without it those of the sources stay as they are.
         filters: Thresholds of the rules in `filters`, where they differ from the defaults.
         groups, splits: See `grouping` and `splits`.
+        exclude: File of sample ids that leave with the reason `removed`, their content unread: one a line, or the
+            `tombstones.jsonl` of an earlier build.
+        rights_policy: YAML file that adds rights codes to the shipped table, or changes it; see `rights.yaml`. It says
+            what may be published, so it is no part of what a build is a function of.
         max_shard_bytes: Target size of a Parquet shard, counted in image bytes.
         base: Folder that relative paths start from; set by `from_yaml`.
     """
@@ -98,6 +102,8 @@ class BuildRecipe:
     groups: GroupRecipe = field(default_factory=GroupRecipe)
     splits: SplitPolicy = field(default_factory=SplitPolicy)
     max_shard_bytes: int = 500_000_000
+    exclude: str | Path | None = None
+    rights_policy: str | Path | None = None
     base: Path = Path()
 
     def __post_init__(self) -> None:
@@ -107,6 +113,9 @@ class BuildRecipe:
         for band, limits in self.ir_range.items():
             if band not in IR_BANDS or len(limits) != 2 or not limits[0] < limits[1]:
                 raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
+        for name in ("exclude", "rights_policy"):
+            if not isinstance(getattr(self, name), (str, Path, type(None))):
+                raise ValueError(f"{name} must be the path of a file, got {getattr(self, name)!r}")
         if self.max_shard_bytes < 1:
             raise ValueError(f"max_shard_bytes must be positive, got {self.max_shard_bytes}")
 
@@ -130,10 +139,16 @@ class BuildRecipe:
                 given[name] = _make(part, _known_keys(part, given[name], f"{where}: {name}"), f"{where}: {name}")
         return _make(cls, {**{k: v for k, v in given.items() if v is not None}, "base": base}, where)
 
+    def file(self, name: str) -> Path | None:
+        """Returns where the file lies that `exclude` or `rights_policy` names; None where it names none."""
+        return None if getattr(self, name) is None else self.base / getattr(self, name)
+
     def echo(self) -> dict[str, Any]:
         """Returns the recipe as JSON gives it back, for the report: no absolute path, so it is the same anywhere."""
         values = asdict(self)
-        del values["base"]
+        del values["base"], values["rights_policy"]
+        values["exclude"] = _portable(values["exclude"])
+        values["splits"]["force_train"] = _portable(values["splits"]["force_train"])
         for part in (*values["sources"], *([values["caption"]["options"]] if values["caption"] else [])):
             part |= {name: _portable(value) for name, value in part.items()}
         return json.loads(json.dumps(values, default=str))

@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -76,6 +77,12 @@ class ShardWriter:
         self.waiting = []
         return self.rows
 
+    def abandon(self) -> None:
+        """Lets go of a file that is not to be; what ended it is told by the caller, not what closing it says."""
+        with suppress(OSError, pa.ArrowException):
+            self.writer.close()
+        self.writer.is_open = False  # else it is closed, in vain, once more
+
 
 @contextmanager
 def shard_writer(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
@@ -84,8 +91,10 @@ def shard_writer(path: Path, schema: pa.Schema) -> Iterator[ShardWriter]:
         writer = ShardWriter(temporary, schema)
         try:
             yield writer
-        finally:
             writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
 
 
 def write_shard(path: Path, table: pa.Table) -> None:
@@ -94,7 +103,7 @@ def write_shard(path: Path, table: pa.Table) -> None:
         writer.write(table)
 
 
-def plan_shards(sizes: Sequence[int], max_bytes: int) -> list[tuple[int, int]]:
+def plan_shards(sizes: Sequence[int] | np.ndarray, max_bytes: int) -> list[tuple[int, int]]:
     """Cuts rows, in order, into shards of at most `max_bytes` (a larger row is a shard of its own).
 
     Args:
@@ -104,13 +113,14 @@ def plan_shards(sizes: Sequence[int], max_bytes: int) -> list[tuple[int, int]]:
     Returns:
         Half-open ranges `(start, stop)` of rows; none where there are no rows.
     """
-    ranges, start, used = [], 0, 0
-    for row, size in enumerate(sizes):
-        if row > start and used + size > max_bytes:
-            ranges.append((start, row))
-            start, used = row, 0
-        used += size
-    return [*ranges, (start, len(sizes))] if len(sizes) else []
+    ends = np.cumsum(sizes, dtype=np.int64)
+    ranges, start = [], 0
+    while start < len(ends):
+        used = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, used + max_bytes, side="right")), start + 1)
+        ranges.append((start, stop))
+        start = stop
+    return ranges
 
 
 def file_sha256(path: Path) -> str:

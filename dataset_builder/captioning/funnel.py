@@ -7,7 +7,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -283,7 +283,7 @@ def captions_section(captions: Mapping[str, Any]) -> str:
     return "\n\n".join([*out, CAPTIONS_END])
 
 
-def merged_report(stage: CaptionStage, funnels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def merged_report(stage: CaptionStage, funnels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the report on all funnels, given in their JSON-able form, with who wrote and how often was repaired."""
     funnel = Funnel()
     for found in funnels:

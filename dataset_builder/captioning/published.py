@@ -15,7 +15,7 @@ from dataset_builder.sources.repository import HUB_ID
 from fusionrs_hf.errors import InputError
 
 BATCH_ROWS = 64
-TRAVELS = ("LICENSE*", "*.jsonl")  # beside the data, as `fusionrs push` publishes them
+TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
 
 
 def open_dataset(dataset: Path | str) -> Path:

@@ -171,7 +171,7 @@ class RewriteWorker:
                 table = self._with_captions(table, batch)
                 writer.write(table)
                 add_sizes(sizes, table)
-                counts.add(split, {column: table[column].to_pylist() for column in table.column_names})
+                counts.add(split, table)
                 funnel.merge(counted)
                 lines += rejected
                 measured += sum(facts is not None for facts in batch["_facts"])

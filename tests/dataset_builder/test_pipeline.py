@@ -1,82 +1,23 @@
 import dataclasses
 import hashlib
 import json
-import signal
-import subprocess
-import sys
-import textwrap
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from dataset_builder.pipeline import BuildRecipe, add_hashes, build, require_infrared
-from dataset_builder.schema import COLUMNS, FEATURES, SPLITS, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder import reading
+from dataset_builder.pipeline import build
+from dataset_builder.reading import add_hashes, require_infrared
+from dataset_builder.schema import COLUMNS, FEATURES, SPLITS
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.made_tiles import digests, recipe_of, write_source
 from tests.dataset_builder.noise_images import noise, png
-
-TILES = 12  # a split: tiles 0 to 11 train, 12 to 23 validation, 24 to 35 test, each in nir and lwir
-
-
-def tile_rows(tile):
-    for number, band in enumerate(("nir", "lwir")):
-        yield new_row(
-            sample_id=f"made/{tile:02d}/{band}",
-            source_dataset="made",
-            source_locator=f"scene@r{100 * tile}c0s48",
-            rights="CC0-1.0",
-            rgb=png(noise(tile, 3)),
-            ir=png(noise(1000 + 2 * tile + number, 1)),
-            ir_origin="sensor",
-            ir_band=band,
-            ir_unit="display",
-            captions=[f"a field with the number {tile}"],
-            caption_origin=["hand"],
-            acquired_at="2021-05-01",
-            gsd_m=10.0,
-        )
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A repository in our schema: two shards of train, one of each other split; four rows are bad or leak."""
-    root = tmp_path_factory.mktemp("source")
-    rows = {
-        split: [row for tile in range(start, start + TILES) for row in tile_rows(tile)]
-        for split, start in zip(SPLITS, (0, 12, 24))
-    }
-    rows["train"][4]["rgb"] = {"bytes": b"no image", "path": None}  # unreadable
-    rows["train"][7]["ir"]["bytes"] = rows["train"][7]["ir"]["bytes"][:200]  # truncated
-    rows["train"][9]["ir"] = png(np.full((48, 48), 7, np.uint8))  # flat
-    rows["validation"][3]["captions"] = ["a field with the number 30"]  # of a test tile: a joint group in two splits
-    parts = {"train-00000-of-00002": rows["train"][:12], "train-00001-of-00002": rows["train"][12:]}
-    parts |= {f"{split}-00000-of-00001": rows[split] for split in ("validation", "test")}
-    for name, part in parts.items():
-        write_shard(root / "data" / f"{name}.parquet", pa.Table.from_pylist(part, schema=FEATURES.arrow_schema))
-    return root
-
-
-def recipe_of(source, **changes):
-    given = {
-        "name": "Made tiles",
-        "description": "Tiles made for a test.",
-        "attribution": {"made": "nobody"},
-        "sources": [{"kind": "repository", "path": "."}, {"kind": "repository", "path": ".", "drop_ir": True}],
-        "translate": {"band": "nir"},
-        "caption": {},
-        "filters": {"rgb_ir_misaligned": False, "ir_is_gray_of_rgb": False},
-        "max_shard_bytes": 10_000,
-        **changes,
-    }
-    return BuildRecipe.from_mapping({name: value for name, value in given.items() if value is not None}, base=source)
-
-
-def digests(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return write_source(tmp_path_factory.mktemp("source"))
 
 
 def published(folder, split="*"):
@@ -180,36 +121,6 @@ def test_running_twice_gives_the_same_bytes_and_nothing_else(built, source, tmp_
 def test_two_workers_give_the_bytes_of_one(built, source, tmp_path):
     build(recipe_of(source), tmp_path / "two", workers=2)
     assert digests(tmp_path / "two") == digests(built[0])
-
-
-@pytest.mark.parametrize("stage", ["ReadWorker", "FinishWorker"])
-def test_a_build_killed_in_the_middle_continues_to_the_same_bytes(built, source, tmp_path, stage):
-    out = tmp_path / "killed"
-    recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps(recipe_of(source).echo()))
-    script = f"""
-        import json, os, signal
-        from pathlib import Path
-        from dataset_builder import pipeline
-        from dataset_builder.shards import ShardWriter
-        worker, write, calls = pipeline.{stage}.__call__, ShardWriter.close, []
-        def call(self, task):  # the second task dies while it closes its file
-            calls.append(task)
-            return worker(self, task)
-        def close(self):
-            if len(calls) == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return write(self)
-        pipeline.{stage}.__call__, ShardWriter.close = call, close
-        given = json.loads(Path({str(recipe)!r}).read_text())
-        pipeline.build(pipeline.BuildRecipe.from_mapping(given, Path({str(source)!r})), Path({str(out)!r}), workers=1)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert list(out.rglob(".*.partial")), "died with a file half written"
-    assert not (out / "build_report.json").exists()
-    build(recipe_of(source), out, workers=1)
-    assert digests(out) == digests(built[0])
 
 
 def test_a_finished_build_is_left_alone(built, source):
@@ -339,10 +250,10 @@ def test_rows_without_infrared_leave_with_a_reason():
 
 def test_hashes_are_of_each_row_s_own_images():
     images = [noise(seed, 1) for seed in range(3)]
-    batch = {"_rgb": [images[0]] * 2 + [images[1]], "_rgb_sha256": ["a", "a", "b"], "_ir": images}
+    batch = {"_grey": [images[0]] * 2 + [images[1]], "_rgb_sha256": ["a", "a", "b"], "_ir": images}
     done = add_hashes({**batch, "ir": [png(image) for image in images]})
     assert done["rgb_phash"] == [done["ir_phash"][0]] * 2 + [done["ir_phash"][1]]
-    assert done["_ir_sha256"][2] == hashlib.sha256(png(images[2])["bytes"]).hexdigest()
+    assert done["_ir_sha256"][2] == hashlib.sha256(png(images[2])["bytes"]).digest()
 
 
 def test_an_output_inside_its_own_source_is_no_changed_input(source, tmp_path):
@@ -351,3 +262,31 @@ def test_an_output_inside_its_own_source_is_no_changed_input(source, tmp_path):
     (tmp_path / "data" / shard.name).write_bytes(shard.read_bytes())
     recipe = recipe_of(tmp_path, sources=[{"kind": "repository", "path": "."}], translate=None)
     assert build(recipe, tmp_path / "out", workers=1) == build(recipe, tmp_path / "out", workers=1)
+
+
+def test_listed_rows_and_their_groups_go_to_train_or_nowhere(source, tmp_path):
+    listed, out = tmp_path / "seen.txt", tmp_path / "out"
+    listed.write_text("made/30/nir\nmade/02/nir\n")
+    recipe = recipe_of(source, splits={"force_train": str(listed)})
+    report = build(recipe, out, workers=1)
+    # The joint group of tiles 13 and 30 is held out by its source: three rows of each leave. Tile 2 is in train.
+    assert report.quarantine["split_forced_train"] == 6
+    assert "split_group" not in report.quarantine
+    assert report.split_report["forced"] == {"rows": 1, "groups": 1, "group_rows": 6}  # made/02/nir is unreadable
+    assert report.identity["recipe"]["splits"]["force_train"] == "seen.txt"
+    listed.write_text("made/31/nir\n")
+    with pytest.raises(InputError, match="inputs changed"):
+        build(recipe, out)
+    with pytest.raises(InputError, match="force_train none.txt cannot be read"):
+        build(recipe_of(source, splits={"force_train": "none.txt"}), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_batches_end_at_64_rows_or_64_megabytes_of_images():
+    small, large = (
+        {"rgb": {"bytes": b"x" * 1000}, "ir": None},
+        {"rgb": {"bytes": bytes(40 << 20)}, "ir": {"bytes": b""}},
+    )
+    assert [len(chunk) for chunk in reading._chunks(iter([small] * 130))] == [64, 64, 2]
+    assert [len(chunk) for chunk in reading._chunks(iter([large] * 5))] == [2, 2, 1]
+    assert list(reading._chunks(iter([]))) == []

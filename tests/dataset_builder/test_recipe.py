@@ -38,6 +38,8 @@ def test_values_left_out_are_the_defaults_and_paths_start_from_the_file(tmp_path
         ("sources: [{}]", "missing 1 required positional argument: 'name'"),
         ("name: x\nsources: []", "at least one source, got none"),
         ("name: x\nsources: [{}]\nsplits: {by: coin}", "by 'source' or 'hash', got 'coin'"),
+        ("name: x\nsources: [{}]\nsplits: {min_per_source: few}", "whole number of rows of at least 0, got 'few'"),
+        ("name: x\nsources: [{}]\nsplits: {force_train: [a]}", r"the path of a file of sample ids, got \['a'\]"),
         ("name: x\nsources: [{}]\ngroups: {radius: many}", "groups: "),
         ("name: x\nsources: [{}]\ngroups: {relations: [colour]}", r"got \['colour'\]"),
         ("name: x\nsources: [{}]\nir_range: {lwir: [300, 250]}", r"got lwir: \[300, 250\]"),
@@ -67,7 +69,9 @@ def test_the_echo_has_no_absolute_path(tmp_path):
         {"kind": "folder", "path": str(tmp_path / "images"), "rights": "CC0-1.0"},
         {"kind": "folder", "path": "b/c"},
     ]
-    echo = BuildRecipe.from_mapping({"name": "x", "sources": sources}, base=tmp_path).echo()
+    splits = {"force_train": str(tmp_path / "seen.txt"), "salt": "/salt"}
+    echo = BuildRecipe.from_mapping({"name": "x", "sources": sources, "splits": splits}, base=tmp_path).echo()
+    assert (echo["splits"]["force_train"], echo["splits"]["salt"]) == ("seen.txt", "/salt")
     assert [spec["path"] for spec in echo["sources"]] == ["images", "b/c"]
     assert str(tmp_path) not in str(echo)
 
