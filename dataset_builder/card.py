@@ -16,6 +16,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, captions_section
 from dataset_builder.fusionrs import FusionRS
+from dataset_builder.notices import rights_section
 from dataset_builder.schema import FEATURES, SPLITS
 from dataset_builder.shards import atomic_path
 from fusionrs_hf.errors import InputError
@@ -69,6 +70,10 @@ class BuildReport:
         configs: `rows` and Arrow `bytes` by config and split.
         files: `rows`, `bytes` and `sha256` of each data file by name.
         captions: What became of the infrared-aware captions; see `captioning.funnel`. Empty where none were written.
+        version: Of the dataset; each removal of rows raises its last number.
+        removed: Rows taken down since the build; `tombstones.jsonl` names them.
+        rights: Of a published copy: its level, terms by code and what was left out; see `notices.rights_facts`.
+        split_report: How the splits came about; see `splits.Assigned`. Empty where the build did not say.
     """
 
     name: str
@@ -87,6 +92,10 @@ class BuildReport:
     configs: dict[str, dict[str, dict[str, int]]]
     files: dict[str, dict[str, Any]]
     captions: dict[str, Any] = field(default_factory=dict)
+    version: str = "1.0.0"
+    removed: int = 0
+    rights: dict[str, Any] = field(default_factory=dict)
+    split_report: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the JSON-able form; `BuildReport(**...)` reads it."""
@@ -109,8 +118,8 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         pretty_name=report.name,
         language=["en"],
         license=_license(rights),
-        license_name=None if _license(rights) != "other" else "per-row-rights",
-        license_link=None if _license(rights) != "other" else "README.md",
+        license_name=None if _license(rights) != "other" else _license_name(report),
+        license_link=None if _license(rights) != "other" else "NOTICE.md" if report.rights else "README.md",
         task_categories=["image-text-to-text", "image-to-text", "image-to-image", "zero-shot-image-classification"],
         tags=["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"],
         size_categories=[next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
@@ -124,6 +133,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         configs=configs(report),
         table=_table(report),
         sources=_sources(report),
+        by_source=_by_source(report),
         columns={name: _describe(FEATURES[name]) for name in FEATURES},
         band_names=BAND_NAMES,
         bands=sorted({row["ir_band"] for row in report.rows}),
@@ -131,6 +141,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         sensor=report.total(ir_origin="sensor"),
         split_group=report.quarantine.get("split_group", 0),
         captions=captions_section(report.captions) if report.captions else "",
+        rights=rights_section(report.rights),
         plain=markdown_text,
         cell=markdown_cell,
     )
@@ -173,6 +184,13 @@ def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping
 
 def _license(rights: list[str]) -> str:
     return HUB_LICENSES.get(rights[0], "other") if len(rights) == 1 else "other"
+
+
+def _license_name(report: BuildReport) -> str:
+    """Says in the front matter, of a published copy, what a user must know before all else."""
+    conditions = {name for item in report.rights.get("codes", ()) for name in item["conditions"]}
+    strict = [name.replace("_", "-") for name in ("non_commercial", "share_alike") if name in conditions]
+    return "-".join(["per-row-rights", *strict])
 
 
 def configs(report: BuildReport) -> dict[str, dict[str, Any]]:
@@ -241,6 +259,11 @@ def _sources(report: BuildReport) -> list[dict[str, Any]]:
     ]
 
 
+def _by_source(report: BuildReport) -> dict[str, dict[str, int]]:
+    names = sorted({str(row["source_dataset"]) for row in report.rows})
+    return {name: {split: report.total(source_dataset=name, split=split) for split in SPLITS} for name in names}
+
+
 def _describe(feature: Any) -> str:
     if isinstance(feature, Image):
         return "image"
@@ -297,7 +320,7 @@ def write_croissant(out: Path, report: BuildReport) -> None:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": report.name,
         "description": report.description or report.name,
-        "version": "1.0.0",
+        "version": report.version,
         "license": rights,
         "distribution": [
             {

@@ -22,12 +22,16 @@ import yaml
 from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
+from dataset_builder.clearance import check_folder
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 REPO_TYPES = {"dataset": "dataset", "clip": "model", "vlm": "model"}
-DATASET_FILES = ("README.md", "LICENSE*", "croissant.json", "*.jsonl", "data/*.parquet")
+DATASET_FILES = (
+    *("README.md", "NOTICE.md", "LICENSE*", "croissant.json", "build_report.json", "rights.yaml", "*.jsonl"),
+    "data/*.parquet",
+)
 MODEL_FILES = ("*.md", "LICENSE*", "*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors")
 STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"]  # of an older release: deleted
 UNSTATED = ("", "none", "unknown", "unstated")
@@ -84,12 +88,14 @@ def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, rev
         URL of the commit.
 
     Raises:
-        InputError: No card, no Parquet, or rights that do not allow this Hub.
+        InputError: No card, no Parquet, rights that do not allow this Hub, or rows whose codes do not allow what they
+            hold, on whatever Hub; see `dataset_builder.clearance`.
     """
     folder = Path(folder)
     check_rights(folder, HfApi().endpoint)
     if not list(folder.glob("data/*.parquet")):
         raise InputError(f"{folder} has no data/*.parquet, expected a built dataset; run `fusionrs build` first")
+    check_folder(folder)
     return _upload("dataset", folder, repo_id, DATASET_FILES, private, revision)
 
 

@@ -211,3 +211,46 @@ def test_croissant_states_responsible_use(folder):
 
 def test_the_report_survives_its_json(report):
     assert BuildReport(**json.loads(json.dumps(report.as_dict()))) == report
+
+
+SPLIT_REPORT = {
+    "targets": {
+        "validation": {"wanted": 2, "rows": 2, "difference": 0},
+        "test": {"wanted": 3, "rows": 2, "difference": -1},
+    },
+    "sources": {"made": {"train": 3, "validation": 0, "test": 2}},
+    "min_per_source": 1,
+    "below_minimum": [{"source": "made", "split": "validation", "rows": 0}],
+    "forced": {"rows": 4, "groups": 2, "group_rows": 6},
+    "left": {"split_group": 1, "split_forced_train": 5},
+    "large_components": [
+        {"size": 2, "share": 0.4, "relation": "caption", "merges": {"caption": 1}, "sample_id": "s0"}
+    ],
+}
+
+
+def test_how_the_splits_came_about_is_told(report, tmp_path):
+    write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "split_report": SPLIT_REPORT}))
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    for line in (
+        "| test | 2 | 3 | -1 |\n",
+        "| made | 3 | 0 | 2 |\n",  # as the rows are counted
+        "Each source was to have 1 rows in each held-out split; made has 0 in validation.\n",
+        "4 rows may be in train only, and keep the 6 rows of their joint groups there;\n",
+        "5 rows of these groups had another split by their source and left (`split_forced_train`).\n",
+        "**Large groups:** 1 of these hold more than 1 % of the rows each\n(40.0 % by `caption`).",
+    ):
+        assert line in text
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings.index("## Splits") == headings.index("## Groups") + 1 == headings.index("## Limitations") - 1
+
+
+def test_a_card_says_no_more_of_splits_than_is_known(report, text, tmp_path):
+    assert "## Splits" not in text and "Large groups" not in text
+    plain = {**SPLIT_REPORT, "min_per_source": 0, "below_minimum": [], "large_components": []}
+    plain |= {"forced": {"rows": 0, "groups": 0, "group_rows": 0}}
+    write_dataset_card(tmp_path, BuildReport(**{**report.as_dict(), "split_report": plain}))
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "## Splits" in text
+    assert not [word for word in ("Each source was", "in train only", "Large groups") if word in text]
+    assert "\n\n\n" not in text[text.index("## Groups") : text.index("## Columns")]

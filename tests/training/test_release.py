@@ -15,9 +15,11 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
+from dataset_builder.publish import publish
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 from tests import tiny, tiny_vlm
+from tests.dataset_builder.rights_rows import build_rows, write_source
 from tests.hub_server import call
 from training import release
 
@@ -31,13 +33,13 @@ def png(image: Any) -> dict[str, Any]:
     return {"bytes": encoded.getvalue(), "path": None}
 
 
-def write_split(folder: Path, split: str, seeds: range, ir_seed: int = 0) -> None:
+def write_split(folder: Path, split: str, seeds: range, ir_seed: int = 0, rights: str = "cc0-1.0") -> None:
     rows = [
         new_row(
             sample_id=f"{split}/{seed}",
             source_dataset="tests",
             source_locator=f"r0c{seed}s16",
-            rights="cc0-1.0",
+            rights=rights,
             rgb=png(tiny.rgb_image(seed, 16)),
             ir=png(tiny.ir_image(seed + ir_seed, 16)),
             captions=["a field"],
@@ -207,6 +209,33 @@ def test_dataset_without_parquet_is_refused(in_client, dataset: Path):
     shutil.rmtree(dataset / "data")
     with pytest.raises(InputError, match="no data/\\*.parquet"):
         in_client(release.push, "dataset", dataset, "release/empty")
+
+
+def test_rows_that_their_rights_forbid_go_nowhere_not_even_to_a_loopback_hub(hub, in_client, dataset: Path):
+    write_split(dataset, "test", range(3, 4), rights="RSICD")
+    before = len(hub.requests)
+    with pytest.raises(
+        InputError, match="1 rows: 'RSICD': images of 1, infrared of 1, captions of 1 rows not allowed"
+    ):
+        in_client(release.push, "dataset", dataset, "release/forbidden")
+    write_split(dataset, "test", range(3, 4), rights="found somewhere")
+    with pytest.raises(InputError, match="'found somewhere': 1 rows, code not listed .test/3.*add it with licence"):
+        in_client(release.push, "dataset", dataset, "release/forbidden")
+    write_split(dataset, "test", range(3, 4), rights="CC-BY-4.0")
+    with pytest.raises(InputError, match="NOTICE.md does not hold the notice that rows of code 'CC-BY-4.0' ask for"):
+        in_client(release.push, "dataset", dataset, "release/forbidden")
+    assert len(hub.requests) == before
+
+
+def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_path: Path):
+    build_rows(write_source(tmp_path / "source"), tmp_path / "out")
+    for level in ("redacted", "index"):
+        copy = publish(tmp_path / "out", level, workers=1)
+        in_client(release.push, "dataset", copy, f"release/{level}")
+        assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json"} < files_on_hub(
+            f"release/{level}", "dataset"
+        )
+    assert in_client(release.verify, "dataset", copy, "release/index").differences == ()
 
 
 @pytest.mark.parametrize(

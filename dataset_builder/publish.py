@@ -1,0 +1,269 @@
+"""A copy of a finished build that may be published: all of it, of each row what its rights allow, or the index alone.
+
+The build stays as it is. A copy lies in `publish/{full,redacted,index}/` of its folder, in the published layout, shard
+by shard under the same names; its card is written last, so a copy without one is unfinished, and `push` refuses it.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS
+from dataset_builder.captioning.published import build_report
+from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
+from dataset_builder.clearance import light_batches, refused_rows
+from dataset_builder.engine import run_shards
+from dataset_builder.finish import (
+    DATA_SCHEMA,
+    Counts,
+    add_sizes,
+    new_sizes,
+    sizes_by_split,
+    split_of,
+    total_counts,
+)
+from dataset_builder.identity import write_json
+from dataset_builder.notices import LEVELS, rights_facts, write_notices
+from dataset_builder.recipe import nearest
+from dataset_builder.rights import POLICY, RightsTable, folder_policy
+from dataset_builder.schema import LIST_COLUMNS
+from dataset_builder.shards import ROW_GROUP_ROWS, atomic_path, file_sha256, shard_writer
+from dataset_builder.tombstones import TOMBSTONES, check_no_removal
+from fusionrs_hf import __version__
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "publish"
+REFUSED = "refused.txt"
+RECORDS = ".shards"  # hidden: what each written shard was made of
+TRAVELS = ("LICENSE*", POLICY, TOMBSTONES)
+# What goes with a column that is emptied: origins are as many as captions, and `ir_aware` is found by the captioner.
+FOLLOWS = {"captions": ("caption_origin",), "ir_captions": CAPTIONER_COLUMNS}
+
+
+def publish(out: Path | str, level: str, workers: int | None = None) -> Path:
+    """Writes a publishable copy of a finished build, or brings one up to date: shards that are right stay.
+
+    Args:
+        out: Folder of the build. Its `rights.yaml`, kept from the recipe's `rights_policy`, changes the shipped table.
+        level: `full`, `redacted` or `index`; see `notices.LEVELS`.
+        workers: Processes; None: one per CPU.
+
+    Returns:
+        The copy's folder, `OUT/publish/LEVEL`.
+
+    Raises:
+        InputError: There is no finished build, rows may not be published so (all are in `refused.txt` of the copy's
+            folder), or another level is asked for.
+    """
+    out = Path(out)
+    if level not in LEVELS:
+        raise InputError(f"there is no level {level!r} to publish; {nearest(level, list(LEVELS))}")
+    return write_copy(out, _finished(out), level, workers)
+
+
+def write_copy(out: Path, report: BuildReport, level: str, workers: int | None = None) -> Path:
+    """Does what `publish` does, of a build that is known to be whole.
+
+    Args:
+        out, level, workers: As of `publish`.
+        report: What the build's `build_report.json` holds.
+    """
+    shards = [Path(name).name for name in report.files if name.startswith("data/")]
+    policy, target = folder_policy(out), out / FOLDER / level
+    _clear(out, level, shards, policy)
+    for name in ("README.md", "build_report.json"):
+        (target / name).unlink(missing_ok=True)
+    shutil.rmtree(target / ".work", ignore_errors=True)
+    worker = partial(PublishWorker, out, target, level, policy, report.files)
+    parts = run_shards(shards, worker, workers, target / ".work", f"publishing {level}")
+    shutil.rmtree(target / ".work")
+    for path in sorted((target / "data").iterdir()):
+        if path.name not in shards:
+            path.unlink()
+            (target / RECORDS / f"{path.name}.json").unlink(missing_ok=True)
+    _carry(out, target)
+    copy = _copy_report(out, report, level, policy, parts)
+    write_notices(target, f"{copy.name}, version {copy.version}", copy.rights)
+    write_croissant(target, copy)
+    write_json(target / "build_report.json", copy.as_dict())
+    write_dataset_card(target, copy)  # last: with it the copy is whole
+    logger.info("%s holds %d rows to publish as %s; NOTICE.md goes with them", target, copy.rows_kept, level)
+    return target
+
+
+def _finished(out: Path) -> BuildReport:
+    check_no_removal(out)
+    if (report := build_report(out)) is None:
+        raise InputError(f"{out} holds no finished build (no build_report.json); run `fusionrs build RECIPE {out}`")
+    if report.rights:
+        raise InputError(f"{out} is a published copy already; publish from the build it was made of")
+    for name, file in report.files.items():
+        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
+            raise InputError(f"{out} was built, but {name} is missing or changed; delete the folder and build again")
+    return report
+
+
+def _clear(out: Path, level: str, shards: Sequence[str], policy: RightsTable) -> None:
+    """Refuses rows that may not be published as asked, all of them listed in a file."""
+    listed = out / FOLDER / level / REFUSED
+    with atomic_path(listed) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        found = refused_rows(out, shards, policy, level == "full", lambda *row: file.write("\t".join(row) + "\n"))
+    if found.rows:
+        raise InputError(
+            f"{out} may not be published as {level}: {found.sentence()}; all are in {listed}; {found.remedy()}"
+        )
+    listed.unlink()
+
+
+class PublishWorker:
+    """Writes one shard of a copy; returns what was written and what was left out."""
+
+    def __init__(
+        self, out: Path, target: Path, level: str, policy: RightsTable, files: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.out, self.target, self.level, self.policy, self.files = out, target, level, policy, files
+
+    def __call__(self, name: str) -> dict:
+        """Does the shard of this name, unless it is there, made of the same bytes by the same rules."""
+        record, path = self.target / RECORDS / f"{name}.json", self.target / "data" / name
+        made_of = [self.files[f"data/{name}"]["sha256"], self.level, self.policy.as_dict(), __version__]
+        key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        if record.exists() and path.exists():
+            known = json.loads(record.read_text())
+            if known["key"] == key and known["bytes"] == path.stat().st_size:
+                return known
+        found = self._whole(name) if self.level == "full" else self._redacted(name)
+        done = {"key": key, "name": f"data/{name}", "bytes": path.stat().st_size, "sha256": file_sha256(path), **found}
+        write_json(record, done)
+        return done
+
+    def _whole(self, name: str) -> dict:
+        with atomic_path(self.target / "data" / name) as temporary:
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(self.out / "data" / name, temporary)  # shards are replaced, never written into
+            except OSError:
+                shutil.copyfile(self.out / "data" / name, temporary)
+        return {"rows": self.files[f"data/{name}"]["rows"], "left_out": {}}
+
+    def _redacted(self, name: str) -> dict:
+        sizes, counts, left_out = new_sizes(), Counts(), {}
+        with pq.ParquetFile(self.out / "data" / name, pre_buffer=False) as file:
+            if file.schema_arrow.names != DATA_SCHEMA.names:
+                raise InputError(f"{self.out / 'data' / name} has other columns than the record; build again")
+            with shard_writer(self.target / "data" / name, DATA_SCHEMA) as writer:
+                for batch in file.iter_batches(ROW_GROUP_ROWS):
+                    table, dropped = redact(pa.Table.from_batches([batch]), self.policy, self.level)
+                    for column, found in dropped.items():
+                        left_out.setdefault(column, Counter()).update(found)
+                    writer.write(table)
+                    add_sizes(sizes, table)
+                    counts.add(split_of(name), table)
+                rows = writer.close()
+        return {"rows": rows, "configs": sizes, "counts": counts.report(), "left_out": left_out}
+
+
+def redact(table: pa.Table, policy: RightsTable, level: str) -> tuple[pa.Table, dict[str, Counter]]:
+    """Takes out of rows what may not be published of them.
+
+    Args:
+        table: Rows with the record's columns; every code is listed.
+        policy: What each code allows.
+        level: `redacted`, or `index`: no image and no caption whatever the codes say.
+
+    Returns:
+        The table, images null and captions empty lists where they were taken out, everything else as it was; and rows
+        by column and code that lost what they had there.
+    """
+    forbidden = {name: _forbidden(table["rights"], policy, name, level) for name in ("images", "infrared", *FOLLOWS)}
+    sensor = pc.fill_null(pc.equal(table["ir_origin"], "sensor"), False)
+    translated = pc.fill_null(pc.equal(table["ir_origin"], "translated"), False)
+    infrared = pc.or_(
+        pc.and_(forbidden["images"], pc.invert(translated)), pc.and_(forbidden["infrared"], pc.invert(sensor))
+    )
+    drop = {
+        "rgb": pc.and_(forbidden["images"], table["rgb"].is_valid()),
+        "ir": pc.and_(infrared, table["ir"].is_valid()),
+        **{
+            name: pc.and_(forbidden[name], pc.fill_null(pc.greater(pc.list_value_length(table[name]), 0), False))
+            for name in FOLLOWS
+        },
+    }
+    left_out = {}
+    for column, mask in drop.items():
+        left_out[column] = Counter(str(code) for code in table["rights"].filter(mask).to_pylist())
+        for name in (column, *FOLLOWS.get(column, ())):
+            kind = table.schema.field(name).type
+            empty = pa.scalar([] if name in LIST_COLUMNS else None, kind)
+            values = pc.if_else(mask, empty, table[name])
+            table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)
+    return table, left_out
+
+
+def _forbidden(codes: pa.ChunkedArray, policy: RightsTable, part: str, level: str) -> pa.ChunkedArray:
+    """Mask of the rows of which a part may not be published."""
+    found = pc.unique(codes)
+    entries = [policy.get(code) for code in found.to_pylist()]
+    allowed = pa.array(
+        [level != "index" and entry is not None and entry.allows(part) for entry in entries], pa.bool_()
+    )
+    return pc.invert(pc.is_in(codes, found.filter(allowed)))
+
+
+def _carry(out: Path, target: Path) -> None:
+    """Brings what goes with the rows as it is; what the build no longer has leaves the copy."""
+    for path in (path for pattern in TRAVELS for path in target.glob(pattern)):
+        if not (out / path.name).exists():
+            path.unlink()
+    for path in (path for pattern in TRAVELS for path in sorted(out.glob(pattern))):
+        with atomic_path(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _copy_report(
+    out: Path, report: BuildReport, level: str, policy: RightsTable, parts: Sequence[Mapping[str, Any]]
+) -> BuildReport:
+    """The build's report with what is in the copy."""
+    left_out = {}
+    for part in parts:
+        for column, counts in part["left_out"].items():
+            left_out.setdefault(column, Counter()).update(counts)
+    measured = {}
+    if level != "full":
+        measured = {**total_counts(parts).report(), "configs": sizes_by_split(parts)}
+    report = replace(
+        report,
+        files={part["name"]: {key: part[key] for key in ("rows", "bytes", "sha256")} for part in parts},
+        captions=_captions(out, report, level, policy),
+        **measured,
+    )
+    return replace(report, rights=rights_facts(level, report.rows, report.attribution, policy, left_out))
+
+
+def _captions(out: Path, report: BuildReport, level: str, policy: RightsTable) -> dict[str, Any]:
+    """What became of captions; of rejected ones those texts whose row is published with its captions."""
+    if level == "index" or not report.captions:
+        return {}
+    examples = report.captions["examples"]
+    wanted, shown = {item["sample_id"] for found in examples.values() for item in found}, set()
+    for name in (name for name in report.files if name.startswith("data/") and wanted):
+        for table in light_batches(out / name, ("sample_id", "rights")):
+            own = table.filter(pc.is_in(table["sample_id"], pa.array(sorted(wanted), pa.string())))
+            own = own.filter(pc.invert(_forbidden(own["rights"], policy, "ir_captions", level)))
+            shown.update(own["sample_id"].to_pylist())
+    kept = {reason: [item for item in found if item["sample_id"] in shown] for reason, found in examples.items()}
+    return {**report.captions, "examples": kept}

@@ -1,0 +1,218 @@
+"""Takes rows down from a finished dataset: only the shards concerned are written anew, every other byte stays.
+
+First a plan (`.removal/plan.json`), then the shards, then what describes them, then published copies. Each step may be
+killed: the same call continues, and until it has ended nothing of the folder is built on, published or pushed.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import date as calendar
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataset_builder.captioning.published import build_report
+from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
+from dataset_builder.clearance import light_batches
+from dataset_builder.engine import run_shards
+from dataset_builder.finish import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
+from dataset_builder.identity import write_json
+from dataset_builder.notices import LEVELS
+from dataset_builder.publish import FOLDER, write_copy
+from dataset_builder.recipe import BuildRecipe
+from dataset_builder.removal_plan import Removal, plan_removal, shard_sizes, without_examples
+from dataset_builder.shards import ROW_GROUP_ROWS, atomic_path, file_sha256, shard_writer
+from dataset_builder.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def remove(
+    out: Path | str,
+    ids: Mapping[str, str],
+    date: str | None = None,
+    recipe: BuildRecipe | None = None,
+    workers: int | None = None,
+) -> BuildReport:
+    """Removes rows from a finished dataset, or ends a removal that was interrupted.
+
+    Rows go from `data/` and `quarantine/`, rejected captions with them; each leaves a line in `tombstones.jsonl`. The
+    version's last number is raised, all counts and the card follow, another row represents a group whose
+    representative left, and copies in `publish/` lose the rows, too. Ids of groups stay, also where a row that joined
+    two halves is gone: a group may be too large, never too small.
+
+    Args:
+        out: Folder of the dataset.
+        ids: Reasons by sample id, as of `tombstones.read_ids`.
+        date: Day of the removal for the tombstones, `YYYY-MM-DD`. None: they have none; no clock is read, so that the
+            same removal gives the same bytes.
+        recipe: Of the build, if it is to be checked that the folder holds that one.
+        workers: Processes; None: one per CPU.
+
+    Returns:
+        The report of what is there now.
+
+    Raises:
+        InputError: There is no finished build, or another; an id is not there; no row would stay; no such date.
+    """
+    out = Path(out)
+    if (out / PENDING / PLAN).exists():
+        plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
+        logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
+        done = _carry_out(out, plan, workers)
+        if plan.ids == dict(ids):
+            return done
+    report = _finished(out, recipe)
+    _check_date(date)
+    stones = {stone["sample_id"] for stone in read_tombstones(out)}
+    if not set(ids) - stones and not _left(out, report, ids):
+        logger.info("all %d rows were removed before: %s is version %s; nothing to do", len(ids), out, report.version)
+        return report
+    plan = plan_removal(out, report, ids, date)
+    shutil.rmtree(out / PENDING, ignore_errors=True)  # results of an older plan are none of this one's
+    write_json(out / PENDING / PLAN, asdict(plan))
+    return _carry_out(out, plan, workers)
+
+
+def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
+    if (report := build_report(out)) is None:
+        raise InputError(f"{out} holds no finished build (no build_report.json); rows are removed from finished ones")
+    if report.rights:
+        raise InputError(f"{out} is a published copy; remove from the build it was made of, and the copy follows")
+    for name, file in report.files.items():
+        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
+            raise InputError(f"{out} was built, but {name} is missing or changed; bring it back first")
+    if recipe is not None:
+        known, given = report.identity.get("recipe", {}), recipe.echo()
+        if changed := sorted(key for key in {*known, *given} if known.get(key) != given.get(key)):
+            raise InputError(
+                f"{out} was built by another recipe ({', '.join(changed)} differ); give its own, or leave it out"
+            )
+    return report
+
+
+def _check_date(date: str | None) -> None:
+    try:
+        if date is not None and calendar.fromisoformat(date).isoformat() != date:
+            raise ValueError
+    except ValueError:
+        raise InputError(f"date {date!r} is no day; expected YYYY-MM-DD") from None
+
+
+def _left(out: Path, report: BuildReport, ids: Mapping[str, str]) -> bool:
+    """Whether one of the ids is in the dataset (again)."""
+    wanted = pa.array(sorted(ids), pa.string())
+    names = [name for name in report.files if name.endswith(".parquet")]
+    parts = (part["sample_id"] for name in names for part in light_batches(out / name, ("sample_id",)))
+    return any(pc.any(pc.is_in(part, wanted)).as_py() for part in parts)
+
+
+def _carry_out(out: Path, plan: Removal, workers: int | None) -> BuildReport:
+    """Does what is planned; every step gives the same when it is done again."""
+    levels = [level for level in LEVELS if (out / FOLDER / level / "data").is_dir()]
+    for level in levels:  # what is stale is not pushed: a copy without a card is none
+        (out / FOLDER / level / "README.md").unlink(missing_ok=True)
+        for name in plan.files:
+            (out / FOLDER / level / name).unlink(missing_ok=True)
+    worker = partial(RemovalWorker, out, plan.files)
+    parts = run_shards(list(plan.files), worker, workers, out / PENDING / "shards", "removing")
+    kept = [stone for stone in read_tombstones(out) if stone["version"] != plan.version]
+    write_tombstones(out, [*kept, *plan.tombstones])
+    report = _report(plan, parts)
+    _mend_caption_report(out, report, set(plan.ids))
+    write_dataset_card(out, report)
+    write_croissant(out, report)
+    write_json(out / "build_report.json", report.as_dict())
+    for level in levels:
+        try:
+            write_copy(out, report, level, workers)
+        except InputError as error:
+            shutil.rmtree(out / FOLDER / level)
+            logger.warning("the copy %s is gone, as its rows may not be published so any more: %s", level, error)
+    (out / PENDING / PLAN).unlink()
+    shutil.rmtree(out / PENDING)
+    logger.info("%s is version %s now, %d rows fewer", out, report.version, len(plan.tombstones))
+    if plan.siblings["rows"]:
+        logger.warning(
+            "%d rows stay that are of the same image groups as those removed (%s, ...): remove them, too, if they "
+            "show what was to go",
+            plan.siblings["rows"],
+            ", ".join(plan.siblings["first"]),
+        )
+    return report
+
+
+class RemovalWorker:
+    """Writes one file without the rows that leave; returns what is there now."""
+
+    def __init__(self, out: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+        self.out, self.files = out, files
+
+    def __call__(self, name: str) -> dict:
+        """Does the file of this name; a file that is done already comes out the same."""
+        path, change = self.out / name, self.files[name]
+        rows = (_filter_lines if path.suffix == ".jsonl" else _filter_rows)(path, change)
+        sizes = shard_sizes(path) if name.startswith("data/") else {}
+        found = {"name": name, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        return {**found, "configs": sizes}
+
+
+def _filter_rows(path: Path, change: Mapping[str, Any]) -> int:
+    remove, mark = (pa.array(change[name], pa.string()) for name in ("remove", "mark"))
+    stored = pq.read_schema(path)
+    # As the build gave it, where it did: what is read back names the inside of lists otherwise.
+    schema = next((known for known in (DATA_SCHEMA, QUARANTINE_SCHEMA) if known.names == stored.names), stored)
+    with pq.ParquetFile(path, pre_buffer=False) as file, shard_writer(path, schema) as writer:
+        for batch in file.iter_batches(ROW_GROUP_ROWS):
+            table = pa.Table.from_batches([batch])
+            table = table.filter(pc.invert(pc.is_in(table["sample_id"], remove)))
+            if len(mark):
+                marked = pc.or_kleene(pc.is_in(table["sample_id"], mark), table["is_eval_representative"])
+                column = table.schema.get_field_index("is_eval_representative")
+                table = table.set_column(column, table.schema.field(column), marked)
+            writer.write(table)
+        return writer.close()
+
+
+def _filter_lines(path: Path, change: Mapping[str, Any]) -> int:
+    remove, rows = set(change["remove"]), 0
+    with atomic_path(path) as temporary, open(path, "rb") as lines, open(temporary, "wb") as kept:
+        for line in lines:
+            if json.loads(line)["sample_id"] not in remove:
+                kept.write(line)
+                rows += 1
+    return rows
+
+
+def _report(plan: Removal, parts: list[dict]) -> BuildReport:
+    """The planned report with what the written files tell."""
+    report = BuildReport(**plan.report)
+    files, configs = dict(report.files), json.loads(json.dumps(report.configs))
+    for part in parts:
+        files[part["name"]] = {key: part[key] for key in ("rows", "bytes", "sha256")}
+        split = split_of(part["name"])
+        for config, after in part["configs"].items():
+            for unit, number in after.items():
+                configs[config][split][unit] += number - plan.files[part["name"]]["before"][config][unit]
+    return replace(report, files=files, configs=configs)
+
+
+def _mend_caption_report(out: Path, report: BuildReport, ids: set[str]) -> None:
+    """Brings `caption_report.json`, where `fusionrs caption` wrote the dataset, to what is there now."""
+    path = out / "caption_report.json"
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        changed = {
+            "files": report.files,
+            "rows": report.rows_kept,
+            "captions": without_examples(known["captions"], ids),
+        }
+        write_json(path, {**known, **changed})

@@ -1,0 +1,117 @@
+"""Rows that are to go, and rows that went: lists of sample ids, and the `tombstones.jsonl` that a removal leaves."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.schema import LIST_COLUMNS
+from dataset_builder.shards import atomic_path
+from fusionrs_hf.errors import InputError
+
+TOMBSTONES = "tombstones.jsonl"
+REMOVED = "removed"  # the reason with which excluded rows leave a build
+PENDING, PLAN = ".removal", "plan.json"  # folder and plan of a removal that has begun and not ended; see `takedown`
+KNOWN = ("sample_id", "source_dataset", "source_locator", "rights")
+
+
+def read_ids(path: Path) -> dict[str, str]:
+    """Reads sample ids with the reason that each was given, or none.
+
+    Args:
+        path: A line an id, after a tab the reason if there is one; or, named `.jsonl`, an object a line with
+            `sample_id` and, if there is one, `reason`: tombstones. Empty lines say nothing.
+
+    Returns:
+        Reasons by id, in the order of the file; empty where none is given.
+
+    Raises:
+        InputError: Not such a file, no id in it, or two reasons for one id.
+        OSError: The file cannot be read.
+    """
+    found: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 ({error}); give a text file with one sample id a line") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, reason = _parse(line, path, number) if path.suffix == ".jsonl" else _split(line)
+        if not name:
+            raise InputError(f"{path}, line {number} has a reason but no sample id; expected the id before the tab")
+        if found.setdefault(name, reason) != reason:
+            raise InputError(f"{path} gives two reasons for {name}: {found[name]!r} and {reason!r}; keep one")
+    if not found:
+        raise InputError(f"{path} names no sample id; expected one a line")
+    return found
+
+
+def excluded_ids(path: Path | None) -> dict[str, str]:
+    """Returns what `read_ids` reads of the file that a recipe's `exclude` names; none where it names none.
+
+    Raises:
+        InputError: As `read_ids`, or the file cannot be read.
+    """
+    try:
+        return read_ids(path) if path is not None else {}
+    except OSError as error:
+        raise InputError(f"exclude: cannot read {path} ({error.strerror}); give a file of sample ids") from error
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, _, reason = line.rstrip("\r").partition("\t")
+    return name.strip(), " ".join(reason.split())
+
+
+def _parse(line: str, path: Path, number: int) -> tuple[str, str]:
+    try:
+        given = json.loads(line)
+        name, reason = given["sample_id"], given.get("reason") or ""
+    except (ValueError, KeyError, TypeError, AttributeError):
+        name = reason = None
+    if not isinstance(name, str) or not isinstance(reason, str):
+        raise InputError(
+            f"{path}, line {number} is no tombstone: expected an object with `sample_id`, got {line[:80]!r}"
+        )
+    return name, reason
+
+
+def without(rows: Iterable[dict[str, Any]], ids: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a source; those that a build excludes with the reason `removed` and nothing of their content.
+
+    Args:
+        rows: As `sources.Source.read` gives them.
+        ids: Excluded sample ids.
+    """
+    for row in rows:
+        if row["sample_id"] in ids:
+            row = {name: row[name] for name in KNOWN} | {name: [] for name in LIST_COLUMNS}
+            row |= {"_split": None, "_reason": REMOVED}
+        yield row
+
+
+def check_no_removal(folder: Path) -> None:
+    """Raises InputError where rows of a dataset, or of the build that it is a published copy of, are being removed."""
+    homes = [folder, folder.resolve().parents[1]] if folder.resolve().parent.name == "publish" else [folder]
+    for home in homes:
+        if (home / PENDING / PLAN).exists():
+            raise InputError(f"{home} holds a removal that was interrupted; run the same `--remove` again to end it")
+
+
+def read_tombstones(folder: Path) -> list[dict[str, Any]]:
+    """Returns what was removed from a dataset so far, oldest first; raises InputError where the file is damaged."""
+    path = folder / TOMBSTONES
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); bring it back before rows are removed") from None
+
+
+def write_tombstones(folder: Path, stones: Sequence[dict[str, Any]]) -> None:
+    """Writes all tombstones of a dataset, one a line with sorted keys, whole or not at all."""
+    with atomic_path(folder / TOMBSTONES) as temporary:
+        text = "".join(json.dumps(stone, sort_keys=True, ensure_ascii=False) + "\n" for stone in stones)
+        temporary.write_text(text, encoding="utf-8")
