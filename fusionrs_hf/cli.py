@@ -15,6 +15,7 @@ from fusionrs_hf import __version__
 from fusionrs_hf.errors import InputError
 
 PACKAGES = ("dataset_builder", "model_cards", "training")
+EXIT_FAULTY = 3  # of `audit`: what was asked is answered, and the answer is bad
 METHODS = {
     "train": {"clip": "training.train_clip", "vlm": "training.train_vlm"},
     "eval": {"clip": "training.evaluate_clip", "vlm": "training.evaluate_vlm"},
@@ -29,13 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    build = verbs.add_parser("build", help="build a dataset from a recipe: pairs, captions, groups, splits, Parquet")
-    build.add_argument("recipe", type=Path, help="YAML recipe; dataset_builder/recipes has examples")
-    build.add_argument("output", type=Path, help="folder of the dataset; a finished or interrupted build is continued")
-    build.add_argument("--workers", type=int, default=None, help="processes (default: all processors)")
-    build.set_defaults(run=_build)
-
+    _add_build(verbs)
     _add_caption(verbs)
+    _add_audit(verbs)
     for verb, text in (
         ("train", "train a model by a recipe; every field of the recipe can be overridden by --field value"),
         ("eval", "score a saved model on held-out pairs"),
@@ -74,6 +71,44 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_build(verbs: argparse._SubParsersAction) -> None:
+    text = "build a dataset from a recipe: pairs, captions, groups, splits, Parquet"
+    build = verbs.add_parser(
+        "build",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. An interrupted build is continued by the same command; the bytes "
+        "are the same from one process, many, Ray or ranks.",
+        usage="fusionrs build RECIPE OUT [options]\n"
+        "       fusionrs build [RECIPE] OUT --publish {full,redacted,index}\n"
+        "       fusionrs build [RECIPE] OUT --remove FILE [--date DAY]",
+    )
+    build.add_argument("recipe", type=Path, nargs="?", help="YAML recipe; dataset_builder/recipes has examples")
+    build.add_argument("output", type=Path, help="folder of the dataset; a finished or interrupted build is continued")
+    build.add_argument("--workers", type=int, help="processes, or actors of Ray (default: all processors)")
+    build.add_argument("--engine", choices=["local", "ray"], default="local", help="of workers (default: local)")
+    build.add_argument("--ray-address", metavar="A", help="of a running Ray whose nodes share the folders")
+    build.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        default=0,
+        metavar="N",
+        help="with --engine ray: GPUs, or a part of one, for each worker that reads (default: 0)",
+    )
+    build.add_argument("--rank", type=int, metavar="R", help="read this share only, from 0 (Slurm: $SLURM_PROCID)")
+    build.add_argument("--world-size", type=int, metavar="W", help="number of ranks (Slurm: $SLURM_NTASKS)")
+    build.add_argument("--finish", action="store_true", help="when all ranks are done: group, split and write")
+    build.add_argument(
+        "--publish",
+        metavar="LEVEL",
+        help="write a copy that may be published to OUT/publish/LEVEL: full (all, or refuse), redacted (of each row "
+        "what its rights allow) or index (no image, no caption)",
+    )
+    build.add_argument("--remove", type=Path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
+    build.add_argument("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
+    build.add_argument("--timings", type=Path, metavar="FILE", help="JSON file for the seconds of each step and stage")
+    build.set_defaults(run=_build)
+
+
 def _add_caption(verbs: argparse._SubParsersAction) -> None:
     text = "write captions of the infrared, each checked against its image; or check those that are there"
     caption = verbs.add_parser(
@@ -102,6 +137,39 @@ def _add_caption(verbs: argparse._SubParsersAction) -> None:
     caption.set_defaults(run=_caption)
 
 
+def _add_audit(verbs: argparse._SubParsersAction) -> None:
+    text = "check a built dataset anew, by other means than the build's; find what it shares with other datasets"
+    audit = verbs.add_parser(
+        "audit",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"Exit code 0: nothing crosses the splits and no check failed; {EXIT_FAULTY}: something does; 2: the "
+        "input is at fault. What is shared with others changes it only with --fail-on-contamination.",
+    )
+    audit.add_argument("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
+    audit.add_argument(
+        "--against",
+        metavar="OTHER",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="compare with these: a dataset folder or Hub id, Parquet, a folder of images, a recipe (its sources)",
+    )
+    audit.add_argument("--radius", type=int, help="bits of 64 in which near images may differ (default: the build's)")
+    audit.add_argument("--flips", action="store_true", help="with --against: also find flipped and turned images")
+    audit.add_argument(
+        "--full",
+        action=argparse.BooleanOptionalAction,
+        help="compare all pairs, not those across splits alone: checks the groups (default: up to a million rows)",
+    )
+    audit.add_argument("--report", type=Path, help="JSON file for all that was found")
+    audit.add_argument("--workers", type=int, help="processes and threads (default: all processors)")
+    audit.add_argument(
+        "--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything"
+    )
+    audit.set_defaults(run=_audit)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; input at fault gives one line on stderr and exit code 2."""
     arguments = make_parser().parse_args(argv)
@@ -110,14 +178,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         check_packages()
-        arguments.run(arguments)
+        code = arguments.run(arguments)
     except (InputError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command continues", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def check_packages() -> None:
@@ -134,8 +202,24 @@ def check_packages() -> None:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    pipeline = importlib.import_module("dataset_builder.pipeline")
-    pipeline.build(pipeline.BuildRecipe.from_yaml(arguments.recipe), arguments.output, arguments.workers)
+    names = ("engine", "ray_address", "gpus_per_worker", "rank", "world_size", "finish")
+    launch = importlib.import_module("dataset_builder.engine").Launch(**{n: getattr(arguments, n) for n in names})
+    recipe, out, workers = None, arguments.output, arguments.workers
+    if arguments.recipe is not None:
+        recipe = importlib.import_module("dataset_builder.recipe").BuildRecipe.from_yaml(arguments.recipe)
+    elif not (arguments.publish or arguments.remove):
+        raise InputError("give RECIPE and OUT; OUT alone goes with --publish or --remove")
+    if arguments.date and not arguments.remove:
+        raise InputError("--date goes with --remove")
+    if arguments.remove:
+        ids = importlib.import_module("dataset_builder.tombstones").read_ids(arguments.remove)
+        importlib.import_module("dataset_builder.takedown").remove(out, ids, arguments.date, recipe, workers)
+    elif recipe is not None:
+        if launch.rank is not None and arguments.publish:
+            raise InputError("a rank reads its share only; --publish goes with --finish, when all have read")
+        importlib.import_module("dataset_builder.pipeline").build(recipe, out, workers, launch, arguments.timings)
+    if arguments.publish:
+        importlib.import_module("dataset_builder.publish").publish(out, arguments.publish, workers)
 
 
 def _caption(arguments: argparse.Namespace) -> None:
@@ -163,6 +247,15 @@ def _caption(arguments: argparse.Namespace) -> None:
         raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
     rewrite = importlib.import_module("dataset_builder.captioning.rewrite")
     rewrite.caption_dataset(arguments.dataset, arguments.output, recipe, retry=arguments.retry, **shared)
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    audit = importlib.import_module("dataset_builder.audit")
+    names = ("dataset", "against", "radius", "flips", "full", "workers", "report")
+    report = audit.audit(**{name: getattr(arguments, name) for name in names})
+    print(audit.audit_table(report))
+    faulty = not report.clean or (arguments.fail_on_contamination and report.contaminated)
+    return EXIT_FAULTY if faulty else 0
 
 
 def _option(text: str) -> tuple[str, object]:
