@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Encoders:
 
     def ir(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Embeddings `(images, size)` of infrared images."""
-        encode = self.model.get_pooled_features if self.pooled else self.model.get_ir_features
+        pooled = partial(self.model.get_pooled_features, modality="ir")
+        encode = pooled if self.pooled else self.model.get_ir_features
         return self._images(images, "ir", lambda batch: encode(self.processor(ir_images=batch)["ir_pixel_values"]))
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
