@@ -54,10 +54,21 @@ def make_parser() -> argparse.ArgumentParser:
         runs.set_defaults(run=_method, parser=runs)
 
     convert = verbs.add_parser("convert", help="write other weights as ordinary Hugging Face checkpoints")
-    convert.add_argument("what", choices=["demo-weights"], help="the small real towers that the demo uses")
-    convert.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
-    convert.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
-    convert.set_defaults(run=_convert)
+    kinds = convert.add_subparsers(dest="what", required=True, metavar="WHAT")
+    demo = kinds.add_parser("demo-weights", help="the small real towers that the demo uses")
+    demo.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
+    demo.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
+    demo.set_defaults(run=_convert)
+    open_clip = kinds.add_parser(
+        "open-clip", help="a checkpoint in open_clip's format: RemoteCLIP, GeoRSCLIP, LAION's"
+    )
+    open_clip.add_argument("checkpoint", type=Path, help=".pt, .bin or .safetensors with the state dict")
+    open_clip.add_argument("--output", type=Path, required=True, help="folder for the model and its processor")
+    open_clip.add_argument(
+        "--tokenizer", required=True, help="Hub id or folder of CLIP's tokenizer, or bpe_simple_vocab_16e6.txt.gz"
+    )
+    open_clip.add_argument("--quick-gelu", action="store_true", help="trained with OpenAI's approximation of GELU")
+    open_clip.set_defaults(run=_convert_open_clip)
 
     for verb, text in (
         ("push", "upload a finished dataset or model folder with its card"),
@@ -187,6 +198,12 @@ def _method(arguments: argparse.Namespace) -> None:
 
 def _convert(arguments: argparse.Namespace) -> None:
     importlib.import_module("fusionrs_hf.convert").convert_demo_weights(arguments.packages, arguments.output)
+
+
+def _convert_open_clip(arguments: argparse.Namespace) -> None:
+    importlib.import_module("fusionrs_hf.open_clip_weights").convert_open_clip(
+        arguments.checkpoint, arguments.output, arguments.tokenizer, arguments.quick_gelu
+    )
 
 
 def _push(arguments: argparse.Namespace) -> None:
