@@ -80,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
         hub.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
         if verb == "push":
             hub.add_argument("--private", action="store_true", help="create the repository private")
+            hub.add_argument("--as-clip", action="store_true", help="a dual-modal CLIP as a plain CLIPModel")
             hub.add_argument("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
         hub.set_defaults(run=_push if verb == "push" else _verify)
     return parser
@@ -208,7 +209,16 @@ def _convert_open_clip(arguments: argparse.Namespace) -> None:
 
 def _push(arguments: argparse.Namespace) -> None:
     release = importlib.import_module("training.release")
-    print(release.push(arguments.kind, arguments.folder, arguments.repo_id, arguments.private, arguments.base))
+    print(
+        release.push(
+            arguments.kind,
+            arguments.folder,
+            arguments.repo_id,
+            arguments.private,
+            arguments.base,
+            arguments.as_clip,
+        )
+    )
 
 
 def _verify(arguments: argparse.Namespace) -> None:

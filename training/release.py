@@ -23,6 +23,7 @@ from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fusionrs_hf.errors import InputError
+from training.plain_clip import write_plain_clip
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,17 @@ class VerifyReport:
         return not self.differences
 
 
-def push(kind: str, folder: Path | str, repo_id: str, private: bool = False, base: str | None = None) -> str:
+def push(
+    kind: str,
+    folder: Path | str,
+    repo_id: str,
+    private: bool = False,
+    base: str | None = None,
+    as_clip: bool = False,
+) -> str:
     """Releases a folder of the given kind (`dataset`, `clip`, `vlm`); with `base`, a VLM's adapter.
+
+    With `as_clip`, a dual-modal CLIP goes up as a plain `CLIPModel`.
 
     Returns:
         URL of the commit.
@@ -68,6 +78,10 @@ def push(kind: str, folder: Path | str, repo_id: str, private: bool = False, bas
         if kind != "vlm":
             raise InputError(f"base {base!r} goes with a VLM's adapter, got kind {kind!r}; leave it out")
         return push_adapter(folder, repo_id, base, private=private)
+    if as_clip:
+        if kind != "clip":
+            raise InputError(f"--as-clip goes with a dual-modal CLIP, got kind {kind!r}; leave it out")
+        return push_plain_clip(folder, repo_id, private=private)
     return releases[kind](folder, repo_id, private=private)
 
 
@@ -100,6 +114,17 @@ def push_clip(folder: Path | str, repo_id: str, *, private: bool = False, revisi
         InputError: Something a user needs to load it is missing, or its rights do not allow this Hub.
     """
     return _push_model("clip", "AutoModel", Path(folder), repo_id, private, revision)
+
+
+def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
+    """Pushes a shared-tower dual-modal CLIP as a plain `CLIPModel`, without code. Arguments as of `push_dataset`.
+
+    Raises:
+        InputError: The model has something that `CLIPModel` has not, or its rights do not allow this Hub.
+    """
+    check_rights(Path(folder), HfApi().endpoint)
+    with tempfile.TemporaryDirectory() as home:
+        return _upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, MODEL_FILES, private, revision)
 
 
 def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
