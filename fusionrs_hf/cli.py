@@ -18,7 +18,13 @@ PACKAGES = ("dataset_builder", "model_cards", "training")
 EXIT_FAULTY = 3  # of `audit`: what was asked is answered, and the answer is bad
 METHODS = {
     "train": {"clip": "training.train_clip", "vlm": "training.train_vlm"},
-    "eval": {"clip": "training.evaluate_clip", "vlm": "training.evaluate_vlm"},
+    "eval": {
+        "clip": "training.evaluate_clip",
+        "zero-shot": "training.evaluate_zero_shot",
+        "hit-uav": "training.evaluate_hit_uav",
+        "caltech-pairs": "training.evaluate_caltech_pairs",
+        "vlm": "training.evaluate_vlm",
+    },
 }
 
 
@@ -41,8 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
             verb,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            usage=f"fusionrs {verb} {{clip,vlm}} [--option value ...]",
-            epilog=f"`fusionrs {verb} clip --help` and `fusionrs {verb} vlm --help` list the options of each.",
+            usage=f"fusionrs {verb} {{{','.join(METHODS[verb])}}} [--option value ...]",
+            epilog=f"`fusionrs {verb} clip --help`, and so on, list the options of each.",
             add_help=False,
         )
         runs.add_argument("method", choices=sorted(METHODS[verb]), nargs="?", help="which model")
@@ -51,11 +57,25 @@ def make_parser() -> argparse.ArgumentParser:
         runs.set_defaults(run=_method, parser=runs)
 
     convert = verbs.add_parser("convert", help="write other weights as ordinary Hugging Face checkpoints")
-    convert.add_argument("what", choices=["demo-weights"], help="the small real towers that the demo uses")
-    convert.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
-    convert.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
-    convert.set_defaults(run=_convert)
+    kinds = convert.add_subparsers(dest="what", required=True, metavar="WHAT")
+    demo = kinds.add_parser("demo-weights", help="the small real towers that the demo uses")
+    demo.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
+    demo.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
+    demo.set_defaults(run=_convert)
+    open_clip = kinds.add_parser(
+        "open-clip", help="a checkpoint in open_clip's format: RemoteCLIP, GeoRSCLIP, LAION's"
+    )
+    open_clip.add_argument("checkpoint", type=Path, help=".pt, .bin or .safetensors with the state dict")
+    open_clip.add_argument("--output", type=Path, required=True, help="folder for the model and its processor")
+    open_clip.add_argument(
+        "--tokenizer", required=True, help="Hub id or folder of CLIP's tokenizer, or bpe_simple_vocab_16e6.txt.gz"
+    )
+    open_clip.add_argument("--quick-gelu", action="store_true", help="trained with OpenAI's approximation of GELU")
+    open_clip.set_defaults(run=_convert_open_clip)
 
+    _add_embed(verbs)
+    _add_search(verbs)
+    _add_export(verbs)
     for verb, text in (
         ("push", "upload a finished dataset or model folder with its card"),
         ("verify", "load what was pushed back in a fresh process and compare it with the folder"),
@@ -66,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
         hub.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
         if verb == "push":
             hub.add_argument("--private", action="store_true", help="create the repository private")
+            hub.add_argument("--as-clip", action="store_true", help="a dual-modal CLIP as a plain CLIPModel")
             hub.add_argument("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
         hub.set_defaults(run=_push if verb == "push" else _verify)
     return parser
@@ -168,6 +189,71 @@ def _add_audit(verbs: argparse._SubParsersAction) -> None:
         "--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything"
     )
     audit.set_defaults(run=_audit)
+
+
+def _add_embed(verbs: argparse._SubParsersAction) -> None:
+    text = "embed a dataset, the rows of a recipe or a scene into an index to search"
+    embed = verbs.add_parser(
+        "embed",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. An interrupted run is continued by the same command.",
+        usage="fusionrs embed DATASET --model MODEL --output INDEX [options]\n"
+        "       fusionrs embed SCENE.tif --tile 256 --stride 128 --model MODEL --output INDEX [options]",
+    )
+    embed.add_argument("given", metavar="DATASET", help="dataset folder, Hub id, GeoTIFF, or recipe (its sources)")
+    embed.add_argument("--model", required=True, help="folder or Hub id of a dual-modal or plain CLIP")
+    embed.add_argument("--output", type=Path, required=True, metavar="INDEX", help="folder of the index")
+    embed.add_argument("--split", default="train,validation,test", help="splits of a dataset, by comma (default: all)")
+    embed.add_argument("--modalities", default="rgb,ir,fused,text", help="by comma (default: %(default)s)")
+    embed.add_argument("--batch-size", type=int, default=64, help="rows at a time (default: %(default)s)")
+    embed.add_argument("--dtype", default="float32", metavar="{float32,float16}", help="of the stored embeddings")
+    embed.add_argument("--bf16", action="store_true", help="compute in bfloat16")
+    embed.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
+    embed.add_argument("--factory", default="Flat", help="FAISS index, such as IVF1024,Flat (default: Flat, exact)")
+    embed.add_argument(
+        "--ir-range",
+        action="append",
+        default=[],
+        metavar="BAND=LOW,HIGH",
+        help="limits of a band's infrared above 8 bit (default: the model's processor's); may be repeated",
+    )
+    embed.add_argument("--tile", type=int, help="side of a scene's tiles, in pixels (default: 256)")
+    embed.add_argument("--stride", type=int, help="pixels from tile to tile (default: the side)")
+    embed.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help='field of a scene, as in a recipe: "bands={red: 3, green: 2, blue: 1, nir: 4}"; may be repeated',
+    )
+    embed.set_defaults(run=_embed)
+
+
+def _add_search(verbs: argparse._SubParsersAction) -> None:
+    text = "find the rows of an index nearest to a text, an RGB image, an infrared image, or a pair"
+    search = verbs.add_parser("search", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    search.add_argument("index", type=Path, metavar="INDEX", help="folder that `fusionrs embed` wrote")
+    search.add_argument("--text", help="what to look for, in words")
+    search.add_argument("--rgb", type=Path, metavar="FILE", help="RGB image to look for")
+    search.add_argument("--ir", type=Path, metavar="FILE", help="infrared image; with --rgb the pair is fused")
+    search.add_argument("--ir-band", help="band of --ir, and of the rows to find (default: any)")
+    search.add_argument("--in", dest="gallery", metavar="{rgb,ir,fused,text}", help="searched embeddings")
+    search.add_argument("--k", type=int, default=10, help="how many (default: %(default)s)")
+    search.add_argument("--geojson", type=Path, metavar="OUT", help="footprints of what is found, WGS 84")
+    search.add_argument("--sheet", type=Path, metavar="OUT", help="PNG with the images found")
+    search.add_argument("--json", action="store_true", help="print JSON, not a table")
+    search.add_argument("--model", help="the index's model, where it has moved")
+    search.add_argument("--dataset", help="the index's dataset or scene, where it has moved; for --sheet")
+    search.set_defaults(run=_search)
+
+
+def _add_export(verbs: argparse._SubParsersAction) -> None:
+    export = verbs.add_parser("export", help="write a model's encoders for other runtimes, checked against torch")
+    export.add_argument("kind", choices=["clip"])
+    export.add_argument("model", metavar="MODEL", help="folder or Hub id of a dual-modal or plain CLIP")
+    export.add_argument("output", type=Path, metavar="OUT", help="new folder")
+    export.add_argument("--format", choices=["onnx"], default="onnx", help="(default: %(default)s)")
+    export.set_defaults(run=_export)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -282,9 +368,43 @@ def _convert(arguments: argparse.Namespace) -> None:
     importlib.import_module("fusionrs_hf.convert").convert_demo_weights(arguments.packages, arguments.output)
 
 
+def _convert_open_clip(arguments: argparse.Namespace) -> None:
+    importlib.import_module("fusionrs_hf.open_clip_weights").convert_open_clip(
+        arguments.checkpoint, arguments.output, arguments.tokenizer, arguments.quick_gelu
+    )
+
+
+def _embed(arguments: argparse.Namespace) -> None:
+    scene = {"tile_px": arguments.tile, "stride_px": arguments.stride, **dict(map(_option, arguments.option))}
+    scene = {name: value for name, value in scene.items() if value is not None}
+    read_recipe = importlib.import_module("dataset_builder.recipe").BuildRecipe.from_yaml
+    open_source = importlib.import_module("dataset_builder.sources").open_source
+    print(importlib.import_module("fusionrs_hf.search_verbs").embed(arguments, scene, read_recipe, open_source))
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    open_source = importlib.import_module("dataset_builder.sources").open_source
+    print(importlib.import_module("fusionrs_hf.search_verbs").search(arguments, open_source))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    errors = importlib.import_module("fusionrs_hf.export").export_onnx(arguments.model, arguments.output)
+    for name, error in errors.items():
+        print(f"{arguments.output / name}: largest difference from torch {error:.1e}")
+
+
 def _push(arguments: argparse.Namespace) -> None:
     release = importlib.import_module("training.release")
-    print(release.push(arguments.kind, arguments.folder, arguments.repo_id, arguments.private, arguments.base))
+    print(
+        release.push(
+            arguments.kind,
+            arguments.folder,
+            arguments.repo_id,
+            arguments.private,
+            arguments.base,
+            arguments.as_clip,
+        )
+    )
 
 
 def _verify(arguments: argparse.Namespace) -> None:

@@ -1,9 +1,8 @@
-"""The dual-modal CLIP: one image tower for RGB and infrared, a text tower, and losses as functions of embeddings.
+"""The dual-modal CLIP: RGB and infrared in one image tower or two, a text tower, and a head that fuses the pair.
 
-Copied to the Hub as remote code: imports torch, transformers and its sibling only.
+Copied to the Hub as remote code: imports torch, transformers and its siblings only.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,8 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_fusionrs_clip import FusionRSCLIPConfig
+from .modeling_fusionrs_features import FeatureNorm, GatedFusion, patch_size, pool_tokens, tiled
+from .modeling_fusionrs_losses import trimodal_loss
 
 
 @dataclass
@@ -23,6 +24,7 @@ class FusionRSCLIPOutput(ModelOutput):
     Args:
         loss: Scalar, weighted mean of the symmetric contrastive terms of the modalities given (`return_loss=True`).
         rgb_embeds, ir_embeds, text_embeds: Unit-length embeddings, `(batch, projection_dim)`.
+        fused_embeds: Unit-length, of RGB and infrared together, `(batch, projection_dim)`; None unless both are given.
         logits_per_rgb, logits_per_ir: `exp(logit_scale)` times cosine of every image to every text, `(images, texts)`.
     """
 
@@ -30,128 +32,9 @@ class FusionRSCLIPOutput(ModelOutput):
     rgb_embeds: Tensor | None = None
     ir_embeds: Tensor | None = None
     text_embeds: Tensor | None = None
+    fused_embeds: Tensor | None = None
     logits_per_rgb: Tensor | None = None
     logits_per_ir: Tensor | None = None
-
-
-def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
-    """Pools an image tower's tokens, of which the first is the class token and the rest a square of patches.
-
-    Args:
-        hidden: Last hidden state, `(batch, 1 + patches, hidden_size)`, patches row by row.
-        how: `cls`, `mean` (over patches) or `grid` (class token, then `grid_size` x `grid_size` means, row by row).
-        grid_size: Cells per side; where it does not divide the side, cells overlap by a patch (adaptive pooling).
-
-    Returns:
-        `(batch, hidden_size)`, or for `grid` `(batch, (1 + grid_size ** 2) * hidden_size)`.
-
-    Raises:
-        ValueError: `how` is unknown, or the patches are not a square of at least `grid_size` a side.
-    """
-    if how == "cls":
-        return hidden[:, 0]
-    patches = hidden[:, 1:]  # (batch, patches, hidden_size)
-    if how == "mean":
-        return patches.mean(1)
-    if how != "grid":
-        raise ValueError(f"pooling must be cls, mean or grid, got {how!r}")
-    side = math.isqrt(patches.shape[1])
-    if side * side != patches.shape[1] or side < grid_size:
-        raise ValueError(
-            f"grid pooling needs a square of at least {grid_size} x {grid_size} patches, got {patches.shape[1]}"
-        )
-    square = patches.transpose(1, 2).unflatten(2, (side, side))  # (batch, hidden_size, side, side)
-    cells = F.adaptive_avg_pool2d(square, grid_size).flatten(2).transpose(1, 2)  # (batch, grid_size^2, hidden_size)
-    return torch.cat([hidden[:, :1], cells], dim=1).flatten(1)
-
-
-class FeatureNorm(nn.Module):
-    """Standardises pooled image features by per-modality statistics, kept in the checkpoint as buffers.
-
-    RGB and infrared features of one tower differ in mean and scale; without this, cosine between them mostly measures
-    modality. Identity until the statistics are set.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        for name, value in self.identity(size).items():
-            self.register_buffer(name, value)
-
-    @staticmethod
-    def identity(size: int) -> dict[str, Tensor]:
-        """Statistics that change nothing, by buffer name, each `(size,)`."""
-        return {
-            f"{modality}_{name}": fill(size)
-            for modality in ("rgb", "ir")
-            for name, fill in (("mean", torch.zeros), ("std", torch.ones))
-        }
-
-    def forward(self, features: Tensor, modality: str) -> Tensor:
-        """Returns `(features - mean) / std` of the modality, `rgb` or `ir`; shape `(..., size)` is kept."""
-        return (features - getattr(self, f"{modality}_mean")) / getattr(self, f"{modality}_std")
-
-
-def info_nce(left: Tensor, right: Tensor, logit_scale: Tensor, positives: Tensor | None = None) -> Tensor:
-    """Symmetric InfoNCE (CLIP, arXiv 2103.00020) between two sets of unit-length embeddings, group-aware.
-
-    With `positives`, each row's target is uniform over its positives (SupCon's outer sum, arXiv 2004.11362, eq. 2);
-    with none, or with only the diagonal set, it is the plain loss.
-
-    Args:
-        left, right: `(batch, projection_dim)`; row i of each is the same scene.
-        logit_scale: Inverse temperature, already exponentiated; scalar.
-        positives: Bool, `(batch, batch)`, symmetric, diagonal true: which rows are not negatives of each other.
-
-    Returns:
-        Scalar loss.
-    """
-    logits = logit_scale * left @ right.T  # (batch, batch)
-    if positives is None:
-        target = torch.arange(len(left), device=left.device)  # (batch,)
-    else:
-        target = positives / positives.sum(1, keepdim=True)  # (batch, batch), rows sum to one
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-def same_id(ids: Tensor) -> Tensor:
-    """Returns the bool matrix `(batch, batch)` of equal ids, from integer ids `(batch,)`."""
-    return ids[:, None] == ids[None, :]
-
-
-def trimodal_loss(
-    embeds: dict[str, Tensor],
-    logit_scale: Tensor,
-    weights: dict[tuple[str, str], float],
-    image_ids: Tensor | None = None,
-    caption_ids: Tensor | None = None,
-) -> Tensor:
-    """Weighted mean of `info_nce` over pairs of modalities (arXiv 2606.17020: RGB-text, IR-text and RGB-IR).
-
-    Args:
-        embeds: Unit-length embeddings `(batch, projection_dim)` by modality, `rgb`, `ir`, `text`; any subset.
-        logit_scale: Inverse temperature, already exponentiated; scalar.
-        weights: Non-negative weight by pair of modalities; pairs of which a modality is missing do not count.
-        image_ids: Integers `(batch,)`: rows with one id show the same thing and are no negatives of each other.
-        caption_ids: Integers `(batch,)`: the same for rows with equal text; used where text is one side.
-
-    Returns:
-        Scalar loss.
-
-    Raises:
-        ValueError: No weighted pair is complete.
-    """
-    terms = {pair: weight for pair, weight in weights.items() if weight and embeds.keys() >= set(pair)}
-    if not terms:
-        raise ValueError(f"a loss needs two modalities with a weighted pair, got {sorted(embeds)} and {weights}")
-    image_positives = None if image_ids is None else same_id(image_ids)  # (batch, batch)
-    text_positives = image_positives
-    if caption_ids is not None:
-        text_positives = same_id(caption_ids) if image_positives is None else image_positives | same_id(caption_ids)
-    total = 0.0
-    for (left, right), weight in terms.items():
-        positives = text_positives if "text" in (left, right) else image_positives
-        total = total + weight * info_nce(embeds[left], embeds[right], logit_scale, positives)
-    return total / sum(terms.values())
 
 
 class FusionRSCLIPPreTrainedModel(PreTrainedModel):
@@ -168,9 +51,17 @@ class FusionRSCLIPPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, FusionRSCLIPModel):
-            for projection in (module.visual_projection, module.text_projection):
-                init.normal_(projection.weight, std=projection.in_features**-0.5)
+            for projection in (module.visual_projection, module.text_projection, module.ir_visual_projection):
+                if projection is not None:
+                    init.normal_(projection.weight, std=projection.in_features**-0.5)
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
+            if module.logit_bias is not None:
+                init.constant_(module.logit_bias, self.config.logit_bias_init_value)
+            if module.modality_embedding is not None:
+                init.zeros_(module.modality_embedding)
+            if module.fusion is not None:  # from here: a module without parameters of its own is not visited
+                init.zeros_(module.fusion.gate.weight)
+                init.zeros_(module.fusion.gate.bias)
         elif isinstance(module, FeatureNorm):
             for name, value in FeatureNorm.identity(len(module.rgb_mean)).items():
                 init.copy_(getattr(module, name), value)
@@ -179,8 +70,8 @@ class FusionRSCLIPPreTrainedModel(PreTrainedModel):
 class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
     """RGB, infrared and text in one embedding space (arXiv 2606.17020, section on dual-modal CLIP).
 
-    One image tower serves both modalities. With a default configuration the checkpoint's keys are `CLIPModel`'s, and
-    each class loads the other's folder.
+    One image tower serves both modalities, unless the configuration gives infrared its own. With a default
+    configuration the checkpoint's keys are `CLIPModel`'s, and each class loads the other's folder.
     """
 
     def __init__(self, config: FusionRSCLIPConfig) -> None:
@@ -190,46 +81,119 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
         self.visual_projection = nn.Linear(config.image_feature_size, config.projection_dim, bias=False)
         self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
+        self.ir_vision_model = self.ir_visual_projection = self.modality_embedding = self.logit_bias = None
+        if config.ir_vision_config is not None:
+            self.ir_vision_model = _build_tower(config.ir_vision_config, "ir_vision_config")
+            self.ir_visual_projection = nn.Linear(config.image_feature_size, config.projection_dim, bias=False)
+        if config.modality_embedding:
+            self.modality_embedding = nn.Parameter(torch.zeros(3, *patch_size(config.vision_config)))
+        if config.contrastive_loss == "sigmoid":
+            self.logit_bias = nn.Parameter(torch.tensor(float(config.logit_bias_init_value)))
+        self.fusion = GatedFusion(config.projection_dim) if config.fusion == "gated" else None
         self.feature_norm = FeatureNorm(config.image_feature_size) if config.feature_norm else None
         self.post_init()
 
     @classmethod
-    def from_towers(cls, rgb: str, text: str, **options: object) -> "FusionRSCLIPModel":
-        """Starts a model from two pretrained towers; the projections are new.
+    def from_pretrained(cls, *args: object, **kwargs: object) -> "FusionRSCLIPModel":
+        """As in transformers; besides, an infrared tower that the checkpoint lacks is an error, never left random.
+
+        Raises:
+            ValueError: The configuration has an infrared tower and the checkpoint has none.
+        """
+        wanted = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        if missing := [key for key in info["missing_keys"] if key.startswith("ir_vis")]:
+            raise ValueError(
+                f"the checkpoint lacks the infrared tower ({len(missing)} keys, such as {min(missing)}); start one "
+                "from RGB's by FusionRSCLIPModel.from_clip(..., ir_channels=3)"
+            )
+        return (model, info) if wanted else model
+
+    @classmethod
+    def from_towers(cls, rgb: str, text: str, ir: str | None = None, **options: object) -> "FusionRSCLIPModel":
+        """Starts a model from pretrained towers; the projections are new.
 
         Args:
-            rgb: Hub id or folder of the image tower, shared by RGB and infrared.
+            rgb: Hub id or folder of the image tower.
             text: Hub id or folder of the text tower.
+            ir: The same for an infrared tower of its own; None: RGB's tower reads both.
             **options: Fields of `FusionRSCLIPConfig`.
         """
-        vision_model, text_model = AutoModel.from_pretrained(rgb), AutoModel.from_pretrained(text)
-        config = FusionRSCLIPConfig(
-            vision_config=vision_model.config.to_dict(), text_config=text_model.config.to_dict(), **options
-        )
-        model = cls(config)
-        model.vision_model.load_state_dict(vision_model.state_dict())
-        model.text_model.load_state_dict(text_model.state_dict())
+        towers = {"vision": AutoModel.from_pretrained(rgb), "text": AutoModel.from_pretrained(text)}
+        if ir is not None:
+            towers["ir_vision"] = AutoModel.from_pretrained(ir)
+        configs = {f"{name}_config": tower.config.to_dict() for name, tower in towers.items()}
+        model = cls(FusionRSCLIPConfig(**configs, **options))
+        for name, tower in towers.items():
+            getattr(model, f"{name}_model").load_state_dict(tower.state_dict())
         return model
 
-    def get_pooled_features(self, pixel_values: Tensor) -> Tensor:
-        """Returns the tower's pooled features of images of either modality.
+    @classmethod
+    def from_clip(cls, path: str, ir_channels: int | None = None, **options: object) -> "FusionRSCLIPModel":
+        """Starts a model with other options from a checkpoint: `from_pretrained`, then `with_options`.
+
+        Args:
+            path: Hub id or folder of a CLIP or FusionRS-CLIP.
+            ir_channels, **options: See `with_options`.
+        """
+        return cls.from_pretrained(path).with_options(ir_channels, **options)
+
+    def with_options(self, ir_channels: int | None = None, **options: object) -> "FusionRSCLIPModel":
+        """Returns a model of other options that starts with this one's weights; what is new starts without effect.
+
+        Args:
+            ir_channels: Give infrared a tower of its own, a copy of RGB's with the projection; 3, or 1: its stem's
+                weights are summed over the channels, which changes nothing where the processor normalises infrared
+                alike in all three. None: as it is.
+            **options: Fields of `FusionRSCLIPConfig`.
+
+        Raises:
+            ValueError: `ir_channels` is neither 1 nor 3, or there is an infrared tower already.
+        """
+        if ir_channels not in (None, 1, 3):
+            raise ValueError(f"ir_channels must be 1 or 3, or None for a shared tower, got {ir_channels}")
+        config, state = self.config.to_dict() | options, self.state_dict()
+        if ir_channels is not None:
+            if self.ir_vision_model is not None:
+                raise ValueError("the model has an infrared tower already; leave ir_channels out")
+            config["ir_vision_config"] = self.config.vision_config.to_dict() | {"num_channels": ir_channels}
+            state |= {f"ir_{key}": value for key, value in state.items() if key.startswith("vis")}
+        model = type(self)(FusionRSCLIPConfig(**config))
+        for key, own in model.state_dict().items():
+            given = state.get(key)
+            if given is not None and given.ndim == 4 and given.shape[1] == 3 and own.shape[1] == 1:
+                state[key] = given.sum(1, keepdim=True)  # the stem, of a grey image replicated to three channels
+        model.load_state_dict(state, strict=False)
+        return model
+
+    def get_pooled_features(self, pixel_values: Tensor, modality: str = "rgb") -> Tensor:
+        """Returns the tower's pooled features of images.
 
         Args:
             pixel_values: `(batch, 3, height, width)`, normalised by the processor.
+            modality: `rgb` or `ir`; without infrared tower and modality embedding both give the same.
 
         Returns:
             `(batch, config.image_feature_size)`, before `feature_norm` and projection.
         """
-        outputs = self.vision_model(pixel_values=pixel_values)
+        tower = self.vision_model
+        if modality == "ir" and self.ir_vision_model is not None:
+            tower = self.ir_vision_model
+            if getattr(tower.config, "num_channels", 3) == 1:
+                pixel_values = pixel_values.mean(1, keepdim=True)  # (batch, 1, height, width)
+        elif modality == "ir" and self.modality_embedding is not None:
+            pixel_values = pixel_values + tiled(self.modality_embedding, *pixel_values.shape[-2:])
+        outputs = tower(pixel_values=pixel_values)
         if self.config.vision_pooling == "pooler":
             return outputs.pooler_output
         return pool_tokens(outputs.last_hidden_state, self.config.vision_pooling, self.config.grid_size)
 
     def _image_features(self, pixel_values: Tensor, modality: str) -> Tensor:
-        features = self.get_pooled_features(pixel_values)  # (batch, image_feature_size)
+        features = self.get_pooled_features(pixel_values, modality)  # (batch, image_feature_size)
         if self.feature_norm is not None:
             features = self.feature_norm(features, modality)
-        return self.visual_projection(features)  # (batch, projection_dim)
+        own = modality == "ir" and self.ir_visual_projection is not None
+        return (self.ir_visual_projection if own else self.visual_projection)(features)  # (batch, projection_dim)
 
     def get_rgb_features(self, pixel_values: Tensor) -> Tensor:
         """Returns embeddings of RGB images `(batch, 3, height, width)`: `(batch, projection_dim)`, not normalised."""
@@ -238,6 +202,42 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
     def get_ir_features(self, ir_pixel_values: Tensor) -> Tensor:
         """Returns embeddings of infrared images `(batch, 3, height, width)`: `(batch, projection_dim)`, as RGB's."""
         return self._image_features(ir_pixel_values, "ir")
+
+    def get_fused_features(self, pixel_values: Tensor | None = None, ir_pixel_values: Tensor | None = None) -> Tensor:
+        """Returns unit-length embeddings of RGB-infrared pairs, `(batch, projection_dim)`.
+
+        Args:
+            pixel_values: RGB, `(batch, 3, height, width)`.
+            ir_pixel_values: Infrared of the same scenes, the same shape. Of one modality alone it is that one's.
+
+        Raises:
+            ValueError: Neither is given.
+        """
+        if pixel_values is None and ir_pixel_values is None:
+            raise ValueError("give pixel_values, ir_pixel_values or both, got none")
+        rgb = None if pixel_values is None else F.normalize(self.get_rgb_features(pixel_values), dim=-1)
+        ir = None if ir_pixel_values is None else F.normalize(self.get_ir_features(ir_pixel_values), dim=-1)
+        if rgb is None or ir is None:
+            return ir if rgb is None else rgb
+        return self.fuse(rgb, ir)
+
+    def fuse(self, rgb: Tensor, ir: Tensor, present: Tensor | None = None) -> Tensor:
+        """Fuses unit-length embeddings of pairs.
+
+        Args:
+            rgb, ir: `(batch, projection_dim)`.
+            present: Bool `(batch, 2)`, whether a row's RGB and its infrared count (modality dropout); a row with one
+                is that one, and at least one must be true. None: both do.
+
+        Returns:
+            `(batch, projection_dim)`, unit length.
+        """
+        weight = self.config.fusion_weight
+        fused = self.fusion(rgb, ir) if self.fusion is not None else weight * ir + (1 - weight) * rgb
+        if present is not None:
+            single = torch.where(present[:, :1], rgb, ir)  # (batch, projection_dim)
+            fused = torch.where(present.all(1, keepdim=True), fused, single)
+        return F.normalize(fused, dim=-1)
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Returns embeddings of texts.
@@ -292,19 +292,29 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
             embeds["text"] = F.normalize(self.get_text_features(input_ids, attention_mask), dim=-1)
         if not embeds:
             raise ValueError("give at least one of pixel_values, ir_pixel_values and input_ids, got none")
+        if {"rgb", "ir"} <= set(embeds) and len(embeds["rgb"]) == len(embeds["ir"]):
+            embeds["fused"] = self.fuse(embeds["rgb"], embeds["ir"])
         scale = self.logit_scale.exp()
         logits = {
             name: scale * embeds[name] @ embeds["text"].T for name in ("rgb", "ir") if {name, "text"} <= set(embeds)
         }
-        loss = trimodal_loss(embeds, scale, self.loss_weights, image_ids, caption_ids) if return_loss else None
+        loss = self.contrastive_loss(embeds, image_ids, caption_ids) if return_loss else None
         return FusionRSCLIPOutput(
             loss=loss,
             rgb_embeds=embeds.get("rgb"),
             ir_embeds=embeds.get("ir"),
             text_embeds=embeds.get("text"),
+            fused_embeds=embeds.get("fused"),
             logits_per_rgb=logits.get("rgb"),
             logits_per_ir=logits.get("ir"),
         )
+
+    def contrastive_loss(
+        self, embeds: dict[str, Tensor], image_ids: Tensor | None = None, caption_ids: Tensor | None = None
+    ) -> Tensor:
+        """Returns the configured loss of embeddings, gathered over processes or not; see `trimodal_loss`."""
+        scale = self.logit_scale.exp()
+        return trimodal_loss(embeds, scale, self.loss_weights, image_ids, caption_ids, self.logit_bias)
 
     @property
     def loss_weights(self) -> dict[tuple[str, str], float]:
@@ -313,6 +323,7 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
             ("rgb", "text"): self.config.rgb_text_weight,
             ("ir", "text"): self.config.ir_text_weight,
             ("rgb", "ir"): self.config.rgb_ir_weight,
+            ("fused", "text"): self.config.fused_text_weight,
         }
 
     @torch.no_grad()

@@ -148,6 +148,9 @@ class ClipFacts(ModelFacts):
         projection_dim: Width of the joint space.
         image_size: Side of the input, pixels.
         vision_pooling: How image tokens become one vector.
+        infrared_tower: `shared`, `shared with a learned infrared tile` or `its own`.
+        contrastive_loss: `info_nce` or `sigmoid`.
+        weights: Weight of each pair in the loss; a pair without weight is not there.
         retrieval: Rows of the results table.
         control_source: Where the controls' figures come from, in words.
     """
@@ -155,7 +158,12 @@ class ClipFacts(ModelFacts):
     projection_dim: int
     image_size: int
     vision_pooling: str
-    retrieval: Sequence[Retrieval]
+    infrared_tower: str = "shared"
+    contrastive_loss: str = "info_nce"
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"RGB-text": 1.0, "infrared-text": 1.0, "RGB-infrared": 1.0}
+    )
+    retrieval: Sequence[Retrieval] = ()
     control_source: str = ""
 
 

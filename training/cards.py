@@ -19,6 +19,9 @@ FACT_CONTROLS = {
 }
 
 
+TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infrared", "fused_text": "fused-text"}
+
+
 def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | None = None) -> None:
     """Writes the card of a dual-modal CLIP.
 
@@ -35,10 +38,19 @@ def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | Non
         projection_dim=config["projection_dim"],
         image_size=config["vision_config"]["image_size"],
         vision_pooling=config["vision_pooling"],
+        infrared_tower=_infrared_tower(config),
+        contrastive_loss=config["contrastive_loss"],
+        weights={name: config[f"{key}_weight"] for key, name in TERMS.items() if config[f"{key}_weight"]},
         retrieval=retrieval_rows(metrics, bench),
         control_source="(a) is of this run; (b) and (c) are means over the seeds of the committed bench result.",
     )
     render_clip_card(facts).save(folder / "README.md")
+
+
+def _infrared_tower(config: dict) -> str:
+    if config.get("ir_vision_config"):
+        return "its own"
+    return "shared with a learned infrared tile" if config["modality_embedding"] else "shared"
 
 
 def write_vlm_card(folder: Path, model_id: str | None = None) -> None:

@@ -129,10 +129,11 @@ class PairCollator:
 @torch.no_grad()
 def fit_feature_norm(model: FusionRSCLIPModel, rows: Dataset, collator: PairCollator, batch_size: int = 128) -> None:
     """Sets the model's per-modality statistics from the training rows as the collator shows them."""
-    pooled: dict[str, list[Tensor]] = {"pixel_values": [], "ir_pixel_values": []}
+    pooled: dict[str, list[Tensor]] = {"rgb": [], "ir": []}
+    inputs = {"rgb": "pixel_values", "ir": "ir_pixel_values"}
     model.eval()
     for start in range(0, len(rows), batch_size):
         batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
-        for name, parts in pooled.items():
-            parts.append(model.get_pooled_features(batch[name].to(model.device)).float())
-    model.fit_feature_norm(torch.cat(pooled["pixel_values"]), torch.cat(pooled["ir_pixel_values"]))
+        for modality, parts in pooled.items():
+            parts.append(model.get_pooled_features(batch[inputs[modality]].to(model.device), modality).float())
+    model.fit_feature_norm(torch.cat(pooled["rgb"]), torch.cat(pooled["ir"]))

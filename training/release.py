@@ -24,6 +24,7 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 
 from dataset_builder.clearance import check_folder
 from fusionrs_hf.errors import InputError
+from training.plain_clip import write_plain_clip
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,17 @@ class VerifyReport:
         return not self.differences
 
 
-def push(kind: str, folder: Path | str, repo_id: str, private: bool = False, base: str | None = None) -> str:
+def push(
+    kind: str,
+    folder: Path | str,
+    repo_id: str,
+    private: bool = False,
+    base: str | None = None,
+    as_clip: bool = False,
+) -> str:
     """Releases a folder of the given kind (`dataset`, `clip`, `vlm`); with `base`, a VLM's adapter.
+
+    With `as_clip`, a dual-modal CLIP goes up as a plain `CLIPModel`.
 
     Returns:
         URL of the commit.
@@ -72,6 +82,10 @@ def push(kind: str, folder: Path | str, repo_id: str, private: bool = False, bas
         if kind != "vlm":
             raise InputError(f"base {base!r} goes with a VLM's adapter, got kind {kind!r}; leave it out")
         return push_adapter(folder, repo_id, base, private=private)
+    if as_clip:
+        if kind != "clip":
+            raise InputError(f"--as-clip goes with a dual-modal CLIP, got kind {kind!r}; leave it out")
+        return push_plain_clip(folder, repo_id, private=private)
     return releases[kind](folder, repo_id, private=private)
 
 
@@ -106,6 +120,17 @@ def push_clip(folder: Path | str, repo_id: str, *, private: bool = False, revisi
         InputError: Something a user needs to load it is missing, or its rights do not allow this Hub.
     """
     return _push_model("clip", "AutoModel", Path(folder), repo_id, private, revision)
+
+
+def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
+    """Pushes a shared-tower dual-modal CLIP as a plain `CLIPModel`, without code. Arguments as of `push_dataset`.
+
+    Raises:
+        InputError: The model has something that `CLIPModel` has not, or its rights do not allow this Hub.
+    """
+    check_rights(Path(folder), HfApi().endpoint)
+    with tempfile.TemporaryDirectory() as home:
+        return _upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, MODEL_FILES, private, revision)
 
 
 def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:

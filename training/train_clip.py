@@ -17,15 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from datasets import Dataset
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
+from torch import nn
 from transformers import (
     AutoImageProcessor,
     AutoTokenizer,
     EvalPrediction,
-    Trainer,
     TrainerCallback,
     TrainerState,
     TrainingArguments,
@@ -33,10 +30,12 @@ from transformers import (
 )
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
-from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel, trimodal_loss
+from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from training import release
 from training.cards import write_clip_card
+from training.contrastive import ContrastiveTrainer
 from training.frozen import freeze_lower_layers, remember_outputs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, fit_feature_norm, load_pairs
@@ -46,14 +45,21 @@ from training.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
 
+AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
+
 
 @dataclass
 class ClipArguments:
     """What is trained on what; everything else is a field of `transformers.TrainingArguments`."""
 
     dataset: str = field(metadata={"help": "Hub id or folder of the dataset."})
-    vision_tower: str = field(metadata={"help": "Hub id or folder of the image tower, shared by RGB and infrared."})
-    text_tower: str = field(metadata={"help": "Hub id or folder of the text tower."})
+    clip: str | None = field(
+        default=None, metadata={"help": "Hub id or folder of a CLIP or FusionRS-CLIP to start from."}
+    )
+    vision_tower: str | None = field(
+        default=None, metadata={"help": "Instead of clip, with text_tower: Hub id or folder of an image tower."}
+    )
+    text_tower: str | None = field(default=None, metadata={"help": "Hub id or folder of a text tower."})
     vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
     text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
     projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
@@ -73,72 +79,40 @@ class ClipArguments:
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Of projections and scale; None: as towers."}
     )
-    max_logit_scale: float = field(default=100.0, metadata={"help": "Clamp of the inverse temperature."})
+    max_logit_scale: float | None = field(
+        default=100.0, metadata={"help": "Clamp of the inverse temperature, or none."}
+    )
+    decay_all: bool = field(default=False, metadata={"help": "Weight decay on norms, biases and the scale, too."})
+    encode_rows: int = field(
+        default=0, metadata={"help": "Rows encoded at a time: batches larger than memory, same loss; 0: all at once."}
+    )
+    modality_embedding: bool = field(default=False, metadata={"help": "Learned infrared tile in the shared tower."})
+    ir_channels: int | None = field(
+        default=None, metadata={"help": "Give infrared a tower of its own, started from RGB's, of 1 or 3 channels."}
+    )
+    fusion: str = field(default="mean", metadata={"help": "mean or gated."})
+    fusion_weight: float = field(default=0.5, metadata={"help": "Weight of infrared in the mean."})
+    fused_text_weight: float = field(default=0.0, metadata={"help": "Weight of the fused-text term."})
+    modality_dropout: float = field(default=0.0, metadata={"help": "Chance that a fused row has one modality only."})
+    contrastive_loss: str = field(default="info_nce", metadata={"help": "info_nce or sigmoid."})
+    logit_scale_init_value: float = field(default=2.6592, metadata={"help": "Log inverse temperature at the start."})
+    logit_bias_init_value: float = field(default=-10.0, metadata={"help": "Bias of the sigmoid loss at the start."})
 
     def __post_init__(self) -> None:
         """Checks what no other place can."""
+        if bool(self.clip) == bool(self.vision_tower and self.text_tower) or (self.clip and self.vision_tower):
+            raise ValueError(
+                "give clip, or vision_tower and text_tower, to start from; got "
+                f"clip={self.clip!r}, vision_tower={self.vision_tower!r}, text_tower={self.text_tower!r}"
+            )
         if self.ir_view not in IR_VIEWS:
             raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {self.ir_view!r}")
         if not 0 <= self.ir_caption_probability <= 1:
             raise ValueError(f"ir_caption_probability must lie in [0, 1], got {self.ir_caption_probability}")
-
-
-class ContrastiveTrainer(Trainer):
-    """HF Trainer whose loss sees all processes' embeddings, and whose decay spares norms, biases and the scale."""
-
-    def __init__(self, *args: object, head_learning_rate: float | None = None, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.head_learning_rate = head_learning_rate
-        self.loss_is_scaled_for_ga = False
-        self.model_accepts_loss_kwargs = False
-
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Groups parameters by weight decay (matrices only) and by learning rate (towers, heads)."""
-        if self.optimizer is None:
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-            for name, parameter in self.model.named_parameters():
-                if parameter.requires_grad:
-                    is_tower = name.startswith(("vision_model.", "text_model."))
-                    rate = (
-                        self.args.learning_rate if is_tower else (self.head_learning_rate or self.args.learning_rate)
-                    )
-                    decay = self.args.weight_decay if parameter.ndim > 1 else 0.0
-                    groups.setdefault((rate, decay), []).append(parameter)
-            self.optimizer = kind(
-                [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()],
-                **options,
-            )
-        return self.optimizer
-
-    def compute_loss(
-        self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
-    ) -> Tensor | tuple[Tensor, object]:
-        """Loss over the gathered batch; `all_gather` of torch.distributed.nn carries gradients to every process."""
-        inputs = dict(inputs)
-        ids = {name: inputs.pop(name) for name in ("image_ids", "caption_ids")}
-        inputs.pop("return_loss", None)
-        outputs = model(**inputs)
-        embeds = {name: outputs[f"{name}_embeds"] for name in ("rgb", "ir", "text")}  # (batch, projection_dim) each
-        if model.training and dist.is_initialized() and dist.get_world_size() > 1:
-            embeds = {name: torch.cat(all_gather(tensor.contiguous())) for name, tensor in embeds.items()}
-            ids = {name: torch.cat(all_gather(tensor)) for name, tensor in ids.items()}
-        core = self.accelerator.unwrap_model(model)
-        loss = trimodal_loss(embeds, core.logit_scale.exp(), core.loss_weights, **ids)
-        return (loss, outputs) if return_outputs else loss
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Loads weights as `from_pretrained` does.
-
-        The stock method reads the file's keys as they stand, but `save_pretrained` writes those of some backbones
-        (DINOv2) under their published names: it would warn, and go on with the attention weights of the start.
-        """
-        core = self.accelerator.unwrap_model(self.model if model is None else model)
-        core.load_state_dict(type(core).from_pretrained(resume_from_checkpoint).state_dict())
-
-    def _load_best_model(self) -> None:
-        """See `_load_from_checkpoint`."""
-        self._load_from_checkpoint(self.state.best_model_checkpoint)
+        if not 0 <= self.modality_dropout < 1:
+            raise ValueError(f"modality_dropout must lie in [0, 1), got {self.modality_dropout}")
+        if self.encode_rows < 0:
+            raise ValueError(f"encode_rows must not be negative, got {self.encode_rows}")
 
 
 class CaptionEpoch(TrainerCallback):
@@ -155,8 +129,8 @@ class CaptionEpoch(TrainerCallback):
 class LogitScaleClamp(TrainerCallback):
     """Keeps the inverse temperature at or below CLIP's limit after each step."""
 
-    def __init__(self, maximum: float) -> None:
-        self.log_maximum = math.log(maximum)
+    def __init__(self, maximum: float | None) -> None:
+        self.log_maximum = math.inf if maximum is None else math.log(maximum)
 
     def on_step_end(self, args: object, state: object, control: object, model: nn.Module, **kwargs: object) -> None:
         """Clamps in place."""
@@ -185,27 +159,32 @@ def make_recall(rows: Dataset) -> "callable":
     return compute
 
 
+def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
+    """Returns the model as training begins, and its processor."""
+    known = FusionRSCLIPModel.config_class.__dataclass_fields__
+    options = {name: getattr(arguments, name) for name in known if hasattr(arguments, name)}
+    if arguments.clip is None:
+        model = FusionRSCLIPModel.from_towers(arguments.vision_tower, arguments.text_tower, **options)
+        image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
+        tokenizer = AutoTokenizer.from_pretrained(arguments.text_tower)
+    else:
+        model, theirs = load_clip(arguments.clip)
+        image_processor, tokenizer = theirs.image_processor, theirs.tokenizer
+        options = {name: value for name, value in options.items() if name not in AS_LOADED}
+    model = model.with_options(arguments.ir_channels, **options)
+    return model, FusionRSCLIPProcessor(image_processor, image_processor, tokenizer)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
     arguments, training = parse_recipe((ClipArguments, TrainingArguments), sys.argv[1:] if argv is None else argv)
     training.label_names, training.remove_unused_columns = [], False
+    training.ddp_broadcast_buffers = False  # equal in all processes; written anew, they would spoil cached gradients
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
     set_seed(training.seed)
 
     # Model
-    model = FusionRSCLIPModel.from_towers(
-        arguments.vision_tower,
-        arguments.text_tower,
-        **{
-            name: getattr(arguments, name)
-            for name in FusionRSCLIPModel.config_class.__dataclass_fields__
-            if hasattr(arguments, name)
-        },
-    )
-    image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
-    processor = FusionRSCLIPProcessor(
-        image_processor, image_processor, AutoTokenizer.from_pretrained(arguments.text_tower)
-    )
+    model, processor = load_start(arguments)
     freeze_lower_layers(model.vision_model, arguments.frozen_vision_layers)
     if arguments.remember_images:
         model.vision_model.requires_grad_(False)
@@ -229,6 +208,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         compute_metrics=make_recall(validation),
         callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
         head_learning_rate=arguments.head_learning_rate,
+        decay_all=arguments.decay_all,
+        encode_rows=arguments.encode_rows,
+        modality_dropout=arguments.modality_dropout,
     )
     folder = Path(training.output_dir)
     started = time.monotonic()
@@ -239,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # Save
     trainer.save_model()
-    towers = (arguments.vision_tower, arguments.text_tower)
+    towers = [tower for tower in (arguments.clip, arguments.vision_tower, arguments.text_tower) if tower]
     write_run_log(trainer, folder, arguments, train, towers, time.monotonic() - started)
 
     # Push

@@ -4,11 +4,13 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, ResNetConfig
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel, info_nce, pool_tokens, trimodal_loss
+from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.modeling_fusionrs_features import GatedFusion, patch_size, pool_tokens, tiled
+from fusionrs_hf.modeling_fusionrs_losses import info_nce, sigmoid_loss, trimodal_loss
 from tests import tiny
 
 WEIGHTS = {("rgb", "text"): 1.0, ("ir", "text"): 1.0, ("rgb", "ir"): 1.0}
@@ -217,3 +219,173 @@ def test_a_backbone_that_auto_model_cannot_build_is_named():
 
     with pytest.raises(ValueError, match="text_config of class SiglipTextConfig is not a backbone"):
         FusionRSCLIPModel(FusionRSCLIPConfig(text_config=SiglipTextConfig(), vision_config=tiny.vision_config()))
+
+
+def double_loop_sigmoid(left, right, scale, bias, positives):
+    """SigLIP's sum over all pairs, divided by the rows, by plain loops."""
+    total = 0.0
+    for i in range(len(left)):
+        for j in range(len(right)):
+            score = float(scale * left[i] @ right[j]) + float(bias)
+            total += math.log1p(math.exp(-score if positives[i, j] else score))
+    return total / len(left)
+
+
+@pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4], [0, 0, 2, 3, 2]])
+def test_sigmoid_loss_and_gradient_equal_a_double_loop(groups):
+    left, right = unit(5, 7, seed=1), unit(5, 7, seed=2)
+    ids = torch.tensor(groups)
+    positives = ids[:, None] == ids[None]
+    scale, bias = torch.tensor(9.0, dtype=torch.float64), torch.tensor(-3.0, dtype=torch.float64, requires_grad=True)
+    loss = sigmoid_loss(left, right, scale, bias, positives)
+    assert loss.item() == pytest.approx(double_loop_sigmoid(left, right, scale, -3.0, positives), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, bias)
+    step = 1e-6
+    slope = double_loop_sigmoid(left, right, scale, -3 + step, positives)
+    slope -= double_loop_sigmoid(left, right, scale, -3 - step, positives)
+    assert gradient.item() == pytest.approx(slope / (2 * step), rel=1e-6)
+    if len(set(groups)) == 5:
+        assert sigmoid_loss(left, right, scale, bias).item() == loss.item()
+
+
+def test_a_model_with_the_sigmoid_loss_has_a_bias_and_uses_it(batch):
+    model = tiny.clip_model(contrastive_loss="sigmoid", logit_bias_init_value=-4.0)
+    assert model.logit_bias.item() == -4.0
+    outputs = model(**batch, return_loss=True)
+    eye = torch.eye(3, dtype=torch.bool)
+    pairs = (("rgb", "text"), ("ir", "text"), ("rgb", "ir"))
+    embeds = {name: outputs[f"{name}_embeds"].detach().double() for name in ("rgb", "ir", "text")}
+    terms = [double_loop_sigmoid(embeds[a], embeds[b], model.logit_scale.detach().exp(), -4.0, eye) for a, b in pairs]
+    assert outputs.loss.item() == pytest.approx(sum(terms) / 3, rel=1e-5)
+
+
+def test_a_tile_on_the_pixels_is_a_vector_on_every_patch_embedding(batch):
+    model = tiny.clip_model(modality_embedding=True)
+    stem = model.vision_model.get_input_embeddings()
+    tile = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(5))
+    pixels = batch["ir_pixel_values"]
+    with torch.no_grad():
+        shift = stem(pixels + tiled(tile, *pixels.shape[-2:])) - stem(pixels)  # (batch, hidden_size, rows, columns)
+    vector = torch.einsum("ocij,cij->o", stem.weight, tile)
+    torch.testing.assert_close(shift, vector.view(1, -1, 1, 1).expand_as(shift), atol=1e-5, rtol=0)
+
+
+def test_modality_embedding_starts_as_the_shared_tower_and_moves_infrared_only(tmp_path, batch):
+    plain, model = tiny.clip_model(), tiny.clip_model(modality_embedding=True)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    torch.testing.assert_close(model(**batch).ir_embeds, plain(**batch).ir_embeds, rtol=0, atol=0)
+    torch.nn.init.normal_(model.modality_embedding)
+    moved = model(**batch)
+    torch.testing.assert_close(moved.rgb_embeds, plain(**batch).rgb_embeds, rtol=0, atol=0)
+    assert (moved.ir_embeds - plain(**batch).ir_embeds).abs().max() > 1e-3
+    model.save_pretrained(tmp_path)
+    again = FusionRSCLIPModel.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(again(**batch).ir_embeds, moved.ir_embeds, rtol=0, atol=0)
+
+
+def test_modality_embedding_needs_patches():
+    with pytest.raises(ValueError, match="ResNetConfig has no patch_size; use a ViT"):
+        patch_size(ResNetConfig())
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("vision", [tiny.vision_config, tiny.dinov2_config])
+def test_a_separate_tower_starts_as_rgb_s_and_then_goes_its_own_way(tmp_path, batch, channels, vision):
+    tiny.clip_model(vision_config=vision()).save_pretrained(tmp_path / "shared")
+    shared = FusionRSCLIPModel.from_pretrained(tmp_path / "shared").eval()
+    model = FusionRSCLIPModel.from_clip(tmp_path / "shared", ir_channels=channels).eval()
+    grey = batch["ir_pixel_values"][:, :1].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(
+        model.get_ir_features(grey), shared.get_ir_features(grey), atol=1e-5, rtol=0
+    )  # replicated grey
+    rgb = model.get_rgb_features(batch["pixel_values"])
+    with torch.no_grad():
+        model.ir_visual_projection.weight.mul_(torch.rand_like(model.ir_visual_projection.weight))
+    assert (model.get_ir_features(grey) - shared.get_ir_features(grey)).abs().max() > 1e-2
+    torch.testing.assert_close(model.get_rgb_features(batch["pixel_values"]), rgb, rtol=0, atol=0)
+    model.save_pretrained(tmp_path / "separate")
+    again = FusionRSCLIPModel.from_pretrained(tmp_path / "separate").eval()
+    torch.testing.assert_close(again.get_ir_features(grey), model.get_ir_features(grey), rtol=0, atol=0)
+
+
+def test_an_infrared_tower_is_never_left_random(tmp_path):
+    model = tiny.clip_model()
+    model.save_pretrained(tmp_path)
+    config = FusionRSCLIPConfig(**model.config.to_dict() | {"ir_vision_config": model.config.vision_config.to_dict()})
+    with pytest.raises(ValueError, match="lacks the infrared tower .*from_clip"):
+        FusionRSCLIPModel.from_pretrained(tmp_path, config=config)
+
+
+def test_three_towers_start_as_they_were_saved(tmp_path):
+    model = tiny.clip_model()
+    other = tiny.clip_model(seed=7)
+    model.vision_model.save_pretrained(tmp_path / "rgb")
+    other.vision_model.save_pretrained(tmp_path / "ir")
+    model.text_model.save_pretrained(tmp_path / "text")
+    three = FusionRSCLIPModel.from_towers(tmp_path / "rgb", tmp_path / "text", tmp_path / "ir", projection_dim=8)
+    for name, tower in (("vision_model", model.vision_model), ("ir_vision_model", other.vision_model)):
+        for key, value in tower.state_dict().items():
+            torch.testing.assert_close(getattr(three, name).state_dict()[key], value, rtol=0, atol=0)
+
+
+def test_mean_fusion_is_the_unit_length_weighted_mean(batch):
+    model = tiny.clip_model(fusion_weight=0.25)
+    outputs = model(**batch)
+    expected = 0.75 * outputs.rgb_embeds + 0.25 * outputs.ir_embeds
+    torch.testing.assert_close(outputs.fused_embeds, expected / expected.norm(dim=-1, keepdim=True))
+    fused = model.get_fused_features(batch["pixel_values"], batch["ir_pixel_values"])
+    torch.testing.assert_close(fused, outputs.fused_embeds)
+
+
+def test_one_modality_alone_is_its_own_fusion(batch):
+    model = tiny.clip_model(fusion="gated")
+    outputs = model(**batch)
+    torch.testing.assert_close(model.get_fused_features(pixel_values=batch["pixel_values"]), outputs.rgb_embeds)
+    torch.testing.assert_close(model.get_fused_features(ir_pixel_values=batch["ir_pixel_values"]), outputs.ir_embeds)
+    with pytest.raises(ValueError, match="pixel_values, ir_pixel_values or both"):
+        model.get_fused_features()
+    assert model(input_ids=batch["input_ids"], pixel_values=batch["pixel_values"]).fused_embeds is None
+
+
+def test_an_untrained_gate_is_the_mean_and_a_closed_one_is_rgb():
+    rgb, ir = unit(4, 6, seed=1).float(), unit(4, 6, seed=2).float()
+    head = GatedFusion(6)
+    torch.nn.init.zeros_(head.gate.weight)
+    torch.nn.init.zeros_(head.gate.bias)
+    torch.testing.assert_close(head(rgb, ir), (rgb + ir) / 2)
+    torch.nn.init.constant_(head.gate.bias, -50)
+    torch.testing.assert_close(head(rgb, ir), rgb)
+
+
+def test_modality_dropout_gives_the_embedding_that_is_left():
+    model = tiny.clip_model(fusion="gated")
+    rgb, ir = unit(3, 8, seed=1).float(), unit(3, 8, seed=2).float()
+    fused = model.fuse(rgb, ir, torch.tensor([[True, False], [False, True], [True, True]]))
+    torch.testing.assert_close(fused[0], rgb[0])
+    torch.testing.assert_close(fused[1], ir[1])
+    torch.testing.assert_close(fused[2], F.normalize(rgb[2] + ir[2], dim=-1))
+
+
+def test_fused_text_is_a_term_of_the_loss(batch):
+    model = tiny.clip_model(rgb_text_weight=0, ir_text_weight=0, rgb_ir_weight=0, fused_text_weight=1)
+    outputs = model(**batch, return_loss=True)
+    expected = info_nce(outputs.fused_embeds, outputs.text_embeds, model.logit_scale.exp())
+    torch.testing.assert_close(outputs.loss, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fusion": "sum"}, "fusion must be one of"),
+        ({"fusion_weight": 1.5}, r"fusion_weight must lie in \[0, 1\], got 1.5"),
+        ({"contrastive_loss": "triplet"}, "contrastive_loss must be one of"),
+        (
+            {"modality_embedding": True, "ir_vision_config": {"model_type": "clip_vision_model"}},
+            "with ir_vision_config leave it out",
+        ),
+        ({"ir_vision_config": {"model_type": "clip_vision_model", "hidden_size": 24}}, "hidden_size 16, got 24"),
+    ],
+)
+def test_bad_infrared_towers_fusions_and_losses_say_what_is_wrong(options, message):
+    with pytest.raises(Exception, match=message):
+        FusionRSCLIPConfig(text_config=tiny.text_config(), vision_config=tiny.vision_config(), **options)

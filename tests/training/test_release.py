@@ -22,6 +22,7 @@ from tests import tiny, tiny_vlm
 from tests.dataset_builder.rights_rows import build_rows, write_source
 from tests.hub_server import call
 from training import release
+from training.plain_clip import write_plain_clip
 
 CARD = "---\nlicense: cc0-1.0\n---\n# Card\n"
 PUBLIC = "https://hub.example"
@@ -344,3 +345,47 @@ def test_adapter_comes_back_equal_on_its_base(in_client, saved_vlm: Path, tmp_pa
     assert report.differences == ()
     # and configuration, generation configuration, processor, tokenizer, chat template
     assert report.compared == len([*adapted.named_parameters(), *adapted.named_buffers()]) + 5
+
+
+def saved_plain(folder: Path) -> Path:
+    """A default dual-modal CLIP with its card."""
+    tiny.clip_model().save_pretrained(folder)
+    tiny.clip_processor().save_pretrained(folder)
+    (folder / "README.md").write_text(CARD + "\n## Use\n\nremote code\n\n## Results\n\nsome\n")
+    return folder
+
+
+def load_plain(repo_id: str, inputs: dict) -> tuple:
+    from transformers import CLIPModel, CLIPProcessor
+
+    model, processor = CLIPModel.from_pretrained(repo_id).eval(), CLIPProcessor.from_pretrained(repo_id)
+    with torch.no_grad():
+        embeds = model(**inputs).image_embeds
+    return embeds, processor(text="dry ground", images=tiny.rgb_image(), return_tensors="pt")["pixel_values"].shape
+
+
+def test_a_shared_tower_goes_up_as_a_plain_clip_without_code(in_client, files_on_hub, tmp_path: Path):
+    folder = saved_plain(tmp_path / "clip")
+    in_client(release.push, "clip", folder, "release/plain", as_clip=True)
+    names = files_on_hub("release/plain", "model")
+    assert not [name for name in names if name.endswith(".py")]
+    inputs = tiny.clip_processor()(images=tiny.rgb_image(), text="dry ground")
+    embeds, shape = in_client(load_plain, "release/plain", dict(inputs))
+    with torch.no_grad():
+        expected = tiny.clip_model()(**inputs).rgb_embeds
+    torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-6)
+    assert shape == (1, 3, tiny.IMAGE_PX, tiny.IMAGE_PX)
+
+
+def test_the_plain_card_says_how_to_use_it_and_keeps_the_results(tmp_path: Path):
+    out = write_plain_clip(saved_plain(tmp_path / "clip"), tmp_path / "out")
+    text = (out / "README.md").read_text()
+    assert "remote code\n" not in text and "CLIPModel.from_pretrained" in text and "## Results\n\nsome" in text
+    assert "auto_map" not in (out / "config.json").read_text()
+
+
+def test_what_clip_cannot_be_is_refused(saved_clip: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="no plain CLIP .*feature_norm=True.* without --as-clip"):
+        write_plain_clip(saved_clip, tmp_path / "out")
+    with pytest.raises(InputError, match="--as-clip goes with a dual-modal CLIP, got kind 'vlm'"):
+        release.push("vlm", saved_clip, "release/vlm", as_clip=True)

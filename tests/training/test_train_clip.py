@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel, AutoProcessor, CLIPConfig, CLIPModel, CLIPProcessor, TrainingArguments
 
 import fusionrs_hf.auto  # noqa: F401
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
+from training.contrastive import ContrastiveTrainer
 from training.train_clip import main
 
 
@@ -122,6 +125,106 @@ def test_remembering_images_changes_nothing_but_the_work(folders, tmp_path, monk
     assert all(torch.equal(remembered[f"vision_model.{name}"], value) for name, value in start.items())
     for name, value in plain.items():
         torch.testing.assert_close(remembered[name], value, rtol=1e-4, atol=1e-5)
+
+
+ONE_STEP = {
+    "max_steps": 1,
+    "optim": "sgd",
+    "learning_rate": 0.1,
+    "max_grad_norm": 0,
+    "lr_scheduler_type": "constant",
+    "save_strategy": "no",
+    "per_device_train_batch_size": 8,
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"fusion": "gated", "fused_text_weight": 1, "modality_dropout": 0.5}])
+def test_encoding_in_parts_gives_the_whole_batch_s_step(folders, tmp_path, options):
+    for name, rows in (("whole", 0), ("parts", 3)):  # 3 does not divide 8
+        main(command(folders, tmp_path / name, encode_rows=rows, **ONE_STEP, **options))
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
+    assert max((whole[f"vision_model.{name}"] - value).abs().max() for name, value in start.items()) > 1e-4
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-5)  # moved by up to 100
+
+
+@pytest.mark.slow
+def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
+    options = ONE_STEP | {"ir_caption_probability": 0, "train_sampling_strategy": "sequential"}
+    main(command(folders, tmp_path / "one", **options))
+    options |= {"per_device_train_batch_size": 4, "encode_rows": 3}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    done = subprocess.run(
+        [*launch, "training.train_clip", *command(folders, tmp_path / "two", **options)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (weights(tmp_path / name) for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"modality_embedding": True},
+        {"ir_channels": 1},
+        {"contrastive_loss": "sigmoid", "logit_scale_init_value": 2.3},
+        {"fusion": "gated", "fused_text_weight": 1, "modality_dropout": 0.3},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_every_option_trains_and_resumes_to_the_same_weights(folders, tmp_path, options):
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    main(command(folders, straight, **options))
+    shutil.copytree(straight / "checkpoint-2", resumed / "checkpoint-2")
+    main(command(folders, resumed, **options))
+    assert losses(resumed) == losses(straight)
+    first, last = weights(straight / "checkpoint-2"), weights(straight)
+    for name, value in last.items():
+        torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=1e-6)
+    new = [name for name in last if name.startswith(("modality", "ir_v", "logit_bias", "fusion"))]
+    assert new and any(not torch.equal(first[name], last[name]) for name in new)
+
+
+def test_training_starts_from_any_clip(folders, trained, tmp_path):
+    config = CLIPConfig(
+        text_config=tiny.text_config().to_dict(), vision_config=tiny.vision_config().to_dict(), projection_dim=8
+    )
+    CLIPModel(config).save_pretrained(tmp_path / "clip")
+    CLIPProcessor(tiny.image_processor(), tiny.tokenizer()).save_pretrained(tmp_path / "clip")
+    for start in (tmp_path / "clip", trained):
+        output = tmp_path / f"from_{start.name}"
+        options = {"clip": start, "vision_tower": "", "text_tower": "", "vision_pooling": "cls", "learning_rate": 0}
+        feature_norm = start == trained
+        main(command(folders, output, **options, max_steps=1, save_strategy="no", feature_norm=feature_norm))
+        before, after = AutoModel.from_pretrained(start).state_dict() if start == trained else None, weights(output)
+        before = before or FusionRSCLIPModel.from_pretrained(start).state_dict()
+        for name, value in before.items():
+            if not name.startswith("feature_norm"):
+                torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+
+
+def test_a_run_starts_from_one_thing(folders, tmp_path):
+    with pytest.raises(InputError, match="give clip, or vision_tower and text_tower"):
+        main(command(folders, tmp_path, clip="somewhere"))
+
+
+def test_weight_decay_spares_what_it_should_unless_told_otherwise():
+    model = tiny.clip_model(modality_embedding=True)
+    spared = {}
+    for decay_all in (False, True):
+        arguments = TrainingArguments(weight_decay=0.1, report_to="none", use_cpu=True)
+        trainer = ContrastiveTrainer(model=model, args=arguments, decay_all=decay_all)
+        groups = trainer.create_optimizer().param_groups
+        none = {id(parameter) for group in groups if group["weight_decay"] == 0 for parameter in group["params"]}
+        spared[decay_all] = {name for name, parameter in model.named_parameters() if id(parameter) in none}
+    assert spared[True] == set()
+    assert {"logit_scale", "modality_embedding", "text_model.final_layer_norm.weight"} <= spared[False]
+    assert not any(name.endswith(("q_proj.weight", "projection.weight")) for name in spared[False])
 
 
 def test_the_logit_scale_is_clamped(folders, tmp_path):

@@ -2,7 +2,13 @@ import evaluate
 import numpy as np
 import pytest
 
-from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
+from training.metrics.cross_modal_recall import cross_modal_recall
+from training.metrics.cross_modal_recall.cross_modal_recall import (
+    both_ranks,
+    equal_id_positives,
+    positive_ranks,
+    summarize,
+)
 
 
 def unit(rows, size=8, seed=0):
@@ -31,7 +37,57 @@ def test_by_hand():
     queries = np.array([[1.0, 0, 0], [0.6, 0.8, 0], [0.8, 0.0, 0.6]])
     ranks = positive_ranks(queries, gallery, equal_id_positives(np.array([0, 0, 2]), np.arange(3)))
     assert ranks.tolist() == [0, 1, 1]
-    assert summarize(ranks, (1, 2)) == {"R@1": pytest.approx(1 / 3), "R@2": 1.0, "median_rank": 2.0, "queries": 3}
+    rest = {"mean_recall": pytest.approx(2 / 3), "median_rank": 2.0, "queries": 3}
+    assert summarize(ranks, (1, 2)) == {"R@1": pytest.approx(1 / 3), "R@2": 1.0, **rest}
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_both_directions_of_one_product_equal_two(chunk_size, dtype):
+    """Small integers: products are exact and ties many; groups of five, doubled items, items without a positive."""
+    generator = np.random.default_rng(1)
+    left, right = (generator.integers(-3, 4, (rows, 8)).astype(dtype) for rows in (40, 90))
+    left[20:] = left[:20]
+    right[45:] = right[:45]
+    left_ids, right_ids = np.arange(40), np.repeat(np.arange(18), 5)
+    left_ids[18:] = 99 + np.arange(22)
+    right_ids[-1] = 77
+    positives = equal_id_positives(left_ids, right_ids)
+    forward, backward = both_ranks(left, right, positives, chunk_size)
+    assert (forward[18:] == -1).all() and backward[-1] == -1
+    assert forward[:18].tolist() == positive_ranks(left[:18], right, positives[:18]).tolist()
+    back = positives.T.tocsr()[:-1]
+    assert backward[:-1].tolist() == positive_ranks(right[:-1], left, back).tolist()
+
+
+def test_near_ties_are_judged_by_the_product_itself(monkeypatch):
+    """Scores apart by rounding alone fall into the bracket; with too many of them a second product counts."""
+    generator = np.random.default_rng(0)
+    left = np.repeat(unit(4, 64, seed=5), 30, axis=0) + 1e-7 * generator.normal(size=(120, 64))
+    left = left.astype(np.float32)
+    positives = equal_id_positives(np.arange(120), np.arange(120))
+    _, backward = both_ranks(left, left, positives)
+    scores = left @ left.T
+    expected = [slow_rank(scores[:, j], np.arange(120) == j) for j in range(120)]
+    assert backward.tolist() == expected
+    monkeypatch.setattr(cross_modal_recall, "NEAR_LIMIT", 0)
+    scores = left.copy() @ left.T  # not the symmetric product, which rounds otherwise
+    expected = [slow_rank(scores[j], np.arange(120) == j) for j in range(120)]
+    assert both_ranks(left, left, positives)[1].tolist() == expected
+
+
+def test_collapsed_embeddings_score_worst_in_both_directions():
+    same = np.ones((300, 2), np.float32) / np.sqrt(2).astype(np.float32)
+    for ranks in both_ranks(same, same, equal_id_positives(np.arange(300), np.arange(300))):
+        assert ranks.tolist() == [299] * 300
+
+
+def test_memory_does_not_grow_with_the_product(monkeypatch):
+    """No chunk of scores is larger than the limit, however many items there are."""
+    monkeypatch.setattr(cross_modal_recall, "SCORES_AT_A_TIME", 500)
+    vectors = unit(100, seed=6)
+    shapes = [scores.shape for _, scores in cross_modal_recall._chunks(vectors, vectors, None)]
+    assert shapes == [(5, 100)] * 20
 
 
 def test_constant_embeddings_score_worst_not_best():

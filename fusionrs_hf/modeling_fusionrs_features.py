@@ -1,0 +1,100 @@
+"""What stands between towers and the joint space: pooling, standardisation, modality tile, fusion of a pair.
+
+Copied to the Hub as remote code: imports torch only.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
+    """Pools an image tower's tokens, of which the first is the class token and the rest a square of patches.
+
+    Args:
+        hidden: Last hidden state, `(batch, 1 + patches, hidden_size)`, patches row by row.
+        how: `cls`, `mean` (over patches) or `grid` (class token, then `grid_size` x `grid_size` means, row by row).
+        grid_size: Cells per side; where it does not divide the side, cells overlap by a patch (adaptive pooling).
+
+    Returns:
+        `(batch, hidden_size)`, or for `grid` `(batch, (1 + grid_size ** 2) * hidden_size)`.
+
+    Raises:
+        ValueError: `how` is unknown, or the patches are not a square of at least `grid_size` a side.
+    """
+    if how == "cls":
+        return hidden[:, 0]
+    patches = hidden[:, 1:]  # (batch, patches, hidden_size)
+    if how == "mean":
+        return patches.mean(1)
+    if how != "grid":
+        raise ValueError(f"pooling must be cls, mean or grid, got {how!r}")
+    side = math.isqrt(patches.shape[1])
+    if side * side != patches.shape[1] or side < grid_size:
+        raise ValueError(
+            f"grid pooling needs a square of at least {grid_size} x {grid_size} patches, got {patches.shape[1]}"
+        )
+    square = patches.transpose(1, 2).unflatten(2, (side, side))  # (batch, hidden_size, side, side)
+    cells = F.adaptive_avg_pool2d(square, grid_size).flatten(2).transpose(1, 2)  # (batch, grid_size^2, hidden_size)
+    return torch.cat([hidden[:, :1], cells], dim=1).flatten(1)
+
+
+class FeatureNorm(nn.Module):
+    """Standardises pooled image features by per-modality statistics, kept in the checkpoint as buffers.
+
+    RGB and infrared features of one tower differ in mean and scale; without this, cosine between them mostly measures
+    modality. Identity until the statistics are set.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        for name, value in self.identity(size).items():
+            self.register_buffer(name, value)
+
+    @staticmethod
+    def identity(size: int) -> dict[str, Tensor]:
+        """Statistics that change nothing, by buffer name, each `(size,)`."""
+        return {
+            f"{modality}_{name}": fill(size)
+            for modality in ("rgb", "ir")
+            for name, fill in (("mean", torch.zeros), ("std", torch.ones))
+        }
+
+    def forward(self, features: Tensor, modality: str) -> Tensor:
+        """Returns `(features - mean) / std` of the modality, `rgb` or `ir`; shape `(..., size)` is kept."""
+        return (features - getattr(self, f"{modality}_mean")) / getattr(self, f"{modality}_std")
+
+
+class GatedFusion(nn.Module):
+    """Fuses two embeddings by a gate a dimension that reads both (gated multimodal unit, arXiv 1702.01992, eq. 2-4).
+
+    The gate starts at one half, so an untrained head is the mean.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(2 * size, size)
+
+    def forward(self, rgb: Tensor, ir: Tensor) -> Tensor:
+        """Returns `gate * ir + (1 - gate) * rgb`, `(batch, size)`, of unit-length embeddings of the same shape."""
+        gate = torch.sigmoid(self.gate(torch.cat([rgb, ir], dim=-1)))  # (batch, size), in (0, 1)
+        return gate * ir + (1 - gate) * rgb
+
+
+def patch_size(config: object) -> tuple[int, int]:
+    """Returns height and width of a tower's patches in pixels; raises ValueError where it has none."""
+    size = getattr(config, "patch_size", None)
+    if size is None:
+        raise ValueError(
+            f"modality_embedding is one tile per patch, but {type(config).__name__} has no patch_size; use a ViT, or "
+            "an infrared tower of its own"
+        )
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def tiled(tile: Tensor, height: int, width: int) -> Tensor:
+    """Repeats a tile `(channels, rows, columns)` over an image: `(channels, height, width)`."""
+    repeats = (1, -(-height // tile.shape[1]), -(-width // tile.shape[2]))
+    return tile.repeat(repeats)[:, :height, :width]

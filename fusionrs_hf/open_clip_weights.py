@@ -1,0 +1,222 @@
+"""Checkpoints in open_clip's format (RemoteCLIP, GeoRSCLIP, LAION's) -> an ordinary FusionRS-CLIP folder.
+
+Reads ViT image towers with the standard text tower; nothing of open_clip is imported. Stays home: no remote code.
+"""
+
+import gzip
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from fusionrs_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import CLIPTokenizer
+
+    from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+
+logger = logging.getLogger(__name__)
+
+HEAD_SIZE = 64  # of every ViT and text tower that open_clip's standard configurations name
+BPE_TOKENS = 49152 - 256 - 2  # merges of CLIP's vocabulary, after the header line of the file
+LAYER_NAMES = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+NAMES = {
+    "logit_scale": "logit_scale",
+    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "ln_final.weight": "text_model.final_layer_norm.weight",
+    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "visual.class_embedding": "vision_model.embeddings.class_embedding",
+    "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+}
+PROJECTIONS = {"text_projection": "text_projection.weight", "visual.proj": "visual_projection.weight"}
+IGNORED = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # buffers, and what OpenAI's files add
+
+
+def convert_open_clip(checkpoint: Path, output: Path, tokenizer: str, quick_gelu: bool = False) -> Path:
+    """Writes a folder that `FusionRSCLIPModel`, `CLIPModel` and the Auto classes load.
+
+    Args:
+        checkpoint: `.pt`, `.bin` or `.safetensors` with the state dict of an open_clip model.
+        output: Folder to write.
+        tokenizer: Hub id or folder of a CLIP tokenizer, or a `bpe_simple_vocab_16e6.txt.gz`.
+        quick_gelu: Whether the model was trained with OpenAI's approximation (open_clip's `*-quickgelu` and its
+            `openai` tags); the file does not say. RemoteCLIP and GeoRSCLIP were not.
+
+    Returns:
+        `output`.
+
+    Raises:
+        InputError: The file cannot be read safely, or holds another architecture.
+    """
+    from transformers import CLIPImageProcessor
+
+    from fusionrs_hf import auto  # noqa: F401 - registers the classes, so that the folder carries their code
+    from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+
+    model = read_open_clip(read_state(checkpoint), quick_gelu, str(checkpoint))
+    side = model.config.vision_config.image_size
+    images = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    texts = _tokenizer(tokenizer, model.config.text_config.max_position_embeddings)
+    if len(texts) != model.config.text_config.vocab_size:
+        raise InputError(
+            f"tokenizer {tokenizer} has {len(texts)} tokens, the model {model.config.text_config.vocab_size}; give "
+            "the tokenizer that it was trained with"
+        )
+    model.save_pretrained(output)
+    FusionRSCLIPProcessor(images, images, texts).save_pretrained(output)
+    logger.info("%s -> %s: %d px, %d wide", checkpoint.name, output, side, model.config.projection_dim)
+    return output
+
+
+def read_state(checkpoint: Path) -> "dict[str, Tensor]":
+    """Reads a state dict, also one that training wrapped (`state_dict`, `module.`); never runs code from the file.
+
+    Raises:
+        InputError: No such file, or one that is no plain state dict.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    if not checkpoint.is_file():
+        raise InputError(f"checkpoint {checkpoint} does not exist; give a .pt, .bin or .safetensors file")
+    if checkpoint.suffix == ".safetensors":
+        state: Any = load_file(checkpoint)
+    else:
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        except (UnpicklingError, RuntimeError, EOFError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{checkpoint} is no plain state dict ({reason}); save it as one, or as safetensors"
+            ) from None
+    state = state.get("state_dict", state) if isinstance(state, Mapping) else {}
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{checkpoint} holds no state dict of tensors; give an open_clip checkpoint")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def read_open_clip(
+    state: "Mapping[str, Tensor]", quick_gelu: bool, where: str = "the checkpoint"
+) -> "FusionRSCLIPModel":
+    """Builds the model that a state dict of open_clip's CLIP describes, in fp32.
+
+    Raises:
+        InputError: Keys are missing or left over: another architecture, such as a ResNet or a foreign text tower.
+    """
+    import torch
+
+    from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
+    from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+
+    needed = [*NAMES, *PROJECTIONS]
+    if missing := [name for name in needed if name not in state]:
+        raise InputError(
+            f"{where} lacks {len(missing)} of the keys of a ViT CLIP, such as {missing[0]}; only open_clip's ViT "
+            "models with their own text tower are read"
+        )
+    with torch.device("meta"):
+        model = FusionRSCLIPModel(FusionRSCLIPConfig(**_configuration(state, quick_gelu)))
+    renamed = {}
+    for name, value in state.items():
+        if name not in IGNORED:
+            renamed |= _renamed(name, value.float())
+    known = set(model.state_dict())
+    if strange := sorted(set(renamed) ^ known):
+        raise InputError(f"{where} is not open_clip's standard CLIP: {len(strange)} keys differ, such as {strange[0]}")
+    model.load_state_dict(renamed, assign=True)
+    for tower in (model.text_model, model.vision_model):
+        positions = tower.embeddings.position_embedding.num_embeddings
+        tower.embeddings.position_ids = torch.arange(positions).expand(1, -1)  # not in the file, so still on meta
+    return model.eval()
+
+
+def _configuration(state: "Mapping[str, Tensor]", quick_gelu: bool) -> dict[str, Any]:
+    vocabulary, text_width = state["token_embedding.weight"].shape
+    width, _, patch, _ = state["visual.conv1.weight"].shape
+    side = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)
+    shared = {"hidden_act": "quick_gelu" if quick_gelu else "gelu", "projection_dim": state["visual.proj"].shape[1]}
+    return {
+        "text_config": {
+            **shared,
+            "model_type": "clip_text_model",
+            "vocab_size": vocabulary,
+            "hidden_size": text_width,
+            "intermediate_size": len(state["transformer.resblocks.0.mlp.c_fc.bias"]),
+            "num_hidden_layers": _layers(state, "transformer."),
+            "num_attention_heads": max(1, text_width // HEAD_SIZE),
+            "max_position_embeddings": len(state["positional_embedding"]),
+            "bos_token_id": vocabulary - 2,
+            "eos_token_id": vocabulary - 1,
+            "pad_token_id": vocabulary - 1,
+        },
+        "vision_config": {
+            **shared,
+            "model_type": "clip_vision_model",
+            "hidden_size": width,
+            "intermediate_size": len(state["visual.transformer.resblocks.0.mlp.c_fc.bias"]),
+            "num_hidden_layers": _layers(state, "visual.transformer."),
+            "num_attention_heads": max(1, width // HEAD_SIZE),
+            "image_size": side * patch,
+            "patch_size": patch,
+        },
+        "projection_dim": state["visual.proj"].shape[1],
+    }
+
+
+def _layers(state: "Mapping[str, Tensor]", prefix: str) -> int:
+    return sum(name.startswith(f"{prefix}resblocks.") and name.endswith(".ln_1.weight") for name in state)
+
+
+def _renamed(name: str, value: "Tensor") -> "dict[str, Tensor]":
+    """Returns the tensors that one of open_clip's becomes, by our names."""
+    if name in NAMES:
+        return {NAMES[name]: value}
+    if name in PROJECTIONS:
+        return {PROJECTIONS[name]: value.T.contiguous()}
+    tower = "vision_model" if name.startswith("visual.") else "text_model"
+    block = name.removeprefix("visual.").removeprefix("transformer.resblocks.")
+    number, _, part = block.partition(".")
+    start = f"{tower}.encoder.layers.{number}."
+    if part.startswith("attn.in_proj_"):
+        kind = part.removeprefix("attn.in_proj_")
+        return {
+            f"{start}self_attn.{letter}_proj.{kind}": chunk.contiguous()
+            for letter, chunk in zip("qkv", value.chunk(3))
+        }
+    module, _, kind = part.rpartition(".")
+    return {f"{start}{LAYER_NAMES.get(module, module)}.{kind}": value}
+
+
+def _tokenizer(source: str, length: int) -> "CLIPTokenizer":
+    from transformers import AutoTokenizer, CLIPTokenizer
+
+    if not source.endswith(".gz"):
+        return AutoTokenizer.from_pretrained(source, model_max_length=length)
+    lines = gzip.decompress(Path(source).read_bytes()).decode().splitlines()
+    merges = [tuple(line.split()) for line in lines[1 : 1 + BPE_TOKENS]]
+    letters = _byte_letters()
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    return CLIPTokenizer(vocabulary, merges, model_max_length=length)
+
+
+def _byte_letters() -> list[str]:
+    """The printable letter of each byte, in the order of CLIP's vocabulary: printable Latin-1 first, then the rest."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(len(others))]

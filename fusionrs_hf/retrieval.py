@@ -1,0 +1,247 @@
+"""Embeds the rows of a dataset or a scene into an index, and finds the nearest to a text or an image."""
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fusionrs_hf.embedding_store import (
+    DTYPES,
+    MODALITIES,
+    ROW_FEATURES,
+    EmbeddingStore,
+    IndexMeta,
+    check_factory,
+    import_faiss,
+)
+from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_clip import check_rgb
+from fusionrs_hf.row_embedder import BROKEN, Limits, RowEmbedder, open_image, readable_infrared
+from fusionrs_hf.source_rows import Opener, Rows
+
+logger = logging.getLogger(__name__)
+
+SHARDS_PER_FILE = 10  # shards of the source in one file of the index: about 1,000 rows of a dataset
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedSettings:
+    """How rows are embedded.
+
+    Args:
+        modalities: Of `rgb, ir, fused, text`.
+        dtype: Of the stored embeddings: `float32` or `float16`.
+        batch_size: Rows at a time.
+        ir_range: Limits of infrared above 8 bit, `[low, high]` or by `ir_band`; None: the model's processor's.
+        bf16: Compute in bfloat16.
+        device: None: a GPU where there is one.
+        factory: FAISS's description of the index, such as `IVF1024,Flat`; `Flat` is exact.
+    """
+
+    modalities: Sequence[str] = ("rgb", "ir", "fused", "text")
+    dtype: str = "float32"
+    batch_size: int = 64
+    ir_range: Limits = None
+    bf16: bool = False
+    device: str | None = None
+    factory: str = "Flat"
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that cannot be."""
+        if not self.modalities or (unknown := sorted(set(self.modalities) - set(MODALITIES))):
+            wrong = ", ".join(unknown) if self.modalities else "none"
+            raise InputError(f"modalities must be of {', '.join(MODALITIES)}, got {wrong}")
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be positive, got {self.batch_size}")
+
+
+def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSettings, opener: Opener) -> IndexMeta:
+    """Embeds rows into an index folder; what an interrupted run left there is continued, to the same bytes.
+
+    Args:
+        place: See `describe_rows`.
+        model: Hub id or folder of a FusionRS-CLIP or a plain CLIP.
+        folder: Of the index.
+        settings: How.
+        opener: See `Rows`.
+
+    Returns:
+        What is in the index, with the counts of rows, embeddings and what was skipped.
+
+    Raises:
+        InputError: Nothing to read, no limits for infrared above 8 bit, or the folder holds something else.
+    """
+    import_faiss()
+    rows = Rows(place, opener)
+    clip, processor = load_clip(model)
+    check_factory(settings.factory, clip.config.projection_dim)
+    encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
+    ir_range = processor.ir_range if settings.ir_range is None else settings.ir_range
+    meta = IndexMeta(
+        model=str(Path(model).resolve()) if Path(model).is_dir() else model,
+        fingerprint=fingerprint(clip, processor),
+        dim=encoder.size,
+        modalities=[name for name in MODALITIES if name in settings.modalities],
+        dtype=settings.dtype,
+        source={**place, "shards_sha256": hashlib.sha256(repr(rows.shards).encode()).hexdigest()},
+        shards=-(-len(rows.shards) // SHARDS_PER_FILE),
+        batch_size=settings.batch_size,
+        bf16=settings.bf16,
+        ir_range=json.loads(json.dumps(ir_range)),
+        factory=settings.factory,
+    )
+    store = EmbeddingStore.begin(folder, meta)
+    if store.meta.rows is not None:
+        logger.info("%s is complete: nothing to do", folder)
+        return store.meta
+    embedder = RowEmbedder(encoder, meta.modalities, ir_range)
+    for number in range(meta.shards):
+        if not store.path(number).exists():
+            store.write(number, map(embedder, _batches(rows, number, settings.batch_size)))
+            logger.info("embedded %d of %d shards", number + 1, meta.shards)
+    store.finish()
+    return store.meta
+
+
+def _batches(rows: Rows, number: int, size: int) -> Iterator[list[dict[str, Any]]]:
+    """Yields the rows of one file of the index, some at a time, each with its place in the source."""
+    start = number * SHARDS_PER_FILE
+    placed = (
+        row | {"source_shard": shard, "source_row": place}
+        for shard in range(start, min(start + SHARDS_PER_FILE, len(rows.shards)))
+        for place, row in enumerate(rows.read(shard))
+    )
+    while batch := list(itertools.islice(placed, size)):
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: a text, or an RGB image, an infrared image, or the pair of them.
+
+    Args:
+        text: A sentence.
+        rgb, ir: Image files.
+        ir_band: Band of `ir`, for its limits above 8 bit; only rows of this band are found. None: all.
+    """
+
+    text: str | None = None
+    rgb: Path | None = None
+    ir: Path | None = None
+    ir_band: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError unless it is one text or at least one image."""
+        images = self.rgb is not None or self.ir is not None
+        if (self.text is not None) == images or (self.text is not None and not self.text.strip()):
+            raise InputError("look for a --text that is not empty, or for --rgb FILE, --ir FILE or both of one place")
+
+    def images(self, ir_range: Limits) -> dict[str, Image.Image]:
+        """Returns the images as the processor takes them, by `rgb` and `ir`; raises InputError for others."""
+        found = {}
+        for name, path in (("rgb", self.rgb), ("ir", self.ir)):
+            if path is None:
+                continue
+            try:
+                image = open_image(path)
+                found[name] = (
+                    check_rgb(image) if name == "rgb" else readable_infrared(image, ir_range, self.ir_band)[0]
+                )
+            except InputError:
+                raise
+            except BROKEN as error:
+                raise InputError(f"--{name} {path} cannot be read as such an image: {error}") from error
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One row found: its rank from 1, the cosine with the query, and its columns without embeddings."""
+
+    rank: int
+    score: float
+    row: dict[str, Any]
+
+
+def embed_query(query: Query, encoder: Encoder, ir_range: Limits) -> np.ndarray:
+    """Returns the query's unit-length embedding, `(size,)`; of a pair, the fused one."""
+    if query.text is not None:
+        try:
+            return encoder.text([query.text])[0]
+        except ValueError as error:
+            raise InputError(f"--text: {error}") from error
+    encode = {"rgb": encoder.rgb, "ir": encoder.ir}
+    found = [encode[name]([image]) for name, image in query.images(ir_range).items()]
+    return (encoder.fuse(*found) if len(found) == 2 else found[0])[0]
+
+
+def search(
+    store: EmbeddingStore, query: Query, model: str | None = None, gallery: str | None = None, k: int = 10
+) -> list[Hit]:
+    """Finds the rows nearest to a query.
+
+    Args:
+        store: The index.
+        query: What is looked for.
+        model: Hub id or folder of the index's model, where it is not at the place it was.
+        gallery: Which embeddings are searched: `rgb, ir, fused` or `text`; None: the first there is of fused, rgb, ir.
+        k: How many; fewer where the index has fewer.
+
+    Returns:
+        Hits, best first; equal scores in the order of the rows.
+
+    Raises:
+        InputError: The model is not the index's, or the index has no such embeddings.
+    """
+    if k < 1:
+        raise InputError(f"k must be positive, got {k}")
+    if gallery is None:
+        gallery = next((name for name in ("fused", "rgb", "ir") if store.meta.embedded.get(name)), "text")
+    found = store.searchable(gallery)
+    clip, processor = load_clip(model or store.meta.model)
+    given = fingerprint(clip, processor)
+    if given != store.meta.fingerprint:
+        raise InputError(
+            f"{model or store.meta.model} has the fingerprint {given[:12]}, but {store.folder} was embedded with "
+            f"{store.meta.fingerprint[:12]} ({store.meta.model}); give that model by --model, or embed again"
+        )
+    vector = embed_query(query, Encoder(clip, processor, bf16=store.meta.bf16), store.meta.ir_range)
+    return nearest_rows(found, gallery, vector, k, query.ir_band)
+
+
+def nearest_rows(found: Any, gallery: str, vector: np.ndarray, k: int, ir_band: str | None = None) -> list[Hit]:
+    """Finds the rows of the largest inner product with a vector, see `search`.
+
+    Rows of one tile in several bands have one RGB image: in `rgb` it is found once. What is not wanted is left out
+    after the search, which is repeated with more until there are `k`.
+
+    Args:
+        found: Of `EmbeddingStore.searchable`.
+        gallery: Its modality.
+        vector: `(size,)`, float32.
+        k: How many.
+        ir_band: Only rows of this band; None: all.
+    """
+    rows, asked = found.select_columns(list(ROW_FEATURES)), k
+    while True:
+        asked = min(asked, len(found))
+        scores, places = found.search(f"{gallery}_embedding", vector, k=asked)
+        order = sorted((-float(score), int(place)) for score, place in zip(scores, places) if place >= 0)
+        kept: dict[Any, tuple[float, dict]] = {}
+        for score, place in order:
+            row = rows[place]
+            if ir_band in (None, row["ir_band"]):
+                kept.setdefault(row["rgb_sha256"] if gallery == "rgb" else place, (-score, row))
+        if len(kept) >= k or asked == len(found):
+            return [Hit(rank, score, row) for rank, (score, row) in enumerate(list(kept.values())[:k], 1)]
+        asked *= 4

@@ -1,0 +1,159 @@
+"""Where rows to embed are: described in plain values that an index keeps, opened by a reader that is handed in."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from huggingface_hub import snapshot_download
+
+from fusionrs_hf.errors import InputError
+
+SCENE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class RowSource(Protocol):
+    """A reader of rows in the dataset's schema, such as those of `dataset_builder.sources`."""
+
+    def shards(self) -> list[Any]:
+        """Returns the units of reading, in a fixed order."""
+        ...
+
+    def read(self, shard: Any) -> Iterator[dict[str, Any]]:
+        """Yields a shard's rows, always the same; images as `{"bytes": ...}`, and `_split`, `_reason`."""
+        ...
+
+
+Opener = Callable[
+    [Mapping[str, Any], Path], RowSource
+]  # (spec, base) -> reader: `dataset_builder.sources.open_source`
+
+
+class Rows:
+    """The rows that a description names, from one source or several.
+
+    Args:
+        place: `sources` (what `opener` takes) and `base`, or `dataset`, `revision` and `splits`; see `describe_rows`.
+        opener: Opens each.
+    """
+
+    def __init__(self, place: Mapping[str, Any], opener: Opener) -> None:
+        specs, base = place.get("sources"), Path(place.get("base", "/"))
+        if specs is None:
+            folder = _bring(place["dataset"], place["revision"], place["splits"])
+            specs = [{"kind": "repository", "path": folder, "row_groups_per_shard": 1, "splits": place["splits"]}]
+        self.sources = [opener(spec, base) for spec in specs]
+        self.shards = [(number, shard) for number, source in enumerate(self.sources) for shard in source.shards()]
+
+    def read(self, number: int) -> Iterator[dict[str, Any]]:
+        """Yields the rows of a shard, by its place in `shards`."""
+        source, shard = self.shards[number]
+        return self.sources[source].read(shard)
+
+    def pick(self, hits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Returns the whole rows that an index's rows came from; reads only their shards, and those to the last one.
+
+        Raises:
+            InputError: The rows are not there any more.
+        """
+        found = {}
+        for shard in sorted({hit["source_shard"] for hit in hits}):
+            wanted = {hit["source_row"] for hit in hits if hit["source_shard"] == shard}
+            if shard < len(self.shards):
+                rows = itertools.islice(self.read(shard), max(wanted) + 1)
+                found |= {(shard, place): row for place, row in enumerate(rows) if place in wanted}
+        for hit in hits:
+            row = found.get((hit["source_shard"], hit["source_row"]))
+            if row is None or row["sample_id"] != hit["sample_id"]:
+                raise InputError(f"{hit['sample_id']} is not where it was embedded; the data changed: embed again")
+        return [found[hit["source_shard"], hit["source_row"]] for hit in hits]
+
+
+def describe_rows(given: str, splits: Sequence[str], scene: Mapping[str, Any]) -> dict[str, Any]:
+    """Describes where rows are, so that `Rows` opens them, today and when the index is searched.
+
+    Args:
+        given: A GeoTIFF, a dataset folder or a dataset's Hub id.
+        splits: Of a dataset.
+        scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only.
+
+    Raises:
+        InputError: It is neither, or it has fields of a scene and is none.
+    """
+    path = Path(given)
+    if path.suffix.lower() in SCENE_SUFFIXES:
+        spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **scene}
+        return {"sources": [spec], "base": str(path.resolve().parent)}
+    if scene:
+        raise InputError(f"{given} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
+    if path.is_dir():
+        return {"dataset": str(path.resolve()), "revision": None, "splits": list(splits)}
+    if path.exists() or not HUB_ID.fullmatch(given):
+        raise InputError(f"{given} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
+    return {"dataset": given, "revision": _bring(given, None, splits).name, "splits": list(splits)}
+
+
+def describe_sources(
+    sources: Sequence[Mapping[str, Any]], base: Path, scene: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Describes the sources of a recipe, as `describe_rows` does.
+
+    Args:
+        sources: As in the recipe.
+        base: Folder that their paths start from.
+        scene: Fields that replace those of its scenes.
+
+    Raises:
+        InputError: There are such fields, and no scene.
+    """
+    if scene and not any(spec.get("kind") == "scene" for spec in sources):
+        raise InputError(f"the recipe has no source of kind scene, so leave out {', '.join(scene)}")
+    changed = [{**spec, **(scene or {})} if spec.get("kind") == "scene" else dict(spec) for spec in sources]
+    return {"sources": changed, "base": str(base.resolve())}
+
+
+def moved(place: Mapping[str, Any], where: str | None) -> dict[str, Any]:
+    """Returns a description with another place of the same data; None leaves it.
+
+    Raises:
+        InputError: It has several sources, which one place can't replace.
+    """
+    if where is None:
+        return dict(place)
+    if "dataset" in place:
+        local = Path(where).is_dir()
+        revision = None if local or where != place["dataset"] else place["revision"]
+        return {**place, "dataset": str(Path(where).resolve()) if local else where, "revision": revision}
+    if len(place["sources"]) > 1:
+        raise InputError(f"the index has {len(place['sources'])} sources; bring them back below {place['base']}")
+    return {**place, "sources": [{**place["sources"][0], "path": str(Path(where).resolve())}]}
+
+
+def parse_limits(text: str) -> tuple[str, list[float]]:
+    """Returns a band and its limits of `BAND=LOW,HIGH`; raises InputError for anything else."""
+    band, _, numbers = text.partition("=")
+    try:
+        low, high = map(float, numbers.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not (band and low < high):
+        raise InputError(f"--ir-range {text!r} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
+    return band, [low, high]
+
+
+def _bring(dataset: str, revision: str | None, splits: Sequence[str]) -> Path:
+    if Path(dataset).is_dir():
+        return Path(dataset)
+    if not HUB_ID.fullmatch(dataset):
+        raise InputError(f"{dataset} is not there any more; name its place by --dataset")
+    patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]
+    try:
+        return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{dataset} is neither a folder here nor a Hub dataset that can be read ({reason}); check the name, the "
+            "network and the token"
+        ) from error

@@ -1,0 +1,124 @@
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoProcessor, BertConfig, Dinov2Config
+
+from fusionrs_hf import export
+from fusionrs_hf.encoders import Encoder
+from fusionrs_hf.errors import InputError
+from tests import tiny
+
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+DINO = {"vision_pooling": "grid", "feature_norm": True} | {
+    "vision_config": Dinov2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, mlp_ratio=2, image_size=tiny.IMAGE_PX, patch_size=4
+    )
+}
+BERT = {"text_pooling": "mean"} | {
+    "text_config": BertConfig(
+        vocab_size=4 + len(tiny.WORDS),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=16,
+    )
+}
+
+
+def run(folder, name, inputs):
+    session = onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+    return session.run(None, dict(inputs))[0]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Towers as the demo's, with a modality tile and a gate that are not neutral."""
+    model = tiny.clip_model(**DINO, **BERT, modality_embedding=True, fusion="gated")
+    with torch.no_grad():
+        model.modality_embedding.normal_()
+        model.fusion.gate.weight.normal_()
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    """Infrared and text only: a file takes seconds. `test_every_kind_of_tower` makes all four."""
+    folder, make_parts = tmp_path_factory.mktemp("model"), export.make_parts
+    model.save_pretrained(folder / "model")
+    tiny.clip_processor().save_pretrained(folder / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "make_parts", lambda *given: {n: make_parts(*given)[n] for n in ("ir", "text")})
+        assert max(export.export_onnx(str(folder / "model"), folder / "onnx").values()) < 1e-5
+    return folder / "onnx"
+
+
+def test_the_files_give_the_models_embeddings_for_any_batch_and_length(exported, model):
+    processor = AutoProcessor.from_pretrained(exported)
+    encoder = Encoder(model, processor)
+    for count in (1, 2, 5):
+        images = [tiny.ir_image(seed) for seed in range(count)]
+        texts = ["water", "a dark forest over wet ground", "the field", "dry", "bright water north"][:count]
+        found = run(exported, "ir", processor(ir_images=images, return_tensors="np"))
+        np.testing.assert_allclose(found, encoder.ir(images), atol=1e-5)
+        found = run(exported, "text", processor(text=texts, return_tensors="np"))
+        np.testing.assert_allclose(found, encoder.text(texts), atol=1e-5)
+
+
+def test_the_folder_says_what_is_in_it(exported):
+    text = (exported / "README.md").read_text()
+    assert f"Opset {export.OPSET}" in text and "| `ir.onnx` | ir_pixel_values | ir_embeds |" in text
+    assert "at most 16 tokens" in text
+
+
+def test_a_folder_with_something_in_it_is_refused(exported):
+    with pytest.raises(InputError, match="is not empty; give a new folder"):
+        export.export_onnx("any", exported)
+
+
+def test_a_file_that_differs_from_torch_is_refused(exported, model):
+    part = export.make_parts(model, tiny.clip_processor())["ir"]
+    assert export.compare_part(part, exported / "ir.onnx") < 1e-5
+    with torch.no_grad():
+        part.module.model = deepcopy(model)
+        part.module.model.visual_projection.weight[0, 0] += 0.1
+    with pytest.raises(InputError, match="ir.onnx differs from torch by .* it is refused"):
+        export.compare_part(part, exported / "ir.onnx")
+
+
+def test_nothing_is_left_where_a_file_is_refused(tmp_path, monkeypatch):
+    tiny.clip_model().save_pretrained(tmp_path / "model")
+    tiny.clip_processor().save_pretrained(tmp_path / "model")
+
+    def refuse(part, path):
+        path.write_bytes(b"half")
+        raise InputError("refused")
+
+    monkeypatch.setattr(export, "write_part", refuse)
+    with pytest.raises(InputError, match="refused"):
+        export.export_onnx(str(tmp_path / "model"), tmp_path / "onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["shared", "separate", "one_channel", "demo"])
+def test_every_kind_of_tower(tmp_path, model, kind):
+    clip = tiny.clip_model()
+    models = {"shared": clip, "demo": model}
+    models |= {"separate": clip.with_options(ir_channels=3), "one_channel": clip.with_options(ir_channels=1)}
+    model, processor = models[kind].eval(), tiny.clip_processor()
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    errors = export.export_onnx(str(tmp_path / "model"), tmp_path / "onnx")
+    assert set(errors) == {"rgb.onnx", "ir.onnx", "text.onnx", "fused.onnx"} and max(errors.values()) < 1e-5
+    encoder, rgb, ir = Encoder(model, processor), [tiny.rgb_image(1)], [tiny.ir_image(1)]
+    found = {
+        "rgb_embeds": run(tmp_path / "onnx", "rgb", processor(images=rgb, return_tensors="np")),
+        "ir_embeds": run(tmp_path / "onnx", "ir", processor(ir_images=ir, return_tensors="np")),
+    }
+    fused = encoder.fuse(encoder.rgb(rgb), encoder.ir(ir))
+    np.testing.assert_allclose(run(tmp_path / "onnx", "fused", found), fused, atol=1e-5)

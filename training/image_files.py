@@ -1,0 +1,78 @@
+"""Image files of public benchmarks as embeddings; a file that cannot be read is counted, never replaced."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dataset_builder.decoding import DecodeError, infrared_array, open_image
+from dataset_builder.filters import InfraredIsColormapped
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+MAX_PIXELS = 2**26
+BATCH = 64
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """Returns an RGB image; a grey file of an RGB benchmark becomes three equal channels.
+
+    Raises:
+        DecodeError: It cannot be decoded.
+    """
+    return open_image(path.read_bytes(), MAX_PIXELS).convert("RGB")
+
+
+def read_infrared(path: Path) -> Image.Image:
+    """Returns a one-channel infrared image, 8 or 16 bit; three channels that agree are one.
+
+    Raises:
+        DecodeError: It cannot be decoded.
+        InputError: It has colours.
+    """
+    image = open_image(path.read_bytes(), MAX_PIXELS)
+    if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
+        return image
+    image = image.convert("RGB")
+    rule = InfraredIsColormapped()
+    channels = np.asarray(image).astype(np.int16)  # (height, width, 3)
+    if (np.ptp(channels, axis=2) > rule.max_difference).mean() > rule.max_share:
+        raise InputError(f"{path} has colours, expected one-channel infrared; give the grey images, not false colour")
+    return Image.fromarray(infrared_array(image, None))
+
+
+def embed_files(
+    encode: Callable[[list[Image.Image]], np.ndarray], paths: Sequence[Path], read: Callable[[Path], Image.Image]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeds files, a batch in memory at a time.
+
+    Args:
+        encode: Images -> embeddings `(images, size)`.
+        paths: Files, at least one that can be read.
+        read: `read_rgb` or `read_infrared`.
+
+    Returns:
+        Embeddings `(files, size)`, and bool `(files,)`: which could be read; the others' rows are zero.
+
+    Raises:
+        InputError: None can be read.
+    """
+    parts, readable = [], np.zeros(len(paths), bool)
+    for start in range(0, len(paths), BATCH):
+        images = []
+        for index, path in enumerate(paths[start : start + BATCH], start):
+            try:
+                images.append(read(path))
+                readable[index] = True
+            except (DecodeError, OSError) as error:
+                logger.warning("%s cannot be read (%s): counted as wrong", path, error)
+        if images:
+            parts.append(encode(images))
+    if not parts:
+        raise InputError(f"none of {len(paths)} images can be read, such as {paths[0] if paths else 'an empty list'}")
+    found = np.concatenate(parts)
+    embeds = np.zeros((len(paths), found.shape[1]), found.dtype)
+    embeds[readable] = found
+    return embeds, readable
