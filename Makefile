@@ -1,4 +1,4 @@
-.PHONY: help install demo test test-slow quality bench clean
+.PHONY: help install demo test test-slow quality bench bench-build bench-models clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -27,20 +27,42 @@ demo: $(VENV)/.installed .demo-packages/.installed  ## The whole journey on real
 test: $(VENV)/.installed  ## Tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.installed .demo-packages/.installed  ## The slow tests, on the demo's real weights
+$(VENV)/.ray: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
+	@touch $@
+
+# What the benchmarks compare with, each in an environment of its own.
+PEERS := .bench-peers
+$(PEERS)/.installed:
+	$(PYTHON) -m venv $(PEERS)/imagededup
+	$(PEERS)/imagededup/bin/python -m pip install --quiet --disable-pip-version-check imagededup==0.3.3.post2 torch==2.13.0
+	$(PYTHON) -m venv $(PEERS)/img2dataset
+	$(PEERS)/img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
+	@touch $@
+
+test-slow: $(VENV)/.installed $(VENV)/.ray .demo-packages/.installed  ## The slow tests, on the demo's real weights
 	$(BIN)/python -m pytest -m slow
 
 quality: $(VENV)/.installed  ## Lint, format and layering
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.installed .demo-packages/.installed  ## Measure everything, into tests/benchmarks/results and the README
+bench: bench-build bench-models  ## Measure everything, into tests/benchmarks/results and the README
+	$(BIN)/python -m tests.benchmarks.readme
+
+bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset builder: groups, throughput, memory, leaks
+	$(BIN)/python -m tests.benchmarks.grouping_scale --peer $(PEERS)/imagededup/bin/python
+	$(BIN)/python -m tests.benchmarks.build_throughput --peer $(PEERS)/img2dataset
+	$(BIN)/python -m tests.benchmarks.build_memory
+	$(BIN)/python -m tests.benchmarks.split_leaks --peer $(PEERS)/imagededup/bin/python
+
+bench-models: $(VENV)/.installed .demo-packages/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.grounded_claims.score open
-	$(BIN)/python -m tests.benchmarks.readme
+	$(BIN)/python -m tests.benchmarks.recall_speed
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .demo-packages runs build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .demo-packages $(PEERS) runs build *.egg-info .pytest_cache .ruff_cache

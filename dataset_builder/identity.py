@@ -28,6 +28,7 @@ from fusionrs_hf.errors import InputError
 logger = logging.getLogger(__name__)
 
 VERSIONED = ("datasets", "numpy", "pillow", "pyarrow", "scipy", "simplemma")  # what the bytes may depend on
+AFTER_READING = ("name", "description", "attribution", "groups", "splits", "max_shard_bytes")  # keys of a recipe
 IDENTITY = "identity.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -136,7 +137,8 @@ def start(
 ) -> None:
     """Makes the work folder, whole at once, or finds in it the same build, unfinished.
 
-    Processes that start at the same moment end with one folder, made by one of them.
+    Processes that start at the same moment end with one folder, made by one of them. What was read is kept where the
+    recipe differs in `AFTER_READING` alone and nothing is written yet.
 
     Args:
         out, work: Output folder, and the work folder in it.
@@ -147,10 +149,9 @@ def start(
     Raises:
         InputError: The folder holds another build or something else, or cannot be written.
     """
+    continued = (work / IDENTITY).exists()
     try:
-        if (work / IDENTITY).exists():
-            logger.info("continuing the unfinished build in %s", out)
-        else:
+        if not continued:
             _begin(out, work, identity, prepare)
     except OSError as error:
         if error.errno in FULL:
@@ -161,7 +162,18 @@ def start(
     if not (work / IDENTITY).exists():
         raise InputError(f"{work} is no work folder of a build; delete it")
     found = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+    read_alike = {**found, "recipe": _of_reading(found)} == {**identity, "recipe": _of_reading(identity)}
+    if read_alike and found != identity and not any((out / "data").glob("*")):
+        logger.info("what was read in %s is kept; what changed in the recipe comes after it", out)
+        write_json(work / IDENTITY, identity)
+        return
     _compare(found, identity, out, work / LISTING, listing)
+    if continued:
+        logger.info("continuing the unfinished build in %s", out)
+
+
+def _of_reading(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in identity["recipe"].items() if key not in AFTER_READING}
 
 
 def _begin(out: Path, work: Path, identity: dict, prepare: Callable[[Path], None]) -> None:

@@ -7,7 +7,7 @@ inputs and this code alone, whatever the number of workers and however often a b
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import keep_policy, read_policy
 from dataset_builder.shards import atomic_path
 from dataset_builder.sources import Source, open_source
+from dataset_builder.sources.scene import SceneSource
 from dataset_builder.tombstones import excluded_ids
 from fusionrs_hf import __version__
 from fusionrs_hf.errors import InputError
@@ -47,6 +48,10 @@ __all__ = ["BuildRecipe", "BuildReport", "build"]
 logger = logging.getLogger(__name__)
 
 TASKS = "tasks.jsonl"
+REMEDIES = {  # where no row is kept
+    "ir_missing": "give the recipe `translate`, such as {translator: radiometric, band: nir}, or pairs with infrared",
+    "ir_range_missing": "give the recipe `ir_range`, such as {lwir: [low, high]} in the infrared's unit",
+}
 HERE = Launch()
 
 
@@ -99,6 +104,7 @@ def build(
     read_policy(*filter(None, [policy]))  # as the stages: what a file says is known to be sound before the work
     forced_ids(recipe)  # so is a list that cannot be read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
+    _check_overlaps(recipe, sources)
     run = _Run(recipe, stages, sources, out, workers, launch)
     with stops_in_a_line(out):
         with run.clock("plan"):
@@ -113,6 +119,17 @@ def build(
         keep_policy(policy, out)
         discard(run.work)
     return report
+
+
+def _check_overlaps(recipe: BuildRecipe, sources: Sequence[Source]) -> None:
+    """Refuses scenes whose neighbouring tiles would share pixels across splits: half an overlap joins no groups."""
+    drawn = recipe.splits.by == "hash"
+    for source in sources if recipe.splits.validation or recipe.splits.test else ():
+        if isinstance(source, SceneSource) and source.shares_pixels(drawn):
+            raise InputError(
+                f"tiles of scene {source.name} overlap and their splits are drawn, so that neighbours would share "
+                "pixels across splits; give regions with a split each and splits by source, or leave stride_px out"
+            )
 
 
 def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
@@ -167,8 +184,8 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         reasons += merged.reasons
     if not merged.kept:
         discard(work)
-        found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "the sources are empty"
-        raise InputError(f"none of {rows_read} rows was kept ({found}); check the sources and filters of the recipe")
+        remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
+        raise InputError(f"none of {rows_read} rows was kept ({_told(reasons)}); {remedy}")
     with clock("write"):
         make_worker, launch = partial(FinishWorker, work, out), replace(run.launch, gpus_per_worker=0)
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
@@ -187,10 +204,15 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
     sizes = {"work": _size(work), "written": sum(file["bytes"] for file in files)}
     spent = timings(clock.seconds, seconds, rows_read, sizes)
+    logger.info("%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _told(reasons))
     logger.info("%s", told(spent))
     if timings_file is not None:
         write_json(timings_file, spent)
     return report
+
+
+def _told(reasons: Counter) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
 
 
 def _totals(read: Iterable[Mapping[str, Any]]) -> tuple[int, Counter, Counter]:

@@ -3,9 +3,10 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path, PurePath
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -13,6 +14,16 @@ from dataset_builder.grouping import RELATIONS
 from dataset_builder.schema import IR_BANDS
 from dataset_builder.splits import SplitPolicy
 from fusionrs_hf.errors import InputError
+
+KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path",
+    Mapping: "a mapping of names to values",
+    Sequence: "a list",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +216,32 @@ def _known_keys(part: type, given: Any, where: str, hidden: Sequence[str] = ()) 
 
 
 def _make(part: type, values: Mapping[str, Any], where: str) -> Any:
+    """Builds a part of the recipe; each value must be of its field's kind, as YAML gives kinds."""
+    hints = get_type_hints(part)
+    if missing := [item.name for item in fields(part) if _required(item) and item.name not in values]:
+        raise InputError(f"{where} needs {', '.join(missing)}")
+    for name, value in values.items():
+        union = get_args(hints[name]) if isinstance(hints[name], UnionType) else [hints[name]]
+        allowed = [get_origin(hint) or hint for hint in union]
+        if not any(_is_of(value, kind) for kind in allowed):
+            kinds = " or ".join(dict.fromkeys(KINDS[kind] for kind in allowed if kind in KINDS))
+            raise InputError(f"{where}: {name} must be {kinds}, got {value!r}")
     try:
         return part(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def _required(item: Field) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if kind is Sequence:
+        return isinstance(value, (list, tuple))
+    return isinstance(value, kind)
 
 
 def _portable(value: Any) -> Any:

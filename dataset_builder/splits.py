@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from dataset_builder.grouping import LARGE_SHARE, Groups
 from dataset_builder.quotas import Contents, draw
 from dataset_builder.schema import SPLITS
+from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def assign_splits(rows: pa.Table, groups: Groups, policy: SplitPolicy) -> Assign
         policy: How to split.
 
     Raises:
+        InputError: The targets leave no row to train.
         ValueError: A prescribed split is none of `schema.SPLITS`.
     """
     known = _read(rows, groups, policy)
@@ -113,6 +115,9 @@ def assign_splits(rows: pa.Table, groups: Groups, policy: SplitPolicy) -> Assign
     drawn = np.flatnonzero((chosen < 0) & (sizes > 0))
     chosen[drawn] = TRAIN
     if any(targets.values()):
+        _check_targets(
+            targets, int(sizes[drawn].sum()), bool((chosen[known.joint] == TRAIN).sum() > sizes[drawn].sum())
+        )
         drawn = drawn[np.argsort(_salted(_ids(groups, drawn), policy.salt), kind="stable")]
         chosen[drawn] = -1
         minima = _minima(known, drawn, chosen, policy.min_per_source) if policy.min_per_source else ()
@@ -197,6 +202,15 @@ def _minima(known: _Rows, drawn: np.ndarray, chosen: np.ndarray, least: int) -> 
     return Contents(*np.divmod(keys, count), rows), needs
 
 
+def _check_targets(targets: Mapping[int, int], rows: int, others_train: bool) -> None:
+    if sum(targets.values()) > rows - (not others_train) and rows:
+        wanted = ", ".join(f"{SPLITS[split]} {count}" for split, count in targets.items())
+        raise InputError(
+            f"splits: {wanted} leave no row to train, as {rows} rows are drawn; give fewer, or shares below 1 "
+            "(what was read is kept)"
+        )
+
+
 def _reached(targets: Mapping[int, int], sizes: np.ndarray, chosen: np.ndarray) -> dict[str, dict[str, int]]:
     reached = {split: int(sizes[chosen == split].sum()) for split in DRAWN}
     return {
@@ -231,14 +245,9 @@ def _warn(report: Mapping[str, Any]) -> None:
             logger.warning("whole groups give %s %d rows, not %d", name, target["rows"], target["wanted"])
     for found in report["large_components"][:1]:
         logger.warning(
-            "%d of the largest joint groups hold over %.0f %% of the rows each, the first %d (%.1f %%), joined most "
-            "by %s, with %s: they move as one; see `groups.relations` and `groups.radius` of the recipe",
-            len(report["large_components"]),
-            100 * LARGE_SHARE,
-            found["size"],
-            100 * found["share"],
-            found["relation"],
-            found["sample_id"],
+            "the largest joint group holds %d rows (%.1f %%), joined most by %s, with %s: it moves as one; see "
+            "`groups.relations` and `groups.radius` of the recipe",
+            *(found["size"], 100 * found["share"], found["relation"], found["sample_id"]),
         )
 
 

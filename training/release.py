@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import yaml
 from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from dataset_builder.clearance import check_folder
+from dataset_builder.shards import file_sha256
 from fusionrs_hf.errors import InputError
 from training.plain_clip import write_plain_clip
 
@@ -110,7 +112,22 @@ def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, rev
     if not list(folder.glob("data/*.parquet")):
         raise InputError(f"{folder} has no data/*.parquet, expected a built dataset; run `fusionrs build` first")
     check_folder(folder)
+    _check_shards(folder)
     return _upload("dataset", folder, repo_id, DATASET_FILES, private, revision)
+
+
+def _check_shards(folder: Path) -> None:
+    """Refuses a build whose shards are not those that its report tells."""
+    path = folder / "build_report.json"
+    files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.is_file() else {}
+    told = {name: file["sha256"] for name, file in files.items() if name.startswith("data/")}
+    there = {file.relative_to(folder).as_posix(): file for file in folder.glob("data/*.parquet")}
+    changed = [name for name in sorted({*told, *there} if told else ()) if name not in there or name not in told]
+    changed += [name for name in told.keys() & there.keys() if file_sha256(there[name]) != told[name]]
+    if changed:
+        raise InputError(
+            f"{folder} is not what its build_report.json tells: {', '.join(changed[:3])} differ; build it again"
+        )
 
 
 def push_clip(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -315,7 +332,10 @@ def _upload(
         "pushing %d files of %s; left at home: %s", len(chosen), folder, sorted(present - set(chosen)) or "none"
     )
     api, repo_type = HfApi(), REPO_TYPES[kind]
-    repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
+    try:
+        repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
+    except httpx2.TransportError as error:
+        raise InputError(f"cannot reach {api.endpoint} ({error}); check HF_ENDPOINT and the network") from error
     if private and not api.repo_info(repo_id, repo_type=repo_type).private:
         raise InputError(f"{repo_id} exists and is public, expected a private one; choose another name")
     if revision:

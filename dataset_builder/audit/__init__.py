@@ -58,6 +58,8 @@ def audit(
     """
     workers = _checked(workers, radius, flips, against)
     folder = open_dataset(dataset)
+    if (folder / ".work").exists():
+        raise InputError(f"{dataset} is an unfinished build; run the same build again, then audit it")
     if report is not None and folder.resolve() in Path(report).resolve().parents:
         raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
     opened = [(str(other), open_other(other)) for other in against]  # a wrong name is known before anything is read

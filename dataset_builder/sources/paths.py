@@ -6,7 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 MAX_BYTES = 200_000_000  # a larger file is no tile, and is not taken into memory
-SPLIT_WORDS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}  # upstream: ours
+SPLIT_WORDS = {  # upstream: ours; `restval` is what Karpathy's files call images of a validation set moved to train
+    "train": "train",
+    "restval": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 
 
 class UnsafeNameError(ValueError):

@@ -138,6 +138,12 @@ class SceneSource:
                         f"{a.gap_px(b)} px; leave at least {self.min_gap_px} px (min_gap_px) between them"
                     )
 
+    def shares_pixels(self, drawn: bool) -> bool:
+        """Tells whether tiles overlap whose splits are not prescribed; `drawn`: nor are any."""
+        regions = [region for region in self.regions if drawn or region.split is None]
+        strides = [region.stride_px or self.stride_px for region in regions] or [self.stride_px] * (not self.regions)
+        return any(stride is not None and stride < self.tile_px for stride in strides)
+
     def shards(self) -> list[tuple[int, int]]:
         """Returns (number of the region, first row) of each line of tiles; reads headers only."""
         with self.open() as raster:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tests.benchmarks import readme_build
+from tests.benchmarks.markdown import table
+
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent.parent / "README.md", HERE / "RESULTS.md"
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
+BLOCKS = {"results": "readme_results.md", "build": "readme_build.md"}  # README block -> template
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "lwir": "thermal infrared"}
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -64,12 +67,6 @@ def take_vlm(demo: Path) -> None:
     kept = {name: metrics[name] for name in ("pairs", "seed", "prompt", "accuracy", "differences")}
     kept |= {name: log[name] for name in ("hardware", "steps", "batch_size", "train_seconds", "versions")}
     (HERE / "results" / "demo_vlm.json").write_text(json.dumps(kept, indent=1) + "\n")
-
-
-def table(header: Sequence[str], left: int, rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table whose first `left` columns are set left, the others right."""
-    lines = [header, ["---" if column < left else "---:" for column in range(len(header))], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def interval(low: float, high: float) -> str:
@@ -188,9 +185,13 @@ def render(template: str) -> str:
         "quality": quality_table(quality),
         "vlm": vlm_table(vlm),
     }
+    building, sentences = build_tables()
     environment = Environment(loader=FileSystemLoader(HERE / "templates"), undefined=StrictUndefined, autoescape=False)
     return environment.get_template(template).render(
-        tables=tables,
+        tables=tables | building,
+        text=sentences,
+        throughput=read("build_throughput"),
+        leaks=read("split_leaks"),
         retrieval=retrieval,
         effect=effect,
         quality=quality,
@@ -202,9 +203,38 @@ def render(template: str) -> str:
     )
 
 
-def results_block() -> str:
-    """The Markdown between the README's markers."""
-    return render("readme_results.md") + "\n"
+def build_tables() -> tuple[dict[str, str], dict[str, str]]:
+    """Tables and sentences of the dataset builder."""
+    throughput, grouping = read("build_throughput"), read("grouping_scale")
+    tables = {
+        "throughput": readme_build.throughput_table(throughput),
+        "stages": readme_build.stages_table(throughput),
+        "grouping": readme_build.grouping_table(grouping),
+        "memory": readme_build.memory_table(read("build_memory")),
+        "leaks": readme_build.leaks_table(read("split_leaks")),
+    }
+    text = {"bytes": readme_build.bytes_sentence(throughput), "peer": readme_build.peer_sentence(grouping)}
+    return tables, text
+
+
+def shown(text: str) -> dict[str, str]:
+    """The README's blocks between their markers, by name."""
+    return {name: text.split(begin(name))[1].split(end(name))[0] for name in BLOCKS}
+
+
+def begin(name: str) -> str:
+    """Marker of a block's start."""
+    return f"<!-- {name}:begin -->\n"
+
+
+def end(name: str) -> str:
+    """Marker of a block's end."""
+    return f"<!-- {name}:end -->"
+
+
+def block(name: str) -> str:
+    """The Markdown between a block's markers."""
+    return render(BLOCKS[name]) + "\n"
 
 
 def results_page() -> str:
@@ -220,7 +250,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if demo:
         take_vlm(demo)
     text = README.read_text()
-    README.write_text(text.split(BEGIN)[0] + BEGIN + results_block() + END + text.split(END)[1])
+    for name in BLOCKS:
+        text = text.split(begin(name))[0] + begin(name) + block(name) + end(name) + text.split(end(name))[1]
+    README.write_text(text)
     RESULTS.write_text(results_page())
 
 

@@ -1,9 +1,11 @@
-from tests.benchmarks.readme import BEGIN, END, README, RESULTS, results_block, results_page
+import pytest
+
+from tests.benchmarks.readme import BLOCKS, README, RESULTS, block, results_page, shown
 
 
-def test_the_readme_shows_the_committed_results():
-    text = README.read_text()
-    assert text.split(BEGIN)[1].split(END)[0] == results_block()
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_readme_shows_the_committed_results(name):
+    assert shown(README.read_text())[name] == block(name)
 
 
 def test_the_results_page_shows_the_committed_results():

@@ -241,3 +241,10 @@ def test_the_shipped_sample_leaks_nothing_and_processes_change_nothing():
     found = [audit("dataset_builder/sample", workers=workers) for workers in (1, 2)]
     assert found[0].clean and found[0].rows == {"train": 2453, "test": 780, "validation": 269}
     assert dataclasses.asdict(found[0]) == dataclasses.asdict(found[1])
+
+
+def test_an_unfinished_build_is_not_audited(tmp_path):
+    folder = write_dataset(tmp_path / "set", base(), groups=GROUPS)
+    (folder / ".work").mkdir()
+    with pytest.raises(InputError, match="is an unfinished build; run the same build again"):
+        audit(folder)

@@ -67,6 +67,18 @@ def test_an_unfinished_build_continues_only_as_itself(inputs):
         start(out, out / ".work", {**identity_of(recipe(inputs, name="y"), out), "code": "other"})
 
 
+def test_what_was_read_is_kept_where_only_what_comes_after_changes(inputs):
+    out = inputs / "out"
+    start(out, out / ".work", identity_of(recipe(inputs), out))
+    now = identity_of(recipe(inputs, name="y", splits={"by": "hash", "test": 3}, groups={"radius": 2}), out)
+    start(out, out / ".work", now)
+    assert json.loads((out / ".work" / "identity.json").read_text()) == json.loads(json.dumps(now))
+    (out / "data").mkdir()
+    (out / "data" / "train-00000-of-00001.parquet").touch()  # written by these groups: too late
+    with pytest.raises(InputError, match="recipe: groups changed"):
+        start(out, out / ".work", identity_of(recipe(inputs, name="y"), out))
+
+
 def test_what_differs_is_named_part_by_part(inputs):
     out = inputs / "out"
     before = recipe(inputs, groups={"radius": 2}, splits={"by": "hash", "test": 0.1})

@@ -8,6 +8,7 @@ import pytest
 from dataset_builder.grouping import Groups
 from dataset_builder.schema import SPLITS
 from dataset_builder.splits import REASONS, SplitPolicy, assign_splits, representatives
+from fusionrs_hf.errors import InputError
 
 
 def groups_of(names, components=()):
@@ -238,3 +239,10 @@ def test_representatives_are_the_same_for_a_few_groups_as_for_all():
     names = [SPLITS[code] if code >= 0 else None for code in splits[few]]
     ids = pa.array([f"joint-group:{label}" for label in joint[few]])
     assert representatives(rows.take(few), ids, names).tolist() == marked[few].tolist()
+
+
+def test_targets_that_leave_nothing_to_train_are_refused():
+    with pytest.raises(InputError, match="validation 1000, test 2 leave no row to train, as 44 rows are drawn"):
+        assign([None] * 44, [str(index) for index in range(44)], by="hash", validation=1000, test=2)
+    alone = assign([None] * 4, list("abcd"), forced=[True, None, None, None], by="hash", validation=2, test=1)
+    assert named(alone).count("train") == 1  # the forced row trains, so the others may all be held out

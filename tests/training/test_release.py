@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
 from dataset_builder.publish import publish
 from dataset_builder.schema import FEATURES, new_row
+from dataset_builder.shards import file_sha256
 from fusionrs_hf.errors import InputError
 from tests import tiny, tiny_vlm
 from tests.dataset_builder.rights_rows import build_rows, write_source
@@ -389,3 +390,33 @@ def test_what_clip_cannot_be_is_refused(saved_clip: Path, tmp_path: Path):
         write_plain_clip(saved_clip, tmp_path / "out")
     with pytest.raises(InputError, match="--as-clip goes with a dual-modal CLIP, got kind 'vlm'"):
         release.push("vlm", saved_clip, "release/vlm", as_clip=True)
+
+
+def test_shards_that_are_not_the_report_s_stay_at_home(dataset: Path):
+    digests = {path: file_sha256(path) for path in dataset.glob("data/*.parquet")}
+    files = {path.relative_to(dataset).as_posix(): {"sha256": digest} for path, digest in digests.items()}
+    (dataset / "build_report.json").write_text(json.dumps({"files": files}))
+    release._check_shards(dataset)
+    write_split(dataset, "test", range(3, 5))
+    with pytest.raises(InputError, match="test-00000-of-00001.parquet differ; build it again"):
+        release._check_shards(dataset)
+    (dataset / "data" / "test-00000-of-00001.parquet").unlink()
+    with pytest.raises(InputError, match="test-00000-of-00001.parquet differ"):
+        release._check_shards(dataset)
+
+
+def test_a_hub_that_is_not_there_is_one_line(in_client, dataset: Path):
+    assert in_client(push_to_nowhere, dataset).startswith("cannot reach http://127.0.0.1:9 (")
+
+
+def push_to_nowhere(dataset: Path) -> str:
+    from unittest.mock import patch
+
+    from huggingface_hub import HfApi
+
+    with patch.object(release, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9")):
+        try:
+            release.push_dataset(dataset, "release/nowhere")
+        except InputError as error:
+            return str(error)
+    return "pushed"

@@ -9,6 +9,7 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
+from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.files import encode_png
 from dataset_builder.sources.scene import SceneSource
@@ -452,3 +453,16 @@ def test_without_rasterio_the_error_names_the_extra(scene, monkeypatch):
         InputError, match=r"needs rasterio, got none; install the extra `geo`: pip install 'fusionrs-hf\[geo\]'"
     ):
         source_of(scene).shards()
+
+
+def test_overlapping_tiles_may_not_be_drawn_into_splits(scene, tmp_path):
+    spec = {"kind": "scene", "path": str(scene), "rights": "x", "tile_px": 16, "bands": BANDS, "limits": LIMITS}
+    recipe = {"name": "x", "splits": {"by": "hash"}}
+    with pytest.raises(InputError, match="overlap and their splits are drawn, .* regions with a split each"):
+        build(BuildRecipe.from_mapping({**recipe, "sources": [{**spec, "stride_px": 8}]}), tmp_path / "out")
+    source = source_of(scene, stride_px=8)
+    assert source.shares_pixels(drawn=False) and source.shares_pixels(drawn=True)
+    assert not source_of(scene).shares_pixels(drawn=True)
+    region = {"rows": [0, 32], "columns": [0, 32], "split": "train", "stride_px": 8}
+    inside = source_of(scene, regions=[region])
+    assert inside.shares_pixels(drawn=True) and not inside.shares_pixels(drawn=False)
