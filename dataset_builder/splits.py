@@ -115,9 +115,8 @@ def assign_splits(rows: pa.Table, groups: Groups, policy: SplitPolicy) -> Assign
     drawn = np.flatnonzero((chosen < 0) & (sizes > 0))
     chosen[drawn] = TRAIN
     if any(targets.values()):
-        _check_targets(
-            targets, int(sizes[drawn].sum()), bool((chosen[known.joint] == TRAIN).sum() > sizes[drawn].sum())
-        )
+        if sizes[chosen == TRAIN].sum() == sizes[drawn].sum():  # nothing trains but what is drawn
+            _check_targets(targets, int(sizes[drawn].sum()))
         drawn = drawn[np.argsort(_salted(_ids(groups, drawn), policy.salt), kind="stable")]
         chosen[drawn] = -1
         minima = _minima(known, drawn, chosen, policy.min_per_source) if policy.min_per_source else ()
@@ -202,8 +201,8 @@ def _minima(known: _Rows, drawn: np.ndarray, chosen: np.ndarray, least: int) -> 
     return Contents(*np.divmod(keys, count), rows), needs
 
 
-def _check_targets(targets: Mapping[int, int], rows: int, others_train: bool) -> None:
-    if sum(targets.values()) > rows - (not others_train) and rows:
+def _check_targets(targets: Mapping[int, int], rows: int) -> None:
+    if sum(targets.values()) >= rows > 0:
         wanted = ", ".join(f"{SPLITS[split]} {count}" for split, count in targets.items())
         raise InputError(
             f"splits: {wanted} leave no row to train, as {rows} rows are drawn; give fewer, or shares below 1 "

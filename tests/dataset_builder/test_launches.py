@@ -51,8 +51,8 @@ def test_ranks_give_the_same_bytes_and_the_finish_names_those_that_are_missing(
     # 8 shards: of ranks 1 and 2 are 1, 5 and 2, 6.
     with pytest.raises(InputError, match="4 of 8 shards of .* are not read yet, of ranks 1, 2 in a world of 4"):
         build(recipe, out, 1, FINISH)
-    with pytest.raises(InputError, match="recipe: max_shard_bytes changed"):
-        build(recipe_of(source, max_shard_bytes=7), out, 1, Launch(rank=1, world_size=4))
+    with pytest.raises(InputError, match="recipe: filters changed"):
+        build(recipe_of(source, filters={}), out, 1, Launch(rank=1, world_size=4))
     for rank in (1, 2):
         build(recipe, out, 1, Launch(rank=rank, world_size=4))
     with caplog.at_level(logging.INFO):

@@ -127,7 +127,7 @@ def test_a_large_component_is_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         found = assign([None], ["a"], components=[large, small])
     assert found.report["large_components"] == [large]
-    assert "the first 3 (3.0 %), joined most by rgb_phash, with a0" in caplog.text
+    assert "the largest joint group holds 3 rows (3.0 %), joined most by rgb_phash, with a0" in caplog.text
 
 
 def random_rows(rng, count=400):

@@ -89,7 +89,7 @@ def test_another_list_is_another_build_and_a_policy_is_not(tmp_path):
     ("changes", "sentence"),
     [
         ({"exclude": "none.txt"}, "exclude: cannot read .*none.txt"),
-        ({"exclude": ["a"]}, "exclude must be the path of a file, got \\['a'\\]"),
+        ({"exclude": ["a"]}, "exclude must be a text or a path, got \\['a'\\]"),
         ({"rights_policy": "bad.yaml"}, "unknown key 'image'; did you mean 'images'"),
     ],
 )

@@ -142,9 +142,9 @@ def test_names_that_lead_outside_are_rows_with_a_reason_and_nothing_outside_is_o
         ('{"images": [{"split": "train"}]}', r"image 0 of \S+ needs `filename`, got \{'split': 'train'\}"),
         (
             '{"images": [{"filename": "a", "split": "dev"}]}',
-            r"image 0 of \S+ needs `split` of train, val, .* got 'dev'",
+            r"image 0 of \S+ needs `split` of train, restval, val, .* got 'dev'",
         ),
-        ('{"images": [{"filename": "a", "split": ["x"]}]}', r"needs `split` of train, val"),
+        ('{"images": [{"filename": "a", "split": ["x"]}]}', r"needs `split` of train, restval, val"),
         ('{"images": [{"filename": "a", "split": "val"}]}', r"image 0 of \S+ needs a list `sentences`, got None"),
         ('{"a": [{"filename": "x.jpg", "split": "test"}, 7]}', r"image 1 of class 'a' in \S+ needs `filename`, got 7"),
     ],
