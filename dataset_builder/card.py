@@ -18,7 +18,7 @@ from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, capt
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.notices import rights_section
 from dataset_builder.schema import FEATURES, SPLITS
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 from model_cards.render import markdown_cell, markdown_text
 

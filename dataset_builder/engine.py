@@ -20,7 +20,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

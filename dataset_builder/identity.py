@@ -21,8 +21,8 @@ from uuid import uuid4
 from dataset_builder.card import BuildReport
 from dataset_builder.inputs import CODE, LISTING, RECIPE, changes, write_listing
 from dataset_builder.recipe import BuildRecipe
-from dataset_builder.shards import atomic_path
 from dataset_builder.tombstones import check_no_removal
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.rights import CONDITIONS, CONTENT, RightsTable
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from model_cards.render import markdown_table, markdown_text
 
 NOTICES = "NOTICE.md"

@@ -36,11 +36,11 @@ from dataset_builder.merging import Merged, forced_ids, merge
 from dataset_builder.reading import ReadWorker, Stage, lines_file, make_stages
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import keep_policy, read_policy
-from dataset_builder.shards import atomic_path
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.scene import SceneSource
 from dataset_builder.tombstones import excluded_ids
 from fusionrs_hf import __version__
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 __all__ = ["BuildRecipe", "BuildReport", "build"]

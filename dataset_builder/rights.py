@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import yaml
 
 from dataset_builder.recipe import nearest
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 SHIPPED = Path(__file__).with_name("rights.yaml")

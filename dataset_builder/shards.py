@@ -1,7 +1,6 @@
 """Parquet shards that appear whole or not at all, with the same bytes for the same rows."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,30 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fusionrs_hf.atomic import atomic_path
+
 ROW_GROUP_ROWS = 100  # what the Hub's viewer asks for where rows hold images
 DICTIONARY_BYTES = 256 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Gives a hidden name beside `path`; on success the file is synced and renamed to `path`, else removed.
-
-    The hidden name depends on `path` alone, so a killed writer's remains are overwritten by the next.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
 
 
 class ShardWriter:

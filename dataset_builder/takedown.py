@@ -28,8 +28,9 @@ from dataset_builder.notices import LEVELS
 from dataset_builder.publish import FOLDER, write_copy
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.removal_plan import Removal, plan_removal, shard_sizes, without_examples
-from dataset_builder.shards import ROW_GROUP_ROWS, atomic_path, file_sha256, shard_writer
+from dataset_builder.shards import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

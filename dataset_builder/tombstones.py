@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.schema import LIST_COLUMNS
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 TOMBSTONES = "tombstones.jsonl"

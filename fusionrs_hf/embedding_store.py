@@ -8,9 +8,7 @@ INDEX/skipped.jsonl                 rows of which something could not be embedde
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 MODALITIES = ("rgb", "ir", "fused", "text")
@@ -259,17 +258,3 @@ def import_faiss() -> None:
         import faiss  # noqa: F401
     except ImportError as error:
         raise InputError("an index needs faiss, got none; pip install 'fusionrs-hf[search]'") from error
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Gives a hidden name beside `path`, which on success becomes `path`; what a killed writer left is overwritten."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fusionrs_hf.embedding_store import atomic_path
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.retrieval import Hit, Query
 from fusionrs_hf.row_embedder import Limits, open_image, readable_infrared

@@ -12,7 +12,7 @@ import numpy as np
 from huggingface_hub import cached_assets_path
 
 from dataset_builder.captioning.protocol import Written
-from dataset_builder.shards import atomic_path
+from fusionrs_hf.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 IR_KEY, SCENE_KEY = "ir_aware_caption", "scene_caption"

@@ -15,7 +15,8 @@ from typing import Any
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.captioning.variety import distinct_n, self_bleu
 from dataset_builder.claims import judge
-from dataset_builder.shards import atomic_path, file_sha256
+from dataset_builder.shards import file_sha256
+from fusionrs_hf.atomic import atomic_path
 from model_cards.render import markdown_table, markdown_text, visible
 
 REJECTED = "quarantine/captions.jsonl"

@@ -40,8 +40,9 @@ from dataset_builder.finish import Counts, add_sizes, new_sizes, sizes_by_split
 from dataset_builder.identity import fingerprint, identity_of, start, write_json
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
 from dataset_builder.schema import FEATURES
-from dataset_builder.shards import atomic_path, file_sha256, shard_writer
+from dataset_builder.shards import file_sha256, shard_writer
 from fusionrs_hf import __version__
+from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from dataset_builder.sample.scenes import Scene
 from dataset_builder.schema import FEATURES, SPLITS
-from dataset_builder.shards import atomic_path
 from dataset_builder.sources.scene import SceneSource
+from fusionrs_hf.atomic import atomic_path
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
 TAGS = ["remote-sensing", "infrared", "rgb-infrared", "sentinel-2", "landsat", "vision-language"]
