@@ -45,6 +45,8 @@ _PARTS = (
 """)
     | _MARGINS
 )
+DIRECTION_WORDS = frozenset({*_ROWS, *_COLUMNS, *_JOINED})  # said of an image, false of it turned or mirrored
+PLACE_WORDS = DIRECTION_WORDS | _CENTRES | _CORNERS | _MARGINS | {"border", "edge"}  # false of a part of it
 _BARE = {"north", "south", "west", "east", "northward", "southward"}  # a side by itself, which may mean its middle
 # `lower contrast`, `lower grey values`
 _NO_PLACE_AFTER = words_of("""

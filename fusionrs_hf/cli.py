@@ -56,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
         runs.add_argument("-h", "--help", action="store_true", help="show this help")
         runs.set_defaults(run=_method, parser=runs)
 
+    _add_ablate(verbs)
     convert = verbs.add_parser("convert", help="write other weights as ordinary Hugging Face checkpoints")
     kinds = convert.add_subparsers(dest="what", required=True, metavar="WHAT")
     demo = kinds.add_parser("demo-weights", help="the small real towers that the demo uses")
@@ -189,6 +190,21 @@ def _add_audit(verbs: argparse._SubParsersAction) -> None:
         "--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything"
     )
     audit.set_defaults(run=_audit)
+
+
+def _add_ablate(verbs: argparse._SubParsersAction) -> None:
+    text = "train a matrix of CLIP recipes and seeds, compare them on validation rows, and test the best once"
+    ablate = verbs.add_parser("ablate", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    ablate.add_argument("recipes", type=Path, nargs="+", help="recipes of `fusionrs train clip`")
+    ablate.add_argument("--output", type=Path, required=True, help="folder for the runs and the tables")
+    ablate.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
+    ablate.add_argument(
+        "--over", type=Path, action="append", default=[], help="file of fields laid over every recipe; repeatable"
+    )
+    ablate.add_argument("--against", default="trimodal", help="recipe to compare with (default: trimodal)")
+    ablate.add_argument("--also", nargs="+", default=[], metavar="NAME", help="recipes to test besides")
+    ablate.add_argument("--workers", type=int, default=1, help="runs side by side (default: 1)")
+    ablate.set_defaults(run=_ablate)
 
 
 def _add_embed(verbs: argparse._SubParsersAction) -> None:
@@ -362,6 +378,11 @@ def _method(arguments: argparse.Namespace) -> None:
         return
     run: Callable = importlib.import_module(METHODS[arguments.verb][arguments.method]).main
     run(arguments.options)
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    given = {name: value for name, value in vars(arguments).items() if name not in ("verb", "run")}
+    importlib.import_module("training.ablate").ablate(**given)
 
 
 def _convert(arguments: argparse.Namespace) -> None:

@@ -2,21 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from transformers import AutoConfig, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from fusionrs_hf.processing_fusionrs_clip import WIDE_MODES, FusionRSCLIPProcessor, check_infrared, check_rgb
 
+Picture = Image.Image | str | PathLike
+# What Pillow's decoders raise.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError)
 # What decides an embedding beside the weights; by name, so that another version of transformers changes nothing.
 MODEL_SETTINGS = ("vision_pooling", "text_pooling", "grid_size", "feature_norm", "fusion", "fusion_weight")
 IMAGE_SETTINGS = (
@@ -66,8 +71,39 @@ def fingerprint(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor) -> s
     return running.hexdigest()
 
 
+def open_image(file: Any) -> Image.Image:
+    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`."""
+    with Image.open(file) as opened:
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+    return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image
+
+
+def one_channel(image: Image.Image) -> Image.Image:
+    """Returns infrared that a file keeps in three channels, as translators write it, in one: their mean.
+
+    Args:
+        image: Mode RGB whose channels agree within 2 grey levels in 99 % of the pixels, as the dataset builder has it;
+            anything else is returned as it is.
+    """
+    if image.mode != "RGB":
+        return image
+    values = np.asarray(image).astype(np.uint16)  # (height, width, 3)
+    if (np.ptp(values, axis=2) > 2).mean() > 0.01:
+        return image
+    return Image.fromarray(((values.sum(2) + 1) // 3).astype(np.uint8))
+
+
 class Encoder:
-    """The encoders of one model.
+    """The encoders of one model: lists of images, paths or texts in, embeddings out, a batch at a time.
+
+    >>> from fusionrs_hf.encoders import Encoder, load_clip
+    >>> encoder = Encoder(*load_clip("clip"), batch_size=256)
+    >>> rgb = encoder.rgb(["a.png", "b.png"])
+    >>> ir = encoder.ir(["a_ir.png", "b_ir.png"])
+    >>> text = encoder.text(["a river between fields", "a town by the sea"])
+    >>> cosines = {"rgb_ir": rgb @ ir.T, "rgb_text": rgb @ text.T, "ir_text": ir @ text.T}
+    >>> pairs = encoder.fuse(rgb, ir)
 
     Args:
         model, processor: As `load_clip` gives them.
@@ -93,13 +129,38 @@ class Encoder:
         """Length of an embedding."""
         return self.model.config.projection_dim
 
-    def rgb(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Returns unit-length float32 `(images, size)` of RGB images, mode RGB."""
-        return self._batches(images, lambda part: self.processor(images=part), self.model.get_rgb_features)
+    def rgb(self, images: Sequence[Picture]) -> np.ndarray:
+        """Returns unit-length float32 `(images, size)` of RGB images.
 
-    def ir(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Returns unit-length float32 `(images, size)` of infrared images, mode L."""
-        return self._batches(images, lambda part: self.processor(ir_images=part), self.model.get_ir_features)
+        Args:
+            images: Mode RGB, or paths of such files, which are opened a batch at a time.
+
+        Raises:
+            InputError: A file cannot be read as RGB; it is named.
+            ValueError: An image is not RGB.
+        """
+
+        def prepare(part: list[Picture]) -> dict[str, Tensor]:
+            return self.processor(images=[_opened(image, check_rgb) for image in part])
+
+        return self._batches(images, prepare, self.model.get_rgb_features)
+
+    def ir(self, images: Sequence[Picture]) -> np.ndarray:
+        """Returns unit-length float32 `(images, size)` of infrared images.
+
+        Args:
+            images: Mode L, more than 8 bit where the processor has `ir_range`, or paths of such files; a file may also
+                hold three channels that agree, see `one_channel`.
+
+        Raises:
+            InputError: A file cannot be read; it is named.
+            ValueError: An image is not infrared.
+        """
+
+        def prepare(part: list[Picture]) -> dict[str, Tensor]:
+            return self.processor(ir_images=[_opened(image, _infrared) for image in part])
+
+        return self._batches(images, prepare, self.model.get_ir_features)
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Returns unit-length float32 `(texts, size)`; raises ValueError for a text that is too long."""
@@ -124,3 +185,18 @@ class Encoder:
                 features: Tensor = encode(**{name: value.to(self.device) for name, value in inputs.items()})
             parts.append(F.normalize(features.float(), dim=-1).cpu())
         return torch.cat(parts).numpy()
+
+
+def _infrared(image: Image.Image) -> Image.Image:
+    wide = image.mode in WIDE_MODES  # which the processor scales
+    return image if wide else check_infrared(one_channel(image))
+
+
+def _opened(image: Picture, read: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Returns an image as it is, or a file as `read` takes it."""
+    if not isinstance(image, (str, PathLike)):
+        return image
+    try:
+        return read(open_image(image))
+    except BROKEN as error:
+        raise InputError(f"{image} cannot be read as such an image: {error}") from error

@@ -8,13 +8,22 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_fusionrs_clip import FusionRSCLIPConfig
-from .modeling_fusionrs_features import FeatureNorm, GatedFusion, patch_size, pool_tokens, tiled
+from .modeling_fusionrs_features import (
+    FeatureNorm,
+    GatedFusion,
+    check_pixels,
+    patch_size,
+    pool_text,
+    pool_tokens,
+    tiled,
+)
 from .modeling_fusionrs_losses import trimodal_loss
+from .modeling_fusionrs_start import StartFromWeights, build_tower, text_limit
 
 
 @dataclass
@@ -24,7 +33,8 @@ class FusionRSCLIPOutput(ModelOutput):
     Args:
         loss: Scalar, weighted mean of the symmetric contrastive terms of the modalities given (`return_loss=True`).
         rgb_embeds, ir_embeds, text_embeds: Unit-length embeddings, `(batch, projection_dim)`.
-        fused_embeds: Unit-length, of RGB and infrared together, `(batch, projection_dim)`; None unless both are given.
+        fused_embeds: Unit-length, of RGB and infrared together, `(batch, projection_dim)`; None unless as many of the
+            one are given as of the other.
         logits_per_rgb, logits_per_ir: `exp(logit_scale)` times cosine of every image to every text, `(images, texts)`.
     """
 
@@ -67,7 +77,7 @@ class FusionRSCLIPPreTrainedModel(PreTrainedModel):
                 init.copy_(getattr(module, name), value)
 
 
-class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
+class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
     """RGB, infrared and text in one embedding space (arXiv 2606.17020, section on dual-modal CLIP).
 
     One image tower serves both modalities, unless the configuration gives infrared its own. With a default
@@ -76,14 +86,14 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
 
     def __init__(self, config: FusionRSCLIPConfig) -> None:
         super().__init__(config)
-        self.text_model = _build_tower(config.text_config, "text_config")
-        self.vision_model = _build_tower(config.vision_config, "vision_config")
+        self.text_model = build_tower(config.text_config, "text_config")
+        self.vision_model = build_tower(config.vision_config, "vision_config")
         self.visual_projection = nn.Linear(config.image_feature_size, config.projection_dim, bias=False)
         self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         self.ir_vision_model = self.ir_visual_projection = self.modality_embedding = self.logit_bias = None
         if config.ir_vision_config is not None:
-            self.ir_vision_model = _build_tower(config.ir_vision_config, "ir_vision_config")
+            self.ir_vision_model = build_tower(config.ir_vision_config, "ir_vision_config")
             self.ir_visual_projection = nn.Linear(config.image_feature_size, config.projection_dim, bias=False)
         if config.modality_embedding:
             self.modality_embedding = nn.Parameter(torch.zeros(3, *patch_size(config.vision_config)))
@@ -91,80 +101,12 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
             self.logit_bias = nn.Parameter(torch.tensor(float(config.logit_bias_init_value)))
         self.fusion = GatedFusion(config.projection_dim) if config.fusion == "gated" else None
         self.feature_norm = FeatureNorm(config.image_feature_size) if config.feature_norm else None
+        self.text_limit = text_limit(self.text_model)
         self.post_init()
 
-    @classmethod
-    def from_pretrained(cls, *args: object, **kwargs: object) -> "FusionRSCLIPModel":
-        """As in transformers; besides, an infrared tower that the checkpoint lacks is an error, never left random.
-
-        Raises:
-            ValueError: The configuration has an infrared tower and the checkpoint has none.
-        """
-        wanted = kwargs.pop("output_loading_info", False)
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
-        if missing := [key for key in info["missing_keys"] if key.startswith("ir_vis")]:
-            raise ValueError(
-                f"the checkpoint lacks the infrared tower ({len(missing)} keys, such as {min(missing)}); start one "
-                "from RGB's by FusionRSCLIPModel.from_clip(..., ir_channels=3)"
-            )
-        return (model, info) if wanted else model
-
-    @classmethod
-    def from_towers(cls, rgb: str, text: str, ir: str | None = None, **options: object) -> "FusionRSCLIPModel":
-        """Starts a model from pretrained towers; the projections are new.
-
-        Args:
-            rgb: Hub id or folder of the image tower.
-            text: Hub id or folder of the text tower.
-            ir: The same for an infrared tower of its own; None: RGB's tower reads both.
-            **options: Fields of `FusionRSCLIPConfig`.
-        """
-        towers = {"vision": AutoModel.from_pretrained(rgb), "text": AutoModel.from_pretrained(text)}
-        if ir is not None:
-            towers["ir_vision"] = AutoModel.from_pretrained(ir)
-        configs = {f"{name}_config": tower.config.to_dict() for name, tower in towers.items()}
-        model = cls(FusionRSCLIPConfig(**configs, **options))
-        for name, tower in towers.items():
-            getattr(model, f"{name}_model").load_state_dict(tower.state_dict())
-        return model
-
-    @classmethod
-    def from_clip(cls, path: str, ir_channels: int | None = None, **options: object) -> "FusionRSCLIPModel":
-        """Starts a model with other options from a checkpoint: `from_pretrained`, then `with_options`.
-
-        Args:
-            path: Hub id or folder of a CLIP or FusionRS-CLIP.
-            ir_channels, **options: See `with_options`.
-        """
-        return cls.from_pretrained(path).with_options(ir_channels, **options)
-
-    def with_options(self, ir_channels: int | None = None, **options: object) -> "FusionRSCLIPModel":
-        """Returns a model of other options that starts with this one's weights; what is new starts without effect.
-
-        Args:
-            ir_channels: Give infrared a tower of its own, a copy of RGB's with the projection; 3, or 1: its stem's
-                weights are summed over the channels, which changes nothing where the processor normalises infrared
-                alike in all three. None: as it is.
-            **options: Fields of `FusionRSCLIPConfig`.
-
-        Raises:
-            ValueError: `ir_channels` is neither 1 nor 3, or there is an infrared tower already.
-        """
-        if ir_channels not in (None, 1, 3):
-            raise ValueError(f"ir_channels must be 1 or 3, or None for a shared tower, got {ir_channels}")
-        config, state = self.config.to_dict() | options, self.state_dict()
-        if ir_channels is not None:
-            if self.ir_vision_model is not None:
-                raise ValueError("the model has an infrared tower already; leave ir_channels out")
-            config["ir_vision_config"] = self.config.vision_config.to_dict() | {"num_channels": ir_channels}
-            state |= {f"ir_{key}": value for key, value in state.items() if key.startswith("vis")}
-        model = type(self)(FusionRSCLIPConfig(**config))
-        for key, own in model.state_dict().items():
-            given = state.get(key)
-            if given is not None and given.ndim == 4 and given.shape[1] == 3 and own.shape[1] == 1:
-                state[key] = given.sum(1, keepdim=True)  # the stem, of a grey image replicated to three channels
-        model.load_state_dict(state, strict=False)
-        return model
+    def get_input_embeddings(self) -> nn.Module:
+        """Returns the text tower's token embeddings; FSDP and PEFT ask for them."""
+        return self.text_model.get_input_embeddings()
 
     def get_pooled_features(self, pixel_values: Tensor, modality: str = "rgb") -> Tensor:
         """Returns the tower's pooled features of images.
@@ -175,7 +117,11 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
 
         Returns:
             `(batch, config.image_feature_size)`, before `feature_norm` and projection.
+
+        Raises:
+            ValueError: Shape or dtype is another, or the size is not one that the tower reads.
         """
+        check_pixels(pixel_values)
         tower = self.vision_model
         if modality == "ir" and self.ir_vision_model is not None:
             tower = self.ir_vision_model
@@ -248,18 +194,19 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
 
         Returns:
             `(batch, projection_dim)`, not normalised.
+
+        Raises:
+            ValueError: A text is longer than the text tower's table of positions.
         """
+        if self.text_limit is not None and input_ids.shape[1] > self.text_limit:
+            raise ValueError(
+                f"a text has {input_ids.shape[1]} tokens but the text tower reads {self.text_limit}; shorten it, or "
+                "stretch the tower's positions: model.with_options(text_positions=248)"
+            )
         outputs = self.text_model(input_ids=input_ids, attention_mask=attention_mask)
         if self.config.text_pooling == "pooler":
-            pooled = outputs.pooler_output  # (batch, hidden_size)
-        elif self.config.text_pooling == "cls":
-            pooled = outputs.last_hidden_state[:, 0]
-        else:
-            hidden = outputs.last_hidden_state  # (batch, length, hidden_size)
-            mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-            mask = mask.unsqueeze(-1).to(hidden.dtype)
-            pooled = (hidden * mask).sum(1) / mask.sum(1)
-        return self.text_projection(pooled)
+            return self.text_projection(outputs.pooler_output)
+        return self.text_projection(pool_text(outputs.last_hidden_state, attention_mask, self.config.text_pooling))
 
     def forward(
         self,
@@ -273,15 +220,19 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
     ) -> FusionRSCLIPOutput:
         """Embeds what is given; any subset of the three modalities is legal.
 
+        The values of pixels are not looked at: a NaN among them makes that image's embedding NaN, and the loss.
+
         Args:
             input_ids, attention_mask: Texts, `(texts, length)`.
             pixel_values: RGB images, `(images, 3, height, width)`.
             ir_pixel_values: Infrared images replicated to three channels, `(images, 3, height, width)`.
             image_ids, caption_ids: Integers `(batch,)`, see `trimodal_loss`.
-            return_loss: Also compute the loss; then row i of every modality is the same scene.
+            return_loss: Also compute the loss; then row i of every modality is the same scene. One row has no
+                negatives, and a symmetric InfoNCE of zero.
 
         Raises:
-            ValueError: Nothing was given, or the loss lacks a pair of modalities.
+            ValueError: Nothing was given, a shape or dtype is wrong, or the loss lacks a pair of modalities or finds
+                unequal numbers of rows.
         """
         embeds = {}
         if pixel_values is not None:
@@ -312,7 +263,15 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
     def contrastive_loss(
         self, embeds: dict[str, Tensor], image_ids: Tensor | None = None, caption_ids: Tensor | None = None
     ) -> Tensor:
-        """Returns the configured loss of embeddings, gathered over processes or not; see `trimodal_loss`."""
+        """Returns the configured loss of embeddings, gathered over processes or not; see `trimodal_loss`.
+
+        Raises:
+            ValueError: The modalities, or their ids, differ in number of rows, or no weighted pair is complete.
+        """
+        given = embeds | {"image_ids": image_ids, "caption_ids": caption_ids}
+        counts = {name: len(rows) for name, rows in given.items() if rows is not None}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"in a loss row i of every modality is the same scene, got numbers of rows {counts}")
         scale = self.logit_scale.exp()
         return trimodal_loss(embeds, scale, self.loss_weights, image_ids, caption_ids, self.logit_bias)
 
@@ -334,20 +293,12 @@ class FusionRSCLIPModel(FusionRSCLIPPreTrainedModel):
             rgb_features, ir_features: `get_pooled_features` of training images, `(images, image_feature_size)`.
 
         Raises:
-            ValueError: The configuration has no `feature_norm`.
+            ValueError: The configuration has no `feature_norm`, or a modality has fewer than two images.
         """
         if self.feature_norm is None:
             raise ValueError("config.feature_norm is false; build the model with feature_norm=True first")
+        if (count := min(len(rgb_features), len(ir_features))) < 2:
+            raise ValueError(f"feature_norm needs at least two images of each modality, got {count}")
         for modality, features in (("rgb", rgb_features), ("ir", ir_features)):
             getattr(self.feature_norm, f"{modality}_mean").copy_(features.mean(0))
             getattr(self.feature_norm, f"{modality}_std").copy_(features.std(0).clamp_min(1e-6))
-
-
-def _build_tower(config: object, name: str) -> PreTrainedModel:
-    try:
-        return AutoModel.from_config(config)
-    except ValueError as error:
-        kind = type(config).__name__
-        raise ValueError(
-            f"{name} of class {kind} is not a backbone that AutoModel.from_config builds: {error}"
-        ) from error

@@ -1,4 +1,4 @@
-"""What stands between towers and the joint space: pooling, standardisation, modality tile, fusion of a pair.
+"""What stands around the towers: check of their input, pooling, standardisation, modality tile, fusion of a pair.
 
 Copied to the Hub as remote code: imports torch only.
 """
@@ -8,6 +8,15 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def check_pixels(pixel_values: Tensor) -> None:
+    """Raises ValueError unless images are floating point, `(batch, 3, height, width)`; values are not looked at."""
+    if not pixel_values.is_floating_point() or pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
+        raise ValueError(
+            "the model reads floating point images (batch, 3, height, width), as the processor gives them, got "
+            f"{pixel_values.dtype} {tuple(pixel_values.shape)}"
+        )
 
 
 def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
@@ -39,6 +48,25 @@ def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
     square = patches.transpose(1, 2).unflatten(2, (side, side))  # (batch, hidden_size, side, side)
     cells = F.adaptive_avg_pool2d(square, grid_size).flatten(2).transpose(1, 2)  # (batch, grid_size^2, hidden_size)
     return torch.cat([hidden[:, :1], cells], dim=1).flatten(1)
+
+
+def pool_text(hidden: Tensor, attention_mask: Tensor | None, how: str) -> Tensor:
+    """Pools a text tower's tokens.
+
+    Args:
+        hidden: Last hidden state, `(batch, length, hidden_size)`.
+        attention_mask: 1 for tokens, 0 for padding, `(batch, length)`; None: no padding.
+        how: `cls` (first token) or `mean` (over tokens that are not padding).
+
+    Returns:
+        `(batch, hidden_size)`.
+    """
+    if how == "cls":
+        return hidden[:, 0]
+    if attention_mask is None:
+        return hidden.mean(1)
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (batch, length, 1)
+    return (hidden * mask).sum(1) / mask.sum(1)
 
 
 class FeatureNorm(nn.Module):

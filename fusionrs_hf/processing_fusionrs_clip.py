@@ -4,7 +4,7 @@ Copied to the Hub as remote code: imports numpy, Pillow and transformers only.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,7 @@ def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndar
         uint8 `(height, width)`, and the share of pixels clipped, in [0, 1].
 
     Raises:
-        ValueError: The limits are not increasing, or the array has not two dimensions.
+        ValueError: The limits are not increasing, the array has not two dimensions, or a value is NaN or infinite.
     """
     low, high = limits
     if not low < high:
@@ -34,6 +34,11 @@ def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndar
     if ir.ndim != 2:
         raise ValueError(f"an infrared image has two dimensions (height, width), got shape {ir.shape}")
     values = ir.astype(np.float64)
+    if ir.dtype.kind == "f" and (missing := values.size - np.isfinite(values).sum()):
+        raise ValueError(
+            f"{missing} of {values.size} values of an infrared image are NaN or infinite; fill them first, or leave "
+            "the image out: what was not measured is not dark"
+        )
     clipped_ratio = float(((values < low) | (values > high)).mean())
     scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * 255.0
     return np.rint(scaled).astype(np.uint8), clipped_ratio
@@ -43,10 +48,15 @@ def check_rgb(image: Image.Image) -> Image.Image:
     """Returns an RGB image, refusing one without colour: converted infrared would lose its modality unseen.
 
     Raises:
-        ValueError: The mode is not RGB, or the three channels are equal.
+        ValueError: It is no PIL image, its mode is not RGB, or its three channels are equal.
     """
-    if image.mode != "RGB":
-        raise ValueError(f"an RGB image has mode RGB, got mode {image.mode!r}; infrared goes into ir_images=")
+    mode = getattr(image, "mode", None)
+    if mode is None:
+        raise ValueError(f"an RGB image is a PIL image of mode RGB, got {_kind(image)}; open or make it with PIL")
+    if mode != "RGB":
+        is_infrared = mode == "L" or mode in WIDE_MODES
+        remedy = "infrared goes into ir_images=" if is_infrared else 'give image.convert("RGB")'
+        raise ValueError(f"an RGB image has mode RGB, got mode {mode!r}; {remedy}")
     red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
     if np.array_equal(red, green) and np.array_equal(green, blue):
         raise ValueError(
@@ -65,15 +75,19 @@ def check_infrared(image: Image.Image | np.ndarray, ir_range: Sequence[float] | 
         ir_range: `(low, high)` in the image's unit; required above 8 bit.
 
     Raises:
-        ValueError: The image has not one channel, or has more than 8 bit and no `ir_range`.
+        ValueError: The image has not one channel, has more than 8 bit and no `ir_range`, or holds NaN or infinity.
+            Grey kept in three channels (mode RGB) is refused, too: `image.convert("L")` says that it is infrared.
     """
     mode = getattr(image, "mode", None)
     if mode == "L":
         return image
     if mode not in WIDE_MODES and getattr(image, "ndim", None) != 2:
+        remedy = ""
+        if mode == "RGB":
+            remedy = '; RGB goes into images=, and infrared kept in three grey channels goes in as image.convert("L")'
         raise ValueError(
             "an image must be of mode RGB (RGB) or of one channel, mode L or I;16 (infrared), got "
-            f"{mode or type(image).__name__}"
+            f"{_kind(image)}{remedy}"
         )
     array = np.asarray(image)
     if array.dtype == np.uint8:
@@ -133,43 +147,50 @@ class FusionRSCLIPProcessor(ProcessorMixin):
             `(texts, length)`, as given.
 
         Raises:
-            ValueError: Nothing is given, an image is of the other modality, limits are missing, or a text is too long.
+            ValueError: Nothing is given, an image is of the other modality, limits are missing, or a text is empty or
+                too long; the message says which image or text.
         """
         if images is None and ir_images is None and text is None:
             raise ValueError("give at least one of images=, ir_images= and text=, got none")
         data = {}
         if images is not None:
-            checked = [check_rgb(image) for image in _as_list(images)]
+            checked = _checked("images", _as_list("images", images), check_rgb)
             data["pixel_values"] = self.image_processor(checked, return_tensors=return_tensors)["pixel_values"]
         if ir_images is not None:
-            batch = _as_list(ir_images)
-            limits = self._limits(ir_bands, len(batch))
-            checked = [check_infrared(image, pair) for image, pair in zip(batch, limits, strict=True)]
+            batch = _as_list("ir_images", ir_images)
+            pairs = zip(batch, self.limits(ir_bands, len(batch)), strict=True)
+            checked = _checked("ir_images", pairs, lambda pair: check_infrared(*pair))
             grey = [image.convert("RGB") for image in checked]  # one channel, replicated to the tower's three
             data["ir_pixel_values"] = self.ir_image_processor(grey, return_tensors=return_tensors)["pixel_values"]
         if text is not None:
             data.update(self._tokenize(text, return_tensors, text_kwargs))
         return BatchFeature(data)
 
-    def _limits(self, ir_bands: str | Sequence[str] | None, count: int) -> list[Sequence[float] | None]:
-        if not isinstance(self.ir_range, dict):
-            return [self.ir_range] * count
-        if ir_bands is None:
-            return [None] * count  # 8-bit images need none; a wider one raises in check_infrared
+    def limits(self, ir_bands: str | Sequence[str] | None, count: int) -> list[Sequence[float] | None]:
+        """Returns the limits for infrared above 8 bit of `count` images; None where there are none for its band.
+
+        Raises:
+            ValueError: There are more bands than images, or fewer.
+        """
+        if not isinstance(self.ir_range, dict) or ir_bands is None:
+            return [None if isinstance(self.ir_range, dict) else self.ir_range] * count
         bands = [ir_bands] * count if isinstance(ir_bands, str) else list(ir_bands)
-        if len(bands) != count or set(bands) - set(self.ir_range):
-            raise ValueError(
-                f"ir_bands must name one of {sorted(self.ir_range)} for each of {count} images, got {bands}"
-            )
-        return [self.ir_range[band] for band in bands]
+        if len(bands) != count:
+            raise ValueError(f"ir_bands must name a band for each of {count} images, got {bands}")
+        return [self.ir_range.get(band) for band in bands]
 
     def _tokenize(self, text: str | Sequence[str], return_tensors: str | None, kwargs: dict) -> dict:
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = _as_list("text", text)
+        for index, given in enumerate(texts):
+            if not isinstance(given, str) or not given.strip():
+                raise ValueError(f"text[{index}] must be a text that is not empty, got {given!r}")
         encoded = self.tokenizer(texts, **{"padding": True, **kwargs})
         longest, limit = max(map(len, encoded["input_ids"])), self.tokenizer.model_max_length
         if longest > limit:
+            index = int(np.argmax([sum(mask) for mask in encoded["attention_mask"]]))
             raise ValueError(
-                f"a text has {longest} tokens but the text tower reads {limit}; shorten it or pass truncation=True"
+                f"a text has {longest} tokens but the text tower reads {limit}: text[{index}], {texts[index][:40]!r}; "
+                "shorten it, pass truncation=True, or stretch the positions by model.with_options(text_positions=...)"
             )
         wanted = {name: encoded[name] for name in ("input_ids", "attention_mask")}
         return BatchFeature(wanted, tensor_type=return_tensors)
@@ -180,5 +201,26 @@ class FusionRSCLIPProcessor(ProcessorMixin):
         return ["pixel_values", "ir_pixel_values", "input_ids", "attention_mask"]
 
 
-def _as_list(value: object) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def _as_list(name: str, given: object) -> list:
+    """Returns one thing, or several, as a list; raises ValueError where it is empty."""
+    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    if not several:
+        raise ValueError(f"{name}= is empty; leave it out, or give at least one")
+    return several
+
+
+def _checked(name: str, images: Iterable, check: Callable[[object], Image.Image]) -> list[Image.Image]:
+    """Returns the checked images; an error says which of them it is about."""
+    found = []
+    for index, image in enumerate(images):
+        try:
+            found.append(check(image))
+        except ValueError as error:
+            raise ValueError(f"{name}[{index}]: {error}") from error
+    return found
+
+
+def _kind(image: object) -> str:
+    """Returns what an image is, for an error: its mode, or its type with the shape where it has one."""
+    shape = f" of shape {tuple(image.shape)}" if hasattr(image, "shape") else ""
+    return getattr(image, "mode", None) or f"{type(image).__name__}{shape}"

@@ -2,20 +2,17 @@
 
 import hashlib
 import io
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fusionrs_hf.embedding_store import ROW_FEATURES
-from fusionrs_hf.encoders import Encoder
+from fusionrs_hf.encoders import BROKEN, Encoder, one_channel, open_image
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_clip import WIDE_MODES, check_infrared, check_rgb, scale_infrared
 
-# What Pillow's decoders raise.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError)
 Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 
 
@@ -124,7 +121,7 @@ def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) ->
     """Returns infrared in mode L by the processor's own scaling, and the share of pixels clipped (None for 8 bit).
 
     Args:
-        image: Mode L, or above 8 bit.
+        image: Mode L, above 8 bit, or three channels that agree, see `one_channel`.
         ir_range: Limits `[low, high]`, or by `ir_band`.
         band: `ir_band` of the image.
 
@@ -133,7 +130,7 @@ def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) ->
         ValueError: The image has not one channel.
     """
     if image.mode not in WIDE_MODES:
-        return check_infrared(image), None
+        return check_infrared(one_channel(image)), None
     limits = ir_range.get(band) if isinstance(ir_range, Mapping) else ir_range
     if limits is None:
         raise InputError(
@@ -142,14 +139,6 @@ def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) ->
         )
     grey, clipped_ratio = scale_infrared(np.asarray(image), tuple(limits))
     return Image.fromarray(grey), clipped_ratio
-
-
-def open_image(file: Any) -> Image.Image:
-    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`."""
-    with Image.open(file) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image
 
 
 def _digest(image: Mapping[str, Any] | None) -> str | None:

@@ -17,6 +17,8 @@ DIRECTIONS = {
     "text_to_rgb": "text → RGB",
     "ir_to_text": "IR → text",
     "text_to_ir": "text → IR",
+    "fused_to_text": "RGB + IR → text",
+    "text_to_fused": "text → RGB + IR",
 }
 CONTROLS = {
     "pretrained": "(a) towers as loaded",
@@ -74,6 +76,22 @@ class Retrieval:
     interval: Estimate
     controls: Mapping[str, float] = field(default_factory=dict)
     margins: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanRecall:
+    """The published mean recall on one part of the held-out rows: of R@1, R@5 and R@10 over several directions.
+
+    Args:
+        subset: As in `Retrieval`.
+        kind: `scene` or `ir_aware`, the texts of IR -> text and back, which count beside RGB -> IR and back; or
+            `rgb_ir`, these two alone.
+        recall: Its value, with its interval over groups of rows that show the same thing.
+    """
+
+    subset: str
+    kind: str
+    recall: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +165,37 @@ class ClipFacts(ModelFacts):
     Args:
         projection_dim: Width of the joint space.
         image_size: Side of the input, pixels.
-        vision_pooling: How image tokens become one vector.
+        vision_pooling, text_pooling: How the tokens of an image, of a text, become one vector.
+        image_tower, text_tower: Kind and size, in words.
+        text_tokens: Tokens that a text may have; None: not stated.
         infrared_tower: `shared`, `shared with a learned infrared tile` or `its own`.
+        fusion: How an RGB and an infrared embedding become one, in words.
         contrastive_loss: `info_nce` or `sigmoid`.
         weights: Weight of each pair in the loss; a pair without weight is not there.
-        retrieval: Rows of the results table.
+        group_aware: Whether rows that show or tell the same are no negatives of each other.
+        retrieval: Rows of the results tables.
+        mean_recall: Cells of the table of mean recall.
+        scored_fusion: How the fused embeddings that were scored were made, in words; empty where none were.
         control_source: Where the controls' figures come from, in words.
     """
 
     projection_dim: int
     image_size: int
     vision_pooling: str
+    text_pooling: str = "pooler"
+    image_tower: str = "a vision transformer"
+    text_tower: str = "a transformer"
+    text_tokens: int | None = None
     infrared_tower: str = "shared"
+    fusion: str = "the mean"
     contrastive_loss: str = "info_nce"
     weights: Mapping[str, float] = field(
         default_factory=lambda: {"RGB-text": 1.0, "infrared-text": 1.0, "RGB-infrared": 1.0}
     )
+    group_aware: bool = True
     retrieval: Sequence[Retrieval] = ()
+    mean_recall: Sequence[MeanRecall] = ()
+    scored_fusion: str = ""
     control_source: str = ""
 
 
@@ -217,7 +249,8 @@ def read_retrieval(
     """Turns what `training.evaluate_clip` wrote into rows of the results table.
 
     Args:
-        metrics: By subset: `queries`, `scores` (direction -> recalls), `intervals` (direction -> value, low, high).
+        metrics: By subset: `queries`, `scores` (direction -> recalls), `intervals` (direction -> value, low, high);
+            and in `fused`, where pairs were scored as one, the same.
         controls: The same by key of `CONTROLS`; a subset or direction a control lacks is left empty. Image-text
             directions, for which untrained projections say nothing, get `chance` as their control (a).
         margins: Paired differences of R@1 by control, subset and direction, each `(value, low, high)`.
@@ -227,22 +260,33 @@ def read_retrieval(
     """
     rows = []
     for subset, part in metrics.items():
-        for direction, recall in part["scores"].items():
+        fused = part.get("fused", {"scores": {}, "intervals": {}})
+        scores, intervals = ({**part[name], **fused[name]} for name in ("scores", "intervals"))
+        for direction, recall in scores.items():
             known = {
                 name: found["R@1"]
                 for name, control in (controls or {}).items()
                 if (found := control.get(subset, {}).get("scores", {}).get(direction))
             }
             if "text" in direction:
-                known["chance"] = 1 / part["scores"][_reverse(direction)]["queries"]
+                known["chance"] = 1 / scores[_reverse(direction)]["queries"]
             apart = {
                 name: Estimate(*found)
                 for name, by_subset in (margins or {}).items()
                 if (found := by_subset.get(subset, {}).get(direction))
             }
-            interval = Estimate(*part["intervals"][direction])
+            interval = Estimate(*intervals[direction])
             rows.append(Retrieval(subset, direction, int(recall["queries"]), recall, interval, known, apart))
     return rows
+
+
+def read_mean_recall(metrics: Mapping[str, Any]) -> list[MeanRecall]:
+    """Turns what `training.evaluate_clip` wrote into the cells of the table of mean recall; none without captions."""
+    return [
+        MeanRecall(subset, kind, Estimate(*found))
+        for subset, part in metrics.items()
+        for kind, found in part.get("mean_recall", {}).items()
+    ]
 
 
 def _reverse(direction: str) -> str:

@@ -14,6 +14,7 @@ from model_cards.facts import CONTROLS, DIRECTIONS, PAPER, ClipFacts, Estimate, 
 
 SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out scene"}
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "mwir": "midwave infrared", "lwir": "thermal infrared"}
+MEAN_RECALLS = {"scene": "scene captions", "ir_aware": "IR-aware captions", "rgb_ir": "RGB ↔ IR alone"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
 TAGS = ["remote-sensing", "infrared", "fusionrs"]
 # Control characters, marks that turn the direction of text after them, lone surrogates: nothing a reader should meet.
@@ -32,7 +33,7 @@ def render_clip_card(facts: ClipFacts) -> ModelCard:
         {"title": subset_title(subset), "markdown": _retrieval_table(list(rows))}
         for subset, rows in groupby(facts.retrieval, key=lambda row: row.subset)
     ]
-    return _render("clip_card.md", facts, data, tables=tables)
+    return _render("clip_card.md", facts, data, tables=tables, mean_recall=_mean_recall_table(facts))
 
 
 def render_vlm_card(facts: VlmFacts) -> ModelCard:
@@ -121,6 +122,16 @@ def _retrieval_table(rows: Sequence[Retrieval]) -> str:
     return markdown_table(header, body, numbers_from=1)
 
 
+def _mean_recall_table(facts: ClipFacts) -> str:
+    found = {(cell.subset, cell.kind): cell.recall for cell in facts.mean_recall}
+    kinds = [kind for kind in MEAN_RECALLS if any(kind == known for _, known in found)]
+    body = [
+        [subset_title(subset), *(percent(found[subset, kind]) if (subset, kind) in found else "" for kind in kinds)]
+        for subset in dict.fromkeys(subset for subset, _ in found)
+    ]
+    return markdown_table(["mean recall", *(MEAN_RECALLS[kind] for kind in kinds)], body, 1) if body else ""
+
+
 def _control_cell(row: Retrieval, name: str) -> str:
     if name == "pretrained" and "chance" in row.controls:
         return f"chance {percent(row.controls['chance'])}"
@@ -148,19 +159,23 @@ def _example_table(facts: VlmFacts) -> str:
 
 
 def _retrieval_results(facts: ClipFacts) -> list[EvalResult]:
+    named = [(row.subset, f"{direction_title(row.direction)} R@1", row.recall["R@1"]) for row in facts.retrieval]
+    named += [
+        (cell.subset, f"Mean recall, {MEAN_RECALLS[cell.kind]}", cell.recall.value) for cell in facts.mean_recall
+    ]
     return [
         EvalResult(
             task_type="feature-extraction",
             task_name="Cross-modal retrieval",
             dataset_type=facts.dataset_id or "fusionrs",
-            dataset_name=f"{facts.dataset_name}, {subset_title(row.subset).lower()}",
-            dataset_config=row.subset.replace("/", "-"),
+            dataset_name=f"{facts.dataset_name}, {subset_title(subset).lower()}",
+            dataset_config=subset.replace("/", "-"),
             dataset_split="test",
             metric_type="recall",
-            metric_name=f"{direction_title(row.direction)} R@1",
-            metric_value=round(100 * row.recall["R@1"], 1),
+            metric_name=name,
+            metric_value=round(100 * value, 1),
         )
-        for row in facts.retrieval
+        for subset, name, value in named
     ]
 
 

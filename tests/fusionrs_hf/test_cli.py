@@ -9,7 +9,20 @@ import pytest
 from fusionrs_hf.cli import main, make_parser
 from tests.dataset_builder.captioning_verb.tiles import row, write
 
-VERBS = ["audit", "build", "caption", "train", "eval", "embed", "search", "convert", "export", "push", "verify"]
+VERBS = [
+    "audit",
+    "build",
+    "caption",
+    "train",
+    "eval",
+    "ablate",
+    "embed",
+    "search",
+    "convert",
+    "export",
+    "push",
+    "verify",
+]
 HEAVY = ("torch", "transformers", "datasets", "numpy", "pyarrow", "huggingface_hub", "yaml")
 
 

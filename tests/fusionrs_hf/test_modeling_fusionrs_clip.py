@@ -4,7 +4,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import CLIPConfig, CLIPModel, ResNetConfig
+from transformers import AutoModel, CLIPConfig, CLIPModel, ResNetConfig
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
@@ -389,3 +389,113 @@ def test_fused_text_is_a_term_of_the_loss(batch):
 def test_bad_infrared_towers_fusions_and_losses_say_what_is_wrong(options, message):
     with pytest.raises(Exception, match=message):
         FusionRSCLIPConfig(text_config=tiny.text_config(), vision_config=tiny.vision_config(), **options)
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_batch_of_one_has_a_defined_loss(batch, loss, grouped):
+    model = tiny.clip_model(contrastive_loss=loss).train()
+    ids = {"image_ids": torch.tensor([7]), "caption_ids": torch.tensor([9])} if grouped else {}
+    outputs = model(**{name: value[:1] for name, value in batch.items()}, **ids, return_loss=True)
+    if loss == "info_nce":
+        assert outputs.loss.item() == 0  # no negatives
+    else:
+        embeds = {name: outputs[f"{name}_embeds"].detach().double() for name in ("rgb", "ir", "text")}
+        scale, one = model.logit_scale.detach().exp(), torch.ones(1, 1, dtype=torch.bool)
+        terms = [double_loop_sigmoid(embeds[a], embeds[b], scale, -10.0, one) for a, b in WEIGHTS]
+        assert outputs.loss.item() == pytest.approx(sum(terms) / 3, rel=1e-5)
+    outputs.loss.backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_unequal_numbers_of_rows_embed_but_have_no_loss(batch):
+    model = tiny.clip_model()
+    fewer = batch | {"ir_pixel_values": batch["ir_pixel_values"][:2]}
+    outputs = model(**fewer)
+    assert outputs.fused_embeds is None and outputs.logits_per_ir.shape == (2, 3)
+    with pytest.raises(ValueError, match=r"row i of every modality .* numbers of rows {'rgb': 3, 'ir': 2, 'text': 3}"):
+        model(**fewer, return_loss=True)
+    with pytest.raises(ValueError, match=r"'text': 3, 'fused': 3, 'image_ids': 2}"):
+        model(**batch, image_ids=torch.arange(2), return_loss=True)
+
+
+@pytest.mark.parametrize("name", ["pixel_values", "ir_pixel_values"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: (x * 255).to(torch.uint8), r"floating point images .* got torch.uint8 \(3, 3, 24, 24\)"),
+        (lambda x: x[:, :1], r"got torch.float32 \(3, 1, 24, 24\)"),
+        (lambda x: x[0], r"\(batch, 3, height, width\).* got torch.float32 \(3, 24, 24\)"),
+        (lambda x: x[..., :20, :20], "Input image size .20.20. doesn't match model"),
+    ],
+)
+def test_pixels_of_another_dtype_shape_or_size_are_refused(batch, name, change, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.clip_model()(**{name: change(batch[name])})
+
+
+def test_a_nan_pixel_spoils_its_own_embedding_alone_and_is_seen_in_the_loss(batch):
+    model, pixels = tiny.clip_model(), batch["pixel_values"].clone()
+    pixels[1, 0, 0, 0] = torch.nan
+    outputs = model(**batch | {"pixel_values": pixels}, return_loss=True)
+    assert outputs.rgb_embeds[1].isnan().all() and outputs.fused_embeds[1].isnan().all() and outputs.loss.isnan()
+    clean = model(**batch)
+    for rows, wanted in ((outputs.rgb_embeds, clean.rgb_embeds), (outputs.fused_embeds, clean.fused_embeds)):
+        torch.testing.assert_close(rows[[0, 2]], wanted[[0, 2]], rtol=0, atol=1e-6)
+    torch.testing.assert_close(outputs.ir_embeds, clean.ir_embeds, rtol=0, atol=0)
+
+
+def test_one_image_has_no_statistics():
+    with pytest.raises(ValueError, match="at least two images of each modality, got 1"):
+        tiny.clip_model(feature_norm=True).fit_feature_norm(torch.zeros(1, 16), torch.zeros(5, 16))
+
+
+OPTIONS = {
+    "shared": {},
+    "tile": {"modality_embedding": True},
+    "own tower": {"ir_vision_config": {**tiny.vision_config().to_dict(), "num_channels": 1}},
+    "gated": {"fusion": "gated"},
+    "sigmoid": {"contrastive_loss": "sigmoid"},
+    "grid of DINOv2, standardised": {
+        "feature_norm": True,
+        "vision_config": tiny.dinov2_config(),
+        "vision_pooling": "grid",
+        "text_pooling": "mean",
+    },
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_attention_kinds_agree_and_bfloat16_takes_what_the_processor_gives(tmp_path, batch, options):
+    tiny.clip_model(**options).save_pretrained(tmp_path)
+    loaded = {kind: AutoModel.from_pretrained(tmp_path, attn_implementation=kind).eval() for kind in ("sdpa", "eager")}
+    for kind, model in loaded.items():
+        towers = [tower for tower in (model.text_model, model.vision_model, model.ir_vision_model) if tower]
+        assert {tower.config._attn_implementation for tower in towers} == {kind}
+    sdpa, eager = (model(**batch, return_loss=True) for model in loaded.values())
+    half = AutoModel.from_pretrained(tmp_path, dtype="bfloat16", attn_implementation="eager").eval()
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
+    short = half(**batch, return_loss=True)  # float32 pixels, as the processor gives them
+    for name in ("rgb_embeds", "ir_embeds", "text_embeds", "fused_embeds", "loss"):
+        torch.testing.assert_close(sdpa[name], eager[name], rtol=0, atol=1e-5)
+        assert short[name].dtype == torch.bfloat16
+        torch.testing.assert_close(short[name].float(), eager[name], rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("options", [OPTIONS["own tower"], OPTIONS["grid of DINOv2, standardised"]])
+def test_gradient_checkpointing_reaches_every_tower_and_changes_no_gradient(batch, options):
+    model = tiny.clip_model(**options).train()
+    grads = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            towers = [tower for tower in (model.text_model, model.vision_model, model.ir_vision_model) if tower]
+            assert all(
+                any(getattr(part, "gradient_checkpointing", False) for part in tower.modules()) for tower in towers
+            )
+        model.zero_grad()
+        model(**batch, return_loss=True).loss.backward()
+        grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert grads[0].keys() == grads[1].keys()
+    for name, value in grads[0].items():
+        torch.testing.assert_close(grads[1][name], value, rtol=1e-4, atol=1e-6)

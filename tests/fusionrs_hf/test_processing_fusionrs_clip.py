@@ -70,8 +70,10 @@ def test_limits_by_band_need_the_band():
     assert processor(ir_images=[wide], ir_bands=["swir"])["ir_pixel_values"].max() < 1.0
     with pytest.raises(ValueError, match="ir_range"):
         processor(ir_images=[wide])
-    with pytest.raises(ValueError, match=r"ir_bands must name one of \['nir', 'swir'\]"):
-        processor(ir_images=[wide], ir_bands=["lwir"])
+    with pytest.raises(ValueError, match=r"ir_images\[1\]: infrared of dtype uint16 needs limits"):
+        processor(ir_images=[tiny.ir_image(0), wide], ir_bands=["lwir", "lwir"])  # 8 bit needs none
+    with pytest.raises(ValueError, match="a band for each of 1 images, got"):
+        processor(ir_images=[wide], ir_bands=["nir", "swir"])
 
 
 def test_the_wrong_modality_is_refused_on_both_sides():
@@ -103,3 +105,68 @@ def test_processor_round_trips_with_its_limits(tmp_path):
     torch.testing.assert_close(
         again(ir_images=image)["ir_pixel_values"], tiny.clip_processor()(ir_images=image)["ir_pixel_values"]
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"images": [tiny.rgb_image(), None]}, r"images\[1\]: an RGB image is a PIL image of mode RGB, got NoneType"),
+        ({"images": "rgb.png"}, r"images\[0\]: .* got str; open or make it with PIL"),
+        ({"images": [np.zeros((8, 8, 3), np.uint8)]}, r"got ndarray of shape \(8, 8, 3\); open or make it with PIL"),
+        ({"images": [tiny.rgb_image().convert("RGBA")]}, r'mode \'RGBA\'; give image.convert\("RGB"\)'),
+        ({"images": [tiny.rgb_image(), tiny.ir_image()]}, r"images\[1\]: .*'L'; infrared goes into ir_images="),
+        ({"images": [np.zeros((8, 8), np.uint16)]}, r"got ndarray of shape \(8, 8\)"),
+        ({"images": []}, "images= is empty; leave it out"),
+        ({"ir_images": [tiny.ir_image(), None]}, r"ir_images\[1\]: .* one channel, mode L or I;16 .* got NoneType"),
+        ({"ir_images": [tiny.ir_image(), tiny.rgb_image()]}, r"ir_images\[1\]: .* got RGB; RGB goes into images="),
+        ({"ir_images": tiny.ir_image().convert("RGB")}, r'three grey channels goes in as image.convert\("L"\)'),
+        ({"ir_images": [np.zeros((1, 8, 8), np.uint8)]}, r"got ndarray of shape \(1, 8, 8\)"),
+        ({"ir_images": [np.zeros((8, 8), np.uint16)]}, r"ir_images\[0\]: infrared of dtype uint16 needs limits"),
+        ({"ir_images": []}, "ir_images= is empty"),
+        ({"text": ["water", ""]}, r"text\[1\] must be a text that is not empty, got ''"),
+        ({"text": " \n"}, r"text\[0\] must be a text that is not empty, got ' \\n'"),
+        ({"text": ["water", None]}, r"text\[1\] must be a text that is not empty, got None"),
+        ({"text": []}, "text= is empty"),
+        ({"text": ["dry", "water " * 17, "wet"]}, r"18 tokens but the text tower reads 16: text\[1\], 'water water"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(given, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.clip_processor()(**given)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_refused_and_counted(value):
+    heat = np.full((8, 8), 290.0, np.float32)
+    heat[0, :3] = value
+    with pytest.raises(ValueError, match=r"ir_images\[1\]: 3 of 64 values of an infrared image are NaN or infinite"):
+        tiny.clip_processor(ir_range=[250, 330])(ir_images=[np.full((8, 8), 290.0, np.float32), heat])
+
+
+def test_infrared_in_three_equal_channels_is_the_same_as_in_one_after_the_named_remedy():
+    processor, grey = tiny.clip_processor(), tiny.ir_image()
+    three = grey.convert("RGB")
+    assert torch.equal(
+        processor(ir_images=three.convert("L"))["ir_pixel_values"], processor(ir_images=grey)["ir_pixel_values"]
+    )
+
+
+def test_one_thing_is_a_list_of_one():
+    processor = tiny.clip_processor()
+    rgb, ir, text = tiny.rgb_image(), tiny.ir_image(), "dark water"
+    alone = processor(images=rgb, ir_images=ir, text=text)
+    for kind in (list, tuple):
+        listed = processor(images=kind([rgb]), ir_images=kind([ir]), text=kind([text]))
+        assert alone.keys() == listed.keys() and all(torch.equal(alone[name], listed[name]) for name in alone)
+    assert all(len(tensor) == 1 for tensor in alone.values())
+    array = processor(ir_images=np.asarray(ir))["ir_pixel_values"]
+    assert torch.equal(array, alone["ir_pixel_values"])
+
+
+def test_a_column_of_a_dataset_is_a_list():
+    from datasets import Dataset, Image
+
+    rows = Dataset.from_dict({"rgb": [tiny.rgb_image(0), tiny.rgb_image(1)]}).cast_column("rgb", Image())
+    processor = tiny.clip_processor()
+    wanted = processor(images=[tiny.rgb_image(0), tiny.rgb_image(1)])["pixel_values"]
+    assert torch.equal(processor(images=rows["rgb"])["pixel_values"], wanted)

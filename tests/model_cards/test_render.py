@@ -15,6 +15,7 @@ from model_cards.facts import (
     Retrieval,
     VlmFacts,
     read_base_model,
+    read_mean_recall,
     read_retrieval,
 )
 from model_cards.render import markdown_table, percent, render_clip_card, render_vlm_card
@@ -51,6 +52,14 @@ METRICS = {
             "rgb_to_text/scene": [0.1, 0.07, 0.14],
             "text_to_rgb/scene": [0.11, 0.08, 0.15],
         },
+        "fused": {
+            "scores": {
+                "fused_to_text/scene": {"R@1": 0.2, "R@5": 0.3, "R@10": 0.4, "median_rank": 20.0, "queries": 250},
+                "text_to_fused/scene": {"R@1": 0.21, "R@5": 0.31, "R@10": 0.41, "median_rank": 19.0, "queries": 400},
+            },
+            "intervals": {"fused_to_text/scene": [0.2, 0.1, 0.3], "text_to_fused/scene": [0.21, 0.2, 0.22]},
+        },
+        "mean_recall": {"rgb_ir": [0.77, 0.7, 0.84], "scene": [0.5, 0.45, 0.55]},
         "ranks": {},
     }
 }
@@ -69,6 +78,7 @@ def clip() -> ClipFacts:
         image_size=84,
         vision_pooling="grid",
         retrieval=read_retrieval(METRICS, {"grayscale": grayscale}, margins),
+        mean_recall=read_mean_recall(METRICS),
         control_source="the committed bench result",
         **RUN,
     )
@@ -119,6 +129,31 @@ def test_results_table_holds_the_figures_of_the_metrics_file_with_controls_and_i
     assert rows["RGB → IR, hard gallery"][1] == "50.0 [44.0, 56.0]"
     assert rows["RGB → text, scene captions"][4] == "chance 0.2"  # of 400 texts
     assert rows["text → RGB, scene captions"][4] == "chance 0.4"  # of 250 images
+    assert rows["RGB + IR → text, scene captions"] == [
+        "250", "20.0 [10.0, 30.0]", "30.0", "40.0", "chance 0.2", "not run",
+    ]  # fmt: skip
+    assert rows["text → RGB + IR, scene captions"][4] == "chance 0.4"
+
+
+def test_mean_recall_is_a_table_of_its_own_and_in_the_model_index(clip):
+    card = render_clip_card(replace(clip, scored_fusion="the mean"))
+    rows = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in table_rows(card.text)}
+    assert rows["mean recall"] == ["scene captions", "RGB ↔ IR alone"]
+    assert rows["Held-out region, near infrared"] == ["50.0 [45.0, 55.0]", "77.0 [70.0, 84.0]"]
+    assert "In the tables RGB + IR is the mean." in card.text
+    named = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    assert named["Mean recall, scene captions"] == 50.0 and named["Mean recall, RGB ↔ IR alone"] == 77.0
+    assert "mean recall" not in render_clip_card(replace(clip, mean_recall=[])).text.lower()
+
+
+def test_the_model_s_options_are_a_table(clip):
+    options = {"infrared_tower": "its own, 1 channel", "fusion": "a learned gate", "contrastive_loss": "sigmoid"}
+    options |= {"weights": {"RGB-text": 1.0, "fused-text": 0.5}, "group_aware": False, "text_tokens": 248}
+    text = render_clip_card(replace(clip, **options)).text
+    rows = {cells[0].strip(): cells[1].strip() for cells in table_rows(text.partition("## Model")[2])}
+    assert rows["infrared tower"] == "its own, 1 channel" and rows["fusion of a pair"] == "a learned gate"
+    assert rows["loss"] == "weighted mean of sigmoid terms: RGB-text, fused-text by 0.5"
+    assert rows["negatives"] == "all other rows" and "A text has at most 248 tokens." in text
 
 
 def test_model_index_repeats_the_table_and_names_the_part_of_the_data(clip):
@@ -230,8 +265,9 @@ def test_the_vlm_snippet_runs_as_printed(vlm, pictures, capsys):
 
 
 def test_before_an_evaluation_the_card_says_so_instead_of_showing_an_empty_table(clip, vlm):
-    for card in (render_clip_card(replace(clip, retrieval=[])), render_vlm_card(replace(vlm, scores=[]))):
-        results = card.text.partition("## Results")[2].partition("## Training")[0]
+    empty = replace(clip, retrieval=[], mean_recall=[]), replace(vlm, scores=[])
+    for card in (render_clip_card(empty[0]), render_vlm_card(empty[1])):
+        results = card.text.partition("## Results")[2].partition("\n## ")[0]
         assert results.strip() == "Not evaluated yet."
         assert card.data.eval_results is None
 
