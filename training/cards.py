@@ -6,11 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model_cards.facts import BaseModel, ClipFacts, Estimate, FactScore, Retrieval, VlmFacts, read_retrieval
+from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
+from model_cards.facts import (
+    BaseModel,
+    ClipFacts,
+    Estimate,
+    FactScore,
+    Retrieval,
+    VlmFacts,
+    read_mean_recall,
+    read_retrieval,
+)
 from model_cards.render import render_clip_card, render_vlm_card
 from training.run_log import read_run_log
 
 METRICS_NAME = "metrics.json"
+LARGE = 10**6  # a tokenizer's limit beyond this means none
 FACT_CONTROLS = {
     "constant": "constant caption",
     "ir_shuffled": "another tile's infrared",
@@ -30,26 +41,60 @@ def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | Non
         bench: Committed result of the controls that this run did not train, if any.
         model_id: How snippets load it; default: the folder.
     """
-    config = json.loads((folder / "config.json").read_text())
-    metrics = read_metrics(folder)
+    config = FusionRSCLIPConfig.from_pretrained(folder).to_dict()
+    metrics, common = read_metrics(folder), _common(folder)
     facts = ClipFacts(
         model_id=model_id or str(folder),
-        **_common(folder),
+        **common,
         projection_dim=config["projection_dim"],
         image_size=config["vision_config"]["image_size"],
         vision_pooling=config["vision_pooling"],
+        text_pooling=config["text_pooling"],
+        image_tower=_tower(config["vision_config"]),
+        text_tower=_tower(config["text_config"]),
+        text_tokens=_text_tokens(folder),
         infrared_tower=_infrared_tower(config),
+        fusion=_fusion(config, common["recipe"]),
         contrastive_loss=config["contrastive_loss"],
         weights={name: config[f"{key}_weight"] for key, name in TERMS.items() if config[f"{key}_weight"]},
+        group_aware=common["recipe"].get("group_aware", True),
         retrieval=retrieval_rows(metrics, bench),
+        mean_recall=read_mean_recall(metrics.get("trained", metrics)),
+        scored_fusion=_scored_fusion(config, metrics["fusion"]) if "fusion" in metrics else "",
         control_source="(a) is of this run; (b) and (c) are means over the seeds of the committed bench result.",
     )
     render_clip_card(facts).save(folder / "README.md")
 
 
+def _tower(config: Mapping[str, Any]) -> str:
+    kind = f"`{config['model_type']}`"
+    if "num_hidden_layers" not in config or "hidden_size" not in config:
+        return kind
+    return f"{kind}, {config['num_hidden_layers']} layers of {config['hidden_size']}"
+
+
+def _text_tokens(folder: Path) -> int | None:
+    limit = json.loads((folder / "tokenizer_config.json").read_text()).get("model_max_length", LARGE)
+    return limit if limit < LARGE else None
+
+
+def _fusion(config: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    weight, dropout = config["fusion_weight"], recipe.get("modality_dropout")
+    how = "a learned gate" if config["fusion"] == "gated" else f"the mean, infrared by {weight}"
+    return how + (f", trained with one modality left out in {100 * dropout:g} % of the rows" if dropout else "")
+
+
+def _scored_fusion(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    if chosen["weight"] is None:
+        return "what the model's gate makes of both" if config["fusion"] == "gated" else "the model's own mean of both"
+    how = "chosen on the validation split" if chosen["chosen_on"] == "validation" else "as given"
+    return f"the mean of both embeddings, infrared by {chosen['weight']}, {how}"
+
+
 def _infrared_tower(config: dict) -> str:
     if config.get("ir_vision_config"):
-        return "its own"
+        channels = config["ir_vision_config"].get("num_channels", 3)
+        return f"its own, {channels} channel{'s' if channels > 1 else ''}"
     return "shared with a learned infrared tile" if config["modality_embedding"] else "shared"
 
 

@@ -74,11 +74,12 @@ def embed_rows(encoders: Encoders, rows: Dataset, texts: bool = True) -> Embedde
         InputError: A row has no `image_group_id`.
     """
     require_groups(rows)
+    bands = rows["ir_band"][:]
     return EmbeddedRows(
         np.asarray(rows["image_group_id"][:]),
-        np.asarray(rows["ir_band"][:]),
+        np.asarray(bands),
         np.asarray(rows["source_dataset"][:]),
-        {"rgb": encoders.rgb(rows["rgb"]), "ir": encoders.ir(rows["ir"])},
+        {"rgb": encoders.rgb(rows["rgb"]), "ir": encoders.ir(rows["ir"], bands)},
         embed_texts(encoders, rows) if texts else {},
     )
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.processing_fusionrs_clip import check_infrared
 
 
 class Encoders:
@@ -48,11 +49,11 @@ class Encoders:
         encode = self.model.get_pooled_features if self.pooled else self.model.get_rgb_features
         return self._images(images, "rgb", lambda batch: encode(self._pixels(images=batch)))
 
-    def ir(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Embeddings `(images, size)` of infrared images."""
+    def ir(self, images: Sequence[Image.Image], bands: Sequence[str] | None = None) -> np.ndarray:
+        """Embeddings `(images, size)` of infrared images; above 8 bit by the processor's limits for their `bands`."""
         pooled = partial(self.model.get_pooled_features, modality="ir")
         encode = pooled if self.pooled else self.model.get_ir_features
-        return self._images(images, "ir", lambda batch: encode(self._pixels(ir_images=batch)))
+        return self._images(images, "ir", lambda batch: encode(self._pixels(ir_images=batch)), bands)
 
     @torch.inference_mode()
     def text(self, texts: Sequence[str]) -> np.ndarray:
@@ -85,9 +86,19 @@ class Encoders:
         return pixels.to(self.model.device)
 
     @torch.inference_mode()
-    def _images(self, images: Sequence[Image.Image], modality: str, encode: Callable[[list], Tensor]) -> np.ndarray:
+    def _images(
+        self,
+        images: Sequence[Image.Image],
+        modality: str,
+        encode: Callable[[list], Tensor],
+        bands: Sequence[str] | None = None,
+    ) -> np.ndarray:
         found = []
-        for batch in _batches(images, self.batch_size):
+        for start, batch in enumerate(_batches(images, self.batch_size)):
+            if bands is not None:
+                place = start * self.batch_size
+                limits = self.processor.limits(bands[place : place + len(batch)], len(batch))
+                batch = [check_infrared(image, pair) for image, pair in zip(batch, limits)]
             keys = [(modality, _fingerprint(image)) for image in batch]
             new = {key: image for key, image in zip(keys, batch) if key not in self.seen}
             if new:

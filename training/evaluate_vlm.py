@@ -27,7 +27,7 @@ from dataset_builder.grounding import FACT_KINDS, InfraredFacts, measure
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_clip import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.frozen import remember_outputs
+from training.frozen import remember_layers
 from training.pairs import load_pairs
 from training.significance import bootstrap_mean, paired_bootstrap
 from training.train_vlm import PROMPT
@@ -188,7 +188,7 @@ def evaluate(
     pixels = torch.stack([part["pixel_values"] for part in inputs])  # (rows, 2, 3, height, width)
 
     model.eval()
-    with remember_outputs(model.model.vision_tower):
+    with remember_layers(model.model.vision_tower):
         captions = {
             name: write_captions(
                 model, processor, tampered(pixels, donors, name), inputs[0]["input_ids"], batch_size, name

@@ -1,4 +1,4 @@
-"""Frozen parts of a model: layers kept as loaded, and a whole tower that encodes each image once."""
+"""Frozen parts of a model: layers kept as loaded, and what frozen layers give, kept for each image."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,50 +6,82 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
 
 from fusionrs_hf.errors import InputError
 
 
 def freeze_lower_layers(tower: nn.Module, count: int) -> None:
-    """Freezes a transformer tower's embeddings and its lowest `count` layers.
+    """Freezes a transformer tower's lowest `count` layers and all that comes before them; -1: the whole tower.
 
     Raises:
         InputError: The tower has no list of layers, or fewer than `count`.
     """
-    if not count:
+    if count == -1:
+        tower.requires_grad_(False)
+    if count in (0, -1):
         return
+    *_, last = _lower_layers(tower, count)[-1].parameters()
+    for parameter in tower.parameters():
+        parameter.requires_grad_(False)
+        if parameter is last:
+            break
+
+
+def _lower_layers(tower: nn.Module, count: int | None) -> list[nn.Module]:
     layers = next((module for module in tower.modules() if isinstance(module, nn.ModuleList)), None)
-    if layers is None or len(layers) < count:
+    if layers is None or len(layers) < (count or 1):
         found = "no layer list" if layers is None else f"{len(layers)} layers"
         raise InputError(f"cannot freeze {count} layers of {type(tower).__name__}: it has {found}; lower the number")
-    for module in (tower.embeddings, *layers[:count]):
-        module.requires_grad_(False)
+    return list(layers[:count])
 
 
 @contextmanager
-def remember_outputs(tower: nn.Module) -> Iterator[None]:
-    """Keeps a frozen tower's outputs for every image it has seen, by the image's bytes, while in the context.
+def remember_layers(tower: nn.Module, count: int | None = None) -> Iterator[None]:
+    """Keeps what the lowest layers of an image tower, frozen, give for every image, while in the context.
 
-    An RGB image comes once for each of its bands, and every image once an epoch; encoding is then a look-up.
+    An RGB image comes once for each of its bands, and every image once an epoch; what is frozen is then a look-up, by
+    the image's bytes. Images that carry a gradient (a learned tile on their pixels) pass through all layers each time.
+
+    Args:
+        tower: An image tower of transformers.
+        count: How many layers; None: all.
+
+    Raises:
+        InputError: As `freeze_lower_layers`.
     """
-    encode, kept = tower.forward, {}
+    layers = _lower_layers(tower, count)
+    encode, forwards, kept = tower.forward, [layer.forward for layer in layers], {}
+    read: list[bytes] = []  # keys of the images that the tower reads at the moment
 
-    def look_up(pixel_values: Tensor) -> BaseModelOutputWithPooling:
+    def keep(hidden: Tensor, *args: object, **kwargs: object) -> Tensor:
+        hidden = forwards[-1](hidden, *args, **kwargs)  # (images, tokens, hidden_size)
+        kept.update(zip(read, hidden.cpu()))
+        return hidden
+
+    def recall(hidden: Tensor, *args: object, **kwargs: object) -> Tensor:
+        return torch.stack([kept[key] for key in read]).to(hidden.device)
+
+    def look_up(pixel_values: Tensor, **kwargs: object) -> ModelOutput:
+        if pixel_values.requires_grad:
+            return encode(pixel_values=pixel_values, **kwargs)
         keys = [hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in pixel_values.cpu()]
         new = [index for index, key in enumerate(keys) if key not in kept]
-        if new:
-            with torch.no_grad():
-                outputs = encode(pixel_values=pixel_values[new])
-            hidden = outputs.last_hidden_state.cpu()  # (new images, tokens, hidden_size)
-            pooled = outputs.pooler_output.cpu() if outputs.get("pooler_output") is not None else [None] * len(new)
-            kept.update((keys[index], values) for index, *values in zip(new, hidden, pooled))
-        hidden, pooled = zip(*(kept[key] for key in keys))
-        device = pixel_values.device
-        return BaseModelOutputWithPooling(
-            last_hidden_state=torch.stack(hidden).to(device),
-            pooler_output=None if pooled[0] is None else torch.stack(pooled).to(device),
-        )
+        try:
+            if new:
+                read[:], layers[-1].forward = [keys[index] for index in new], keep
+                mode = tower.training
+                with torch.no_grad():
+                    tower.eval()  # no dropout is remembered
+                    encode(pixel_values=pixel_values[new], **kwargs)
+                tower.train(mode)
+            read[:] = keys
+            for layer in layers:
+                layer.forward = recall
+            return encode(pixel_values=pixel_values, **kwargs)
+        finally:
+            for layer, forward in zip(layers, forwards):
+                layer.forward = forward
 
     tower.forward = look_up
     try:

@@ -1,7 +1,8 @@
 """Rows of a FusionRS dataset as batches for the dual-modal CLIP: which infrared, which caption, which control."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from dataset_builder.hashing import caption_key
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from training.augmentation import DRAWS, PairAugmentation
 
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
+IR_ORIGINS = {"sensor": "sensor", "translated": "translated", "any": None}  # as options name them -> as columns do
+SUBSET_SEED = 42  # of the shuffle whose prefixes are the published scales (arXiv 2606.17020)
 
 
 def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", representatives: bool = False) -> Dataset:
@@ -44,6 +48,19 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
             f"{dataset} has no {split} rows with ir_origin={ir_origin} and representatives={representatives}"
         )
     return rows.select(keep)
+
+
+def first_rows(rows: Dataset, count: int | None) -> Dataset:
+    """Returns the first rows of a fixed shuffle, so that a smaller subset is part of each larger one; None: all.
+
+    Raises:
+        InputError: There are fewer rows, or `count` is not positive.
+    """
+    if count is None:
+        return rows
+    if not 0 < count <= len(rows):
+        raise InputError(f"train_rows must lie between 1 and the {len(rows)} rows there are, got {count}")
+    return rows.shuffle(seed=SUBSET_SEED).select(range(count))
 
 
 def integer_ids(values: Sequence[str]) -> torch.Tensor:
@@ -82,12 +99,17 @@ class PairCollator:
 
     Args:
         processor: `FusionRSCLIPProcessor`.
-        ir_caption_probability: Chance that a row's text is one of its IR-aware captions rather than a scene caption; a
-            row with one kind gives that.
+        ir_caption_probability: Share of texts that are IR-aware captions rather than scene captions, a chance where it
+            is no whole number of a row's texts; a row with one kind gives that.
         ir_view: `sensor` (as stored), `grayscale` (of the RGB) or `rgb_duplicate`: controls, made here after the
             processor's checks so that no data is mislabelled.
-        seed, epoch: With the row's id they decide which caption is drawn, and nothing else does: a resumed run, or one
-            with other workers, draws the same.
+        seed, epoch: With the row's id they decide which caption and which change of the images is drawn, and nothing
+            else does: a resumed run, or one with other workers, draws the same. A row's own `epoch` goes before.
+        group_aware: Rows of one image group, and equal captions, share an id; else every row is on its own, as in the
+            published recipe.
+        texts_per_row: Captions that each row is shown with, none twice as long as there are others.
+        augmentation: Changes both images of a pair; None: none. The controls are made of the RGB as stored, and then
+            changed as infrared is, but for `rgb_duplicate`, which is the changed RGB.
     """
 
     processor: Any
@@ -95,45 +117,76 @@ class PairCollator:
     ir_view: str = "sensor"
     seed: int = 0
     epoch: int = 0
+    group_aware: bool = True
+    texts_per_row: int = 1
+    augmentation: PairAugmentation | None = None
 
     def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
-        """Returns `pixel_values`, `ir_pixel_values`, `input_ids`, `attention_mask`, `image_ids`, `caption_ids`."""
-        texts = [self._caption(row) for row in rows]
-        images = [row["rgb"] for row in rows]
+        """Returns `pixel_values`, `ir_pixel_values`, `input_ids`, `attention_mask`, `image_ids`, `caption_ids`.
+
+        Texts of one row are next to each other: `input_ids` and `caption_ids` have `texts_per_row` entries a row.
+        """
+        told = [self.captions(row) for row in rows]
+        texts = [text for captions in told for text in captions]
+        images, infrared = [row["rgb"] for row in rows], [row["ir"] for row in rows]
+        if self.ir_view == "grayscale":
+            infrared = [image.convert("L") for image in images]
+        if self.augmentation:
+            draws = [self._draw(row, "augmentation").random(DRAWS) for row in rows]
+            changed = [self.augmentation(*pair) for pair in zip(images, infrared, map("\n".join, told), draws)]
+            images, infrared = (list(side) for side in zip(*changed))
         if self.ir_view == "rgb_duplicate":
             batch = self.processor(images=images, text=texts)
             batch["ir_pixel_values"] = batch["pixel_values"].clone()
         else:
-            infrared = (
-                [image.convert("L") for image in images]
-                if self.ir_view == "grayscale"
-                else [row["ir"] for row in rows]
+            bands = [row["ir_band"] for row in rows]
+            batch = self.processor(images=images, ir_images=infrared, text=texts, ir_bands=bands)
+        groups, keys = [row["image_group_id"] for row in rows], [caption_key(text) for text in texts]
+        if not self.group_aware:
+            groups = [row["sample_id"] for row in rows]
+            keys = np.repeat(groups, self.texts_per_row).tolist()
+        elif alone := [row["sample_id"] for row, group in zip(rows, groups) if not group]:
+            raise InputError(
+                f"row {alone[0]} has no image_group_id, so rows of one scene would count as negatives; build the "
+                "dataset by `fusionrs build`, fill the column (a row on its own: its sample_id), or train with "
+                "group_aware: false"
             )
-            batch = self.processor(images=images, ir_images=infrared, text=texts)
-        return {
-            **batch,
-            "image_ids": integer_ids([row["image_group_id"] for row in rows]),
-            "caption_ids": integer_ids([caption_key(text) for text in texts]),
-            "return_loss": True,
-        }
+        return {**batch, "image_ids": integer_ids(groups), "caption_ids": integer_ids(keys), "return_loss": True}
 
-    def _caption(self, row: Mapping[str, Any]) -> str:
+    def captions(self, row: Mapping[str, Any]) -> list[str]:
+        """Returns the texts that a row is shown with, scene captions first.
+
+        Raises:
+            InputError: The row has none, or an empty one.
+        """
         scene, infrared = row["captions"], row["ir_captions"]
         if not scene and not infrared:
             raise InputError(f"row {row['sample_id']} has no caption of either kind; run the build's caption stage")
-        draw = np.random.default_rng(stable_seed(self.seed, self.epoch, row["sample_id"])).random(2)
-        pool = infrared if infrared and (draw[0] < self.ir_caption_probability or not scene) else scene
-        return pool[int(draw[1] * len(pool))]
+        generator = self._draw(row)
+        aware = int(self.texts_per_row * self.ir_caption_probability + generator.random())
+        texts = []
+        for pool, count in ((scene or infrared, self.texts_per_row - aware), (infrared or scene, aware)):
+            places = generator.permutation(len(pool))
+            texts += [pool[places[number % len(pool)]] for number in range(count)]
+        if not all(text.strip() for text in texts):
+            raise InputError(f"row {row['sample_id']} has an empty caption; run the build's caption stage")
+        return texts
+
+    def _draw(self, row: Mapping[str, Any], *purpose: str) -> np.random.Generator:
+        return np.random.default_rng(stable_seed(self.seed, row.get("epoch", self.epoch), row["sample_id"], *purpose))
 
 
 @torch.no_grad()
-def fit_feature_norm(model: FusionRSCLIPModel, rows: Dataset, collator: PairCollator, batch_size: int = 128) -> None:
+def fit_feature_norm(
+    model: FusionRSCLIPModel, rows: Iterable[Mapping[str, Any]], collator: PairCollator, batch_size: int = 128
+) -> None:
     """Sets the model's per-modality statistics from the training rows as the collator shows them."""
     pooled: dict[str, list[Tensor]] = {"rgb": [], "ir": []}
     inputs = {"rgb": "pixel_values", "ir": "ir_pixel_values"}
     model.eval()
-    for start in range(0, len(rows), batch_size):
-        batch = collator([rows[index] for index in range(start, min(start + batch_size, len(rows)))])
+    remaining = iter(rows)
+    while part := list(islice(remaining, batch_size)):
+        batch = collator(part)
         for modality, parts in pooled.items():
             parts.append(model.get_pooled_features(batch[inputs[modality]].to(model.device), modality).float())
     model.fit_feature_norm(torch.cat(pooled["rgb"]), torch.cat(pooled["ir"]))

@@ -34,7 +34,8 @@ def write_run_log(
     """
     if not trainer.is_world_process_zero():
         return
-    parameters = list(trainer.model.parameters())
+    named = dict(trainer.model.named_parameters())
+    saved = [parameter for name, parameter in named.items() if ".lora_" not in name]  # adapters are merged
     log = {
         "recipe": _recipe(arguments, trainer.args),
         "seed": trainer.args.seed,
@@ -47,8 +48,8 @@ def write_run_log(
         "ir_origins": sorted(set(rows["ir_origin"])),
         "train_seconds": round(seconds, 1),
         "hardware": describe_hardware(),
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trainable_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "parameters": sum(parameter.numel() for parameter in saved),
+        "trainable_parameters": sum(value.numel() for value in named.values() if value.requires_grad),
         "versions": {name: version(name) for name in PACKAGES},
         "base_models": [dataclasses.asdict(model) for tower in towers for model in base_models(tower)],
         "history": trainer.state.log_history,

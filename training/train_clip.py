@@ -6,19 +6,22 @@ The same `main` runs under `torchrun --nproc_per_node N -m training.train_clip .
 gradients, so N processes give the loss of one with the whole batch.
 """
 
+import dataclasses
 import logging
 import math
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
+from torch.utils.data import Dataset as TorchDataset
 from transformers import (
     AutoImageProcessor,
     AutoTokenizer,
@@ -30,89 +33,36 @@ from transformers import (
 )
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
+from dataset_builder.hashing import caption_key
 from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from training import release
+from training.adapters import AdapterTrainer, add_adapters
 from training.cards import write_clip_card
+from training.clip_arguments import ClipArguments, ClipTrainingArguments
 from training.contrastive import ContrastiveTrainer
-from training.frozen import freeze_lower_layers, remember_outputs
-from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
-from training.pairs import IR_VIEWS, PairCollator, ShuffledInfrared, fit_feature_norm, load_pairs
+from training.embedded_rows import require_groups
+from training.frozen import freeze_lower_layers, remember_layers
+from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives
+from training.pairs import (
+    IR_ORIGINS,
+    PairCollator,
+    ShuffledInfrared,
+    first_rows,
+    fit_feature_norm,
+    load_pairs,
+)
+from training.recall_tables import KS
 from training.recipe import parse_recipe
 from training.resume import last_whole_checkpoint
 from training.run_log import write_run_log
+from training.streaming import EndlessRows, read_facts, stream_pairs
 
 logger = logging.getLogger(__name__)
 
 AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
-
-
-@dataclass
-class ClipArguments:
-    """What is trained on what; everything else is a field of `transformers.TrainingArguments`."""
-
-    dataset: str = field(metadata={"help": "Hub id or folder of the dataset."})
-    clip: str | None = field(
-        default=None, metadata={"help": "Hub id or folder of a CLIP or FusionRS-CLIP to start from."}
-    )
-    vision_tower: str | None = field(
-        default=None, metadata={"help": "Instead of clip, with text_tower: Hub id or folder of an image tower."}
-    )
-    text_tower: str | None = field(default=None, metadata={"help": "Hub id or folder of a text tower."})
-    vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
-    text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
-    projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
-    feature_norm: bool = field(default=False, metadata={"help": "Standardise image features by modality."})
-    rgb_text_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-text term."})
-    ir_text_weight: float = field(default=1.0, metadata={"help": "Weight of the IR-text term."})
-    rgb_ir_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-IR term."})
-    ir_caption_probability: float = field(default=0.5, metadata={"help": "Share of texts that are IR-aware captions."})
-    ir_view: str = field(
-        default="sensor", metadata={"help": "sensor, or a control: grayscale, rgb_duplicate, shuffled."}
-    )
-    frozen_vision_layers: int = field(default=0, metadata={"help": "Lowest image-tower layers kept as loaded."})
-    remember_images: bool = field(
-        default=False, metadata={"help": "Freeze the image tower whole, and encode each image once; needs memory."}
-    )
-    frozen_text_layers: int = field(default=0, metadata={"help": "Lowest text-tower layers kept as loaded."})
-    head_learning_rate: float | None = field(
-        default=None, metadata={"help": "Of projections and scale; None: as towers."}
-    )
-    max_logit_scale: float | None = field(
-        default=100.0, metadata={"help": "Clamp of the inverse temperature, or none."}
-    )
-    decay_all: bool = field(default=False, metadata={"help": "Weight decay on norms, biases and the scale, too."})
-    encode_rows: int = field(
-        default=0, metadata={"help": "Rows encoded at a time: batches larger than memory, same loss; 0: all at once."}
-    )
-    modality_embedding: bool = field(default=False, metadata={"help": "Learned infrared tile in the shared tower."})
-    ir_channels: int | None = field(
-        default=None, metadata={"help": "Give infrared a tower of its own, started from RGB's, of 1 or 3 channels."}
-    )
-    fusion: str = field(default="mean", metadata={"help": "mean or gated."})
-    fusion_weight: float = field(default=0.5, metadata={"help": "Weight of infrared in the mean."})
-    fused_text_weight: float = field(default=0.0, metadata={"help": "Weight of the fused-text term."})
-    modality_dropout: float = field(default=0.0, metadata={"help": "Chance that a fused row has one modality only."})
-    contrastive_loss: str = field(default="info_nce", metadata={"help": "info_nce or sigmoid."})
-    logit_scale_init_value: float = field(default=2.6592, metadata={"help": "Log inverse temperature at the start."})
-    logit_bias_init_value: float = field(default=-10.0, metadata={"help": "Bias of the sigmoid loss at the start."})
-
-    def __post_init__(self) -> None:
-        """Checks what no other place can."""
-        if bool(self.clip) == bool(self.vision_tower and self.text_tower) or (self.clip and self.vision_tower):
-            raise ValueError(
-                "give clip, or vision_tower and text_tower, to start from; got "
-                f"clip={self.clip!r}, vision_tower={self.vision_tower!r}, text_tower={self.text_tower!r}"
-            )
-        if self.ir_view not in IR_VIEWS:
-            raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {self.ir_view!r}")
-        if not 0 <= self.ir_caption_probability <= 1:
-            raise ValueError(f"ir_caption_probability must lie in [0, 1], got {self.ir_caption_probability}")
-        if not 0 <= self.modality_dropout < 1:
-            raise ValueError(f"modality_dropout must lie in [0, 1), got {self.modality_dropout}")
-        if self.encode_rows < 0:
-            raise ValueError(f"encode_rows must not be negative, got {self.encode_rows}")
 
 
 class CaptionEpoch(TrainerCallback):
@@ -138,23 +88,32 @@ class LogitScaleClamp(TrainerCallback):
             model.logit_scale.clamp_(max=self.log_maximum)
 
 
-def make_recall(rows: Dataset) -> "callable":
-    """Returns `compute_metrics` for these validation rows: recall within each `ir_band`, averaged over bands."""
+def make_recall(rows: Dataset, collator: PairCollator) -> Callable[[EvalPrediction], dict[str, float]]:
+    """Returns `compute_metrics` for these validation rows: R@1, R@5, R@10 in the published directions, and their mean.
+
+    Rows are ranked within their `ir_band`, and bands count alike. Each row's text is the one that the collator draws;
+    rows of one image group are no wrong answers, nor are, for a text, rows with an equal one.
+    """
     bands, groups = np.asarray(rows["ir_band"]), np.asarray(rows["image_group_id"])
+    captions = rows.select_columns(["sample_id", "captions", "ir_captions"])
+    keys = np.asarray([caption_key(text) for row in captions for text in collator.captions(row)])
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:
         embeds = dict(zip(("rgb", "ir", "text"), prediction.predictions))
-        scores = {}
-        for left, right in (("rgb", "ir"), ("ir", "rgb"), ("ir", "text"), ("text", "ir")):
-            hits = []
-            for band in np.unique(bands):
-                inside = bands == band
-                positives = equal_id_positives(groups[inside], groups[inside])
-                hits.append(positive_ranks(embeds[left][inside], embeds[right][inside], positives))
-            for k in (1, 5):
-                scores[f"{left}_to_{right}_R@{k}"] = float(np.mean([(ranks < k).mean() for ranks in hits]))
-        scores["mean_recall"] = float(np.mean(list(scores.values())))
-        return scores
+        ranks = defaultdict(list)
+        for inside in (bands == band for band in np.unique(bands)):
+            alike = equal_id_positives(groups[inside], groups[inside])
+            told = ((alike + equal_id_positives(keys[inside], keys[inside])) > 0).tocsr()
+            for left, right, positives in (("rgb", "ir", alike), ("ir", "text", told)):
+                forward, backward = both_ranks(embeds[left][inside], embeds[right][inside], positives)
+                ranks[f"{left}_to_{right}"].append(forward)
+                ranks[f"{right}_to_{left}"].append(backward)
+        scores = {
+            f"{name}_R@{k}": float(np.mean([(band < k).mean() for band in found]))
+            for name, found in ranks.items()
+            for k in KS
+        }
+        return {**scores, "mean_recall": float(np.mean(list(scores.values())))}
 
     return compute
 
@@ -166,63 +125,96 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
     if arguments.clip is None:
         model = FusionRSCLIPModel.from_towers(arguments.vision_tower, arguments.text_tower, **options)
         image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
-        tokenizer = AutoTokenizer.from_pretrained(arguments.text_tower)
+        tokenizer, ir_range = AutoTokenizer.from_pretrained(arguments.text_tower), arguments.ir_range
     else:
         model, theirs = load_clip(arguments.clip)
         image_processor, tokenizer = theirs.image_processor, theirs.tokenizer
+        ir_range = arguments.ir_range or theirs.ir_range
         options = {name: value for name, value in options.items() if name not in AS_LOADED}
-    model = model.with_options(arguments.ir_channels, **options)
-    return model, FusionRSCLIPProcessor(image_processor, image_processor, tokenizer)
+    model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
+    if arguments.text_positions is not None:
+        tokenizer.model_max_length = arguments.text_positions
+    return model, FusionRSCLIPProcessor(image_processor, image_processor, tokenizer, ir_range)
+
+
+def load_training_rows(
+    arguments: ClipArguments, training: TrainingArguments
+) -> tuple[TorchDataset, Dataset, Iterable[Mapping[str, Any]]]:
+    """Returns what is trained on, a table that tells of it, and the rows that `feature_norm` is fitted on.
+
+    Raises:
+        InputError: A stream has no end of training.
+    """
+    origin = IR_ORIGINS[arguments.ir_origin]
+    if not arguments.streaming:
+        table = first_rows(load_pairs(arguments.dataset, "train", origin), arguments.train_rows)
+        rows = ShuffledInfrared(table, training.seed) if arguments.ir_view == "shuffled" else table
+        return rows, table, rows
+    if training.max_steps <= 0:
+        raise InputError(f"streaming needs max_steps, got {training.max_steps}; give the number of optimiser steps")
+    source = (arguments.dataset, origin, training.seed, arguments.shuffle_buffer)
+    rows = EndlessRows(stream_pairs(*source, training.process_index, training.world_size))
+    return rows, read_facts(arguments.dataset, origin), stream_pairs(*source).take(arguments.norm_rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
-    arguments, training = parse_recipe((ClipArguments, TrainingArguments), sys.argv[1:] if argv is None else argv)
-    training.label_names, training.remove_unused_columns = [], False
-    training.ddp_broadcast_buffers = False  # equal in all processes; written anew, they would spoil cached gradients
+    arguments, training = parse_recipe((ClipArguments, ClipTrainingArguments), sys.argv[1:] if argv is None else argv)
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
     set_seed(training.seed)
 
     # Model
     model, processor = load_start(arguments)
-    freeze_lower_layers(model.vision_model, arguments.frozen_vision_layers)
-    if arguments.remember_images:
-        model.vision_model.requires_grad_(False)
+    frozen = arguments.frozen_vision_layers or (-1 if arguments.remember_images else 0)
+    image_towers = [tower for tower in (model.vision_model, model.ir_vision_model) if tower is not None]
+    for tower in image_towers:
+        freeze_lower_layers(tower, frozen)
     freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
+    if arguments.lora_rank:
+        add_adapters(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout, arguments.lora_modules)
 
     # Data
-    train, validation = (load_pairs(arguments.dataset, split) for split in ("train", "validation"))
-    shuffled = arguments.ir_view == "shuffled"
-    train_rows = ShuffledInfrared(train, training.seed) if shuffled else train
-    view = "sensor" if shuffled else arguments.ir_view
-    collator = PairCollator(processor, arguments.ir_caption_probability, view, training.seed)
+    rows, facts, sample = load_training_rows(arguments, training)
+    validation = load_pairs(arguments.dataset, "validation", IR_ORIGINS[arguments.ir_origin])
+    for table in (facts, validation) if arguments.group_aware else (validation,):
+        require_groups(table)
+    view = "sensor" if arguments.ir_view == "shuffled" else arguments.ir_view
+    plain = PairCollator(
+        processor, arguments.ir_caption_probability, view, training.seed, group_aware=arguments.group_aware
+    )
+    collator = dataclasses.replace(plain, augmentation=arguments.augmentation, texts_per_row=arguments.texts_per_row)
 
     # Train
-    trainer = ContrastiveTrainer(
+    trainer = (AdapterTrainer if arguments.lora_rank else ContrastiveTrainer)(
         model=model,
         args=training,
         data_collator=collator,
-        train_dataset=train_rows,
+        eval_collator=plain,
+        train_dataset=rows,
         eval_dataset=validation,
         processing_class=processor,
-        compute_metrics=make_recall(validation),
+        compute_metrics=make_recall(validation, plain),
         callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
         head_learning_rate=arguments.head_learning_rate,
         decay_all=arguments.decay_all,
         encode_rows=arguments.encode_rows,
         modality_dropout=arguments.modality_dropout,
     )
+    if arguments.remember_images and trainer.is_fsdp_enabled:  # processes would wait for layers that others skip
+        raise InputError("remember_images does not run with sharded parameters; use DDP, or drop it under FSDP")
     folder = Path(training.output_dir)
     started = time.monotonic()
-    with remember_outputs(model.vision_model) if arguments.remember_images else nullcontext():
+    with ExitStack() as memory:
+        for tower in image_towers if arguments.remember_images else ():
+            memory.enter_context(remember_layers(tower, None if frozen == -1 else frozen))
         if arguments.feature_norm:
-            fit_feature_norm(model, train_rows, collator)
+            fit_feature_norm(model, sample, plain)
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
 
     # Save
     trainer.save_model()
     towers = [tower for tower in (arguments.clip, arguments.vision_tower, arguments.text_tower) if tower]
-    write_run_log(trainer, folder, arguments, train, towers, time.monotonic() - started)
+    write_run_log(trainer, folder, arguments, facts, towers, time.monotonic() - started)
 
     # Push
     if trainer.is_world_process_zero():

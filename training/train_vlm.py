@@ -27,7 +27,7 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training import release
 from training.cards import write_vlm_card
-from training.frozen import remember_outputs
+from training.frozen import remember_layers
 from training.pairs import load_pairs
 from training.recipe import parse_recipe
 from training.resume import last_whole_checkpoint
@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         projector_learning_rate=arguments.projector_learning_rate,
     )
     started, checkpoint = time.monotonic(), last_whole_checkpoint(folder)
-    with remember_outputs(model.model.vision_tower) if arguments.remember_images else nullcontext():
+    with remember_layers(model.model.vision_tower) if arguments.remember_images else nullcontext():
         trainer.train(resume_from_checkpoint=checkpoint)
 
     # Save

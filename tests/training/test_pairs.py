@@ -58,14 +58,36 @@ def test_ids_join_bands_of_a_tile_and_equal_captions(folder):
 def test_caption_policy_is_the_stated_probability():
     rows = [{"sample_id": f"x{index}", "captions": ["scene"], "ir_captions": ["infrared"]} for index in range(2000)]
     first, again, later = (
-        [PairCollator(None, 0.25, epoch=epoch)._caption(row) for row in rows] for epoch in (0, 0, 1)
+        [PairCollator(None, 0.25, epoch=epoch).captions(row)[0] for row in rows] for epoch in (0, 0, 1)
     )
     assert first.count("infrared") / 2000 == pytest.approx(0.25, abs=0.03)
     assert first == again != later
     only = {"sample_id": "x", "captions": [], "ir_captions": ["infrared"]}
-    assert PairCollator(None, 0.0)._caption(only) == "infrared"
+    assert PairCollator(None, 0.0).captions(only) == ["infrared"]
     with pytest.raises(InputError, match="row y has no caption"):
-        PairCollator(None)._caption({"sample_id": "y", "captions": [], "ir_captions": []})
+        PairCollator(None).captions({"sample_id": "y", "captions": [], "ir_captions": []})
+
+
+def test_several_captions_a_row_are_of_both_kinds_by_their_share_and_none_comes_twice():
+    row = {"sample_id": "x", "captions": ["a", "b"], "ir_captions": ["c", "d", "e"]}
+    for epoch in range(10):
+        first, second = PairCollator(None, 0.5, epoch=epoch, texts_per_row=2).captions(row)
+        assert first in "ab" and second in "cde"
+        assert sorted(PairCollator(None, 0.0, epoch=epoch, texts_per_row=2).captions(row)) == ["a", "b"]
+    four = [PairCollator(None, 0.5, epoch=epoch, texts_per_row=4).captions(row) for epoch in range(10)]
+    assert all(set(texts[:2]) == {"a", "b"} and len(set(texts[2:])) == 2 for texts in four)
+    assert len({tuple(texts) for texts in four}) > 3
+    assert PairCollator(None, 0.0, texts_per_row=3).captions(row | {"captions": ["a"]}) == ["a"] * 3
+
+
+def test_texts_of_a_row_lie_next_to_each_other(folder):
+    rows = [load_pairs(folder, "train")[index] for index in range(3)]
+    batch = PairCollator(tiny.clip_processor(), 0.5, texts_per_row=2)(rows)
+    alone = [PairCollator(tiny.clip_processor(), share)(rows)["caption_ids"] for share in (0.0, 1.0)]
+    assert len(batch["input_ids"]) == 6 and len(batch["image_ids"]) == 3
+    assert torch.equal(batch["caption_ids"], torch.stack(alone, dim=1).flatten())
+    own = PairCollator(tiny.clip_processor(), 0.5, texts_per_row=2, group_aware=False)(rows)["caption_ids"]
+    assert own[0] == own[1] != own[2] == own[3]
 
 
 def test_integer_ids_depend_on_the_string_alone():

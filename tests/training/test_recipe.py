@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fusionrs_hf.errors import InputError
-from training.recipe import parse_recipe, read_mapping
+from training.recipe import parse_recipe, read_mapping, read_recipe
 
 
 @dataclass
@@ -51,6 +51,35 @@ def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, content):
         read_mapping(path)
 
 
+def test_a_recipe_that_is_no_yaml_names_the_line(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("dataset: here\nsteps 5\n")
+    with pytest.raises(InputError, match="recipe.yaml is no YAML: .*line 3"):
+        read_mapping(path)
+
+
 def test_config_without_a_path_is_refused():
     with pytest.raises(InputError, match="needs the path"):
         parse_recipe((Fields,), ["--config"])
+
+
+def test_a_recipe_says_what_differs_from_its_base(tmp_path, recipe):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "slow.yaml").write_text("base: ../recipe.yaml\nfast: false\n")
+    (tmp_path / "more" / "short.yaml").write_text("base: slow.yaml\nsteps: 1\n")
+    short = str(tmp_path / "more" / "short.yaml")
+    assert parse_recipe((Fields,), ["--config", short]) == (Fields("here", 1, False),)
+    assert parse_recipe((Fields,), ["--config", short, "--dataset", "there"]) == (Fields("there", 1, False),)
+
+
+def test_recipes_that_are_each_others_base_are_refused(tmp_path):
+    for name, base in (("one", "two"), ("two", "one")):
+        (tmp_path / f"{name}.yaml").write_text(f"base: {base}.yaml\n")
+    with pytest.raises(InputError, match="one.yaml is its own base, by one.yaml and two.yaml"):
+        read_recipe(tmp_path / "one.yaml")
+
+
+def test_a_base_that_is_missing_is_named(tmp_path):
+    (tmp_path / "one.yaml").write_text("base: gone.yaml\n")
+    with pytest.raises(InputError, match="gone.yaml does not exist"):
+        read_recipe(tmp_path / "one.yaml")

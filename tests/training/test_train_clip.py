@@ -6,17 +6,29 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor, CLIPConfig, CLIPModel, CLIPProcessor, TrainingArguments
+from datasets import Dataset
+from transformers import (
+    AutoModel,
+    AutoProcessor,
+    CLIPConfig,
+    CLIPModel,
+    CLIPProcessor,
+    EvalPrediction,
+    TrainingArguments,
+)
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
+from training.clip_arguments import ClipTrainingArguments
 from training.contrastive import ContrastiveTrainer
-from training.train_clip import main
+from training.pairs import PairCollator
+from training.train_clip import main, make_recall
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +127,84 @@ def test_frozen_layers_stay_as_loaded(folders, tmp_path):
     assert changed and not any(name.startswith(("embeddings.", "encoder.layer.0.")) for name in changed)
 
 
+def test_whole_towers_stay_as_loaded(folders, tmp_path):
+    whole = {"frozen_vision_layers": -1, "frozen_text_layers": -1}
+    main(command(folders, tmp_path, **whole, max_steps=1, save_strategy="no"))
+    after = weights(tmp_path)
+    for tower, prefix in (("vision", "vision_model"), ("text", "text_model")):
+        before = AutoModel.from_pretrained(folders["home"] / tower).state_dict()
+        assert all(torch.equal(after[f"{prefix}.{name}"], value) for name, value in before.items())
+    heads = {"visual_projection.weight": 8 * 160, "text_projection.weight": 8 * 16, "logit_scale": 1}
+    assert json.loads((tmp_path / "training_log.json").read_text())["trainable_parameters"] == sum(heads.values())
+    with pytest.raises(InputError, match="frozen_text_layers must be -1 or more, got -2"):
+        main(command(folders, tmp_path, frozen_text_layers=-2))
+
+
+def test_recall_is_that_of_the_published_directions_within_bands():
+    """By a double loop: an item is ahead if it scores as much, and is neither of the query's group nor of its text."""
+    generator = np.random.default_rng(0)
+    rows = Dataset.from_dict(
+        {
+            "sample_id": [f"r{index}" for index in range(24)],
+            "ir_band": ["nir", "swir"] * 12,
+            "image_group_id": [f"g{index // 4}" for index in range(24)],
+            "captions": [[f"text {index % 10}"] for index in range(24)],
+            "ir_captions": [[]] * 24,
+        }
+    )
+    embeds = generator.normal(size=(3, 24, 5)).astype(np.float32)
+    embeds /= np.linalg.norm(embeds, axis=-1, keepdims=True)
+    named = dict(zip(("rgb", "ir", "text"), embeds))
+    scores = make_recall(rows, PairCollator(None))(EvalPrediction(tuple(embeds), None))
+    expected = []
+    for left, right in (("rgb", "ir"), ("ir", "rgb"), ("ir", "text"), ("text", "ir")):
+        for k in (1, 5, 10):
+            hits = {"nir": [], "swir": []}
+            for i, query in enumerate(rows):
+                alike, ahead = [], []
+                for j, item in enumerate(rows):
+                    if item["ir_band"] != query["ir_band"]:
+                        continue
+                    same = item["image_group_id"] == query["image_group_id"]
+                    told = "text" in (left, right) and item["captions"] == query["captions"]
+                    (alike if same or told else ahead).append(named[left][i] @ named[right][j])
+                hits[query["ir_band"]].append(sum(score >= max(alike) for score in ahead) < k)
+            expected.append(np.mean([np.mean(band) for band in hits.values()]))
+            assert scores[f"{left}_to_{right}_R@{k}"] == pytest.approx(expected[-1])
+    assert scores["mean_recall"] == pytest.approx(np.mean(expected)) and len(scores) == 13
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_recall_also_after_a_resume(folders, tmp_path, monkeypatch):
+    recalls = []
+    monkeypatch.setattr(train_clip, "make_recall", lambda *given: lambda prediction: {"mean_recall": recalls.pop(0)})
+    options = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
+    for coming in ([0.1, 0.9, 0.5, 0.2], [0.2]):  # then on from step 3
+        recalls[:] = coming
+        main(command(folders, tmp_path, **options))
+        state = json.loads((tmp_path / "checkpoint-4" / "trainer_state.json").read_text())
+        assert state["best_metric"] == 0.9 and state["best_model_checkpoint"] == str(tmp_path / "checkpoint-2")
+        history = json.loads((tmp_path / "training_log.json").read_text())["history"]
+        lowest = min((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry["eval_loss"])
+        assert lowest["step"] != 2
+        best, last = weights(tmp_path / "checkpoint-2"), weights(tmp_path / "checkpoint-4")
+        for name, value in weights(tmp_path).items():
+            torch.testing.assert_close(value, best[name], rtol=0, atol=0)
+        assert not torch.equal(best["visual_projection.weight"], last["visual_projection.weight"])
+        shutil.rmtree(tmp_path / "checkpoint-4")
+
+
+def test_another_metric_may_be_named():
+    options = {"output_dir": "x", "load_best_model_at_end": True, "eval_strategy": "steps", "use_cpu": True}
+    options |= {"eval_steps": 1, "save_steps": 1}
+    default, named = (ClipTrainingArguments(**options, **more) for more in ({}, {"metric_for_best_model": "loss"}))
+    assert (default.metric_for_best_model, default.greater_is_better) == ("mean_recall", True)
+    assert (named.metric_for_best_model, named.greater_is_better) == ("loss", False)
+
+
 def test_remembering_images_changes_nothing_but_the_work(folders, tmp_path, monkeypatch):
     frozen = command(folders, tmp_path / "frozen", max_steps=2, save_strategy="no", remember_images=True)
     main(frozen)
-    monkeypatch.setattr(train_clip, "remember_outputs", lambda tower: nullcontext())
+    monkeypatch.setattr(train_clip, "remember_layers", lambda tower, count: nullcontext())
     main(command(folders, tmp_path / "again", max_steps=2, save_strategy="no", remember_images=True))
     remembered, plain = weights(tmp_path / "frozen"), weights(tmp_path / "again")
     start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
@@ -138,7 +224,9 @@ ONE_STEP = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"fusion": "gated", "fused_text_weight": 1, "modality_dropout": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"fusion": "gated", "fused_text_weight": 1, "modality_dropout": 0.5, "texts_per_row": 2}]
+)
 def test_encoding_in_parts_gives_the_whole_batch_s_step(folders, tmp_path, options):
     for name, rows in (("whole", 0), ("parts", 3)):  # 3 does not divide 8
         main(command(folders, tmp_path / name, encode_rows=rows, **ONE_STEP, **options))
@@ -151,7 +239,7 @@ def test_encoding_in_parts_gives_the_whole_batch_s_step(folders, tmp_path, optio
 
 @pytest.mark.slow
 def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
-    options = ONE_STEP | {"ir_caption_probability": 0, "train_sampling_strategy": "sequential"}
+    options = ONE_STEP | {"train_sampling_strategy": "sequential", "texts_per_row": 2}
     main(command(folders, tmp_path / "one", **options))
     options |= {"per_device_train_batch_size": 4, "encode_rows": 3}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
@@ -164,7 +252,7 @@ def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (weights(tmp_path / name) for name in ("one", "two"))
     for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

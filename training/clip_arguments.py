@@ -1,0 +1,169 @@
+"""What a recipe of the dual-modal CLIP may say."""
+
+import json
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+
+from training.augmentation import PairAugmentation
+from training.pairs import IR_ORIGINS, IR_VIEWS
+
+
+@dataclass
+class ClipArguments:
+    """What is trained on what; everything else is a field of `transformers.TrainingArguments`."""
+
+    dataset: str = field(metadata={"help": "Hub id or folder of the dataset."})
+    ir_origin: str = field(default="sensor", metadata={"help": "Which infrared: sensor, translated or any."})
+    ir_range: dict | str | None = field(
+        default=None,
+        metadata={"help": "Limits of infrared above 8 bit, in its unit: [low, high], or a pair by ir_band (JSON)."},
+    )
+    train_rows: int | None = field(
+        default=None, metadata={"help": "Train on so many rows only: a prefix of one shuffle, so that scales nest."}
+    )
+    streaming: bool = field(
+        default=False, metadata={"help": "Read training rows from their files as they are needed; needs max_steps."}
+    )
+    shuffle_buffer: int = field(default=1_000, metadata={"help": "Rows of a stream that the next is drawn from."})
+    clip: str | None = field(
+        default=None, metadata={"help": "Hub id or folder of a CLIP or FusionRS-CLIP to start from."}
+    )
+    vision_tower: str | None = field(
+        default=None, metadata={"help": "Instead of clip, with text_tower: Hub id or folder of an image tower."}
+    )
+    text_tower: str | None = field(default=None, metadata={"help": "Hub id or folder of a text tower."})
+    vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
+    text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
+    projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
+    feature_norm: bool = field(default=False, metadata={"help": "Standardise image features by modality."})
+    norm_rows: int = field(default=10_000, metadata={"help": "Rows of a stream that feature_norm is fitted on."})
+    rgb_text_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-text term."})
+    ir_text_weight: float = field(default=1.0, metadata={"help": "Weight of the IR-text term."})
+    rgb_ir_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-IR term."})
+    group_aware: bool = field(
+        default=True, metadata={"help": "Rows that show or tell the same are no negatives of each other."}
+    )
+    ir_caption_probability: float = field(default=0.5, metadata={"help": "Share of texts that are IR-aware captions."})
+    texts_per_row: int = field(default=1, metadata={"help": "Captions that each row is shown with in a step."})
+    ir_view: str = field(
+        default="sensor", metadata={"help": "sensor, or a control: grayscale, rgb_duplicate, shuffled."}
+    )
+    augment_crop: float = field(
+        default=1.0, metadata={"help": "Smallest share of a random window, one for RGB and infrared; 1: none."}
+    )
+    augment_flip: bool = field(
+        default=False,
+        metadata={"help": "Turn and mirror RGB and infrared alike, unless the caption names a direction."},
+    )
+    augment_color: float = field(
+        default=0.0, metadata={"help": "Brightness, contrast and saturation of the RGB change by up to this share."}
+    )
+    frozen_vision_layers: int = field(
+        default=0, metadata={"help": "Lowest image-tower layers kept as loaded; -1: the whole tower."}
+    )
+    remember_images: bool = field(
+        default=False,
+        metadata={
+            "help": "Keep in memory what the frozen layers give for each image; without frozen_vision_layers the "
+            "image tower is frozen whole."
+        },
+    )
+    frozen_text_layers: int = field(
+        default=0, metadata={"help": "Lowest text-tower layers kept as loaded; -1: the whole tower."}
+    )
+    lora_rank: int = field(
+        default=0, metadata={"help": "Train the towers by low-rank adapters, but for what is frozen; 0: in full."}
+    )
+    lora_alpha: int | None = field(
+        default=None, metadata={"help": "Adapters count lora_alpha / lora_rank; None: twice the rank."}
+    )
+    lora_dropout: float = field(default=0.0, metadata={"help": "Of the adapters' input."})
+    lora_modules: list[str] | None = field(
+        default=None, metadata={"help": "Names of the linear layers to adapt, such as q_proj v_proj; None: all."}
+    )
+    head_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of projections and scale; None: as towers."}
+    )
+    max_logit_scale: float | None = field(
+        default=100.0, metadata={"help": "Clamp of the inverse temperature, or none."}
+    )
+    decay_all: bool = field(default=False, metadata={"help": "Weight decay on norms, biases and the scale, too."})
+    encode_rows: int = field(
+        default=0, metadata={"help": "Rows encoded at a time: batches larger than memory, same loss; 0: all at once."}
+    )
+    text_positions: int | None = field(
+        default=None, metadata={"help": "Tokens of the longest text: the text tower's positions are stretched to it."}
+    )
+    modality_embedding: bool = field(default=False, metadata={"help": "Learned infrared tile in the shared tower."})
+    ir_channels: int | None = field(
+        default=None, metadata={"help": "Give infrared a tower of its own, started from RGB's, of 1 or 3 channels."}
+    )
+    fusion: str = field(default="mean", metadata={"help": "mean or gated."})
+    fusion_weight: float = field(default=0.5, metadata={"help": "Weight of infrared in the mean."})
+    fused_text_weight: float = field(default=0.0, metadata={"help": "Weight of the fused-text term."})
+    modality_dropout: float = field(default=0.0, metadata={"help": "Chance that a fused row has one modality only."})
+    contrastive_loss: str = field(default="info_nce", metadata={"help": "info_nce or sigmoid."})
+    logit_scale_init_value: float = field(default=2.6592, metadata={"help": "Log inverse temperature at the start."})
+    logit_bias_init_value: float = field(default=-10.0, metadata={"help": "Bias of the sigmoid loss at the start."})
+
+    def __post_init__(self) -> None:
+        """Checks what no other place can."""
+        if bool(self.clip) == bool(self.vision_tower and self.text_tower) or (self.clip and self.vision_tower):
+            raise ValueError(
+                "give clip, or vision_tower and text_tower, to start from; got "
+                f"clip={self.clip!r}, vision_tower={self.vision_tower!r}, text_tower={self.text_tower!r}"
+            )
+        if isinstance(self.ir_range, str):
+            self.ir_range = json.loads(self.ir_range)
+        if self.ir_view not in IR_VIEWS:
+            raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {self.ir_view!r}")
+        if self.ir_origin not in IR_ORIGINS:
+            raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {self.ir_origin!r}")
+        if self.texts_per_row < 1:
+            raise ValueError(f"texts_per_row must be positive, got {self.texts_per_row}")
+        if not 0 <= self.ir_caption_probability <= 1:
+            raise ValueError(f"ir_caption_probability must lie in [0, 1], got {self.ir_caption_probability}")
+        for name in ("modality_dropout", "lora_dropout", "augment_color"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if not 0 < self.augment_crop <= 1:
+            raise ValueError(f"augment_crop must lie in (0, 1], got {self.augment_crop}")
+        least = {"encode_rows": 0, "lora_rank": 0, "frozen_vision_layers": -1, "frozen_text_layers": -1}
+        for name, value in {**least, "shuffle_buffer": 1, "norm_rows": 2}.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} must be {value} or more, got {getattr(self, name)}")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.remember_images and self.augmentation:
+            raise ValueError("remember_images needs images that stay as they are; drop it or the augment_ options")
+        if not self.lora_rank and (self.lora_alpha or self.lora_dropout or self.lora_modules):
+            raise ValueError("lora_alpha, lora_dropout and lora_modules need adapters; give lora_rank, such as 8")
+        if self.streaming and (self.train_rows is not None or self.ir_view == "shuffled"):
+            raise ValueError("train_rows and ir_view: shuffled need all rows at hand; drop them, or streaming")
+
+    @property
+    def augmentation(self) -> PairAugmentation | None:
+        """What is changed in the images of each training pair; None: nothing."""
+        return PairAugmentation(self.augment_crop, self.augment_flip, self.augment_color) or None
+
+
+@dataclass
+class ClipTrainingArguments(TrainingArguments):
+    """`TrainingArguments` whose best checkpoint is the one with the highest recall, unless another metric is named."""
+
+    def __post_init__(self) -> None:
+        """Sets what a contrastive training of three inputs needs.
+
+        Raises:
+            ValueError: Workers would outlive the epoch that they draw captions for.
+        """
+        if self.load_best_model_at_end and self.metric_for_best_model is None:
+            self.metric_for_best_model = "mean_recall"
+        super().__post_init__()
+        if self.dataloader_persistent_workers:
+            raise ValueError("dataloader_persistent_workers would draw the first epoch's captions for ever; drop it")
+        self.label_names, self.remove_unused_columns = [], False
+        self.ddp_broadcast_buffers = False  # equal in all processes; written anew, they would spoil cached gradients
+        self.ddp_find_unused_parameters = True  # towers have some (DINOv2's mask token), with checkpointing, too
