@@ -23,12 +23,11 @@ from training.embedded_rows import EmbeddedRows, embed_rows, image_ranks, requir
 from training.encoders import Encoders
 from training.hard_gallery import parse_locator, shifted_crops
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
-from training.pairs import PairCollator, fit_feature_norm, load_pairs
+from training.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
 from training.recall_tables import MODALITIES, choose_fusion_weight, mean_recalls, missing_modality, tables_by
 from training.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
-IR_ORIGINS = {"sensor": "sensor", "translated": "translated", "any": None}
 
 
 def hard_ranks(encoders: Encoders, rows: Dataset, part: EmbeddedRows) -> dict[str, np.ndarray]:
@@ -40,11 +39,13 @@ def hard_ranks(encoders: Encoders, rows: Dataset, part: EmbeddedRows) -> dict[st
         part: The same rows embedded.
     """
     positives, ranks = equal_id_positives(part.groups, part.groups), {}
-    for query, gallery, encode in (("rgb", "ir", encoders.ir), ("ir", "rgb", encoders.rgb)):
+    for query, gallery in (("rgb", "ir"), ("ir", "rgb")):
         crops = shifted_crops(rows[gallery][:], rows["source_locator"][:])
         if crops:
             padded = sparse.hstack([positives, sparse.csr_array((len(rows), len(crops)), dtype=bool)], format="csr")
-            items = np.concatenate([part.images[gallery], encode(crops)])
+            bands = [part.bands[0]] * len(crops)
+            shifted = encoders.ir(crops, bands) if gallery == "ir" else encoders.rgb(crops)
+            items = np.concatenate([part.images[gallery], shifted])
             ranks[f"{query}_to_{gallery}_hard"] = positive_ranks(part.images[query], items, padded)
     return ranks
 

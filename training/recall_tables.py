@@ -4,7 +4,7 @@ Mean recall is the published one (arXiv 2606.17020): the mean of R@1, R@5 and R@
 text and back, RGB to infrared and back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,23 +24,19 @@ def published_directions(kind: str) -> tuple[str, ...]:
     return (f"ir_to_text/{kind}", f"text_to_ir/{kind}", "rgb_to_ir", "ir_to_rgb")
 
 
-def mean_recall(
-    part: EmbeddedRows,
-    ranks: Mapping[str, np.ndarray],
-    directions: tuple[str, ...],
-    draws: int = TABLE_DRAWS,
-    seed: int = 0,
-) -> Interval:
-    """Returns the mean of R@1, R@5 and R@10 over directions, with its 95 % interval.
-
-    The bootstrap resamples image groups, not queries: a scene's images and captions are queries of several directions
-    at once, and come and go together.
+def tally(
+    part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Adds up each image group's queries: a scene's images and captions are asked in several directions at once.
 
     Args:
         part: The rows that were ranked.
         ranks: By direction.
         directions: Which of them count.
-        draws, seed: Of the bootstrap.
+
+    Returns:
+        Names of the groups `(groups,)`; the sum over a group's queries of the mean of R@1, R@5 and R@10, and the
+        number of its queries, both `(groups, directions)`.
     """
     names, group = np.unique(part.groups, return_inverse=True)
     place = dict(zip(names, range(len(names))))
@@ -50,14 +46,32 @@ def mean_recall(
         score = np.mean([ranks[direction] < k for k in KS], axis=0)  # (queries,)
         hits[:, column] = np.bincount(where, score, len(names))
         queries[:, column] = np.bincount(where, minlength=len(names))
+    return names, hits, queries
+
+
+def tally_bootstrap(hits: np.ndarray, queries: np.ndarray, draws: int = TABLE_DRAWS, seed: int = 0) -> Interval:
+    """Returns the mean over columns of hits per query, with its 95 % interval; groups come and go as wholes.
+
+    Of the difference of two models' hits it is the paired difference of their means.
+
+    Args:
+        hits, queries: Of `tally`, `(groups, columns)`.
+        draws, seed: Of the bootstrap.
+    """
     generator = np.random.default_rng(seed)
-    drawn = []
+    drawn, groups = [], len(hits)
     for start in range(0, draws, 100):  # 100 resamples at a time bound the memory
-        times = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), min(100, draws - start))
-        asked = times @ queries  # (resamples, directions)
+        times = generator.multinomial(groups, np.full(groups, 1 / groups), min(100, draws - start))
+        asked = times @ queries  # (resamples, columns)
         drawn.append(np.where(asked > 0, times @ hits / np.maximum(asked, 1), np.nan))
     low, high = np.nanquantile(np.nanmean(np.concatenate(drawn), axis=1), [0.025, 0.975])
     return Interval(float((hits.sum(0) / queries.sum(0)).mean()), float(low), float(high))
+
+
+def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]) -> Interval:
+    """Returns the mean of R@1, R@5 and R@10 over directions of `tally`, with its 95 % interval over image groups."""
+    _, hits, queries = tally(part, ranks, directions)
+    return tally_bootstrap(hits, queries)
 
 
 def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:

@@ -1,0 +1,208 @@
+"""Trains a matrix of CLIP recipes and seeds, compares them on validation rows, and tests the chosen one once.
+
+    fusionrs ablate training/recipes/published/*.yaml training/recipes/ours/*.yaml --seeds 3 --output runs/ablation
+
+Every recipe is run with the same seeds; `--over FILE` lays the same fields over all of them (a size, a dataset). The
+score is the published mean recall (R@1, R@5 and R@10 over four directions), within each band, the mean of that with
+scene captions and that with IR-aware ones. The recipe with the highest on the validation split is chosen; it, the
+reference and the `--also` recipes are then scored on the test split, once. Differences to the reference are paired,
+over tiles, pooled over seeds. An interrupted matrix is continued by the same command. Writes ablation.json and
+ablation.md.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+import yaml
+
+from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.errors import InputError
+from training import train_clip
+from training.ablation_table import AblationTable, Tallies, markdown, tally_rows
+from training.encoders import Encoders
+from training.evaluate_clip import held_out
+from training.journey import CHILD_ENVIRONMENT
+from training.pairs import IR_ORIGINS
+from training.recipe import read_mapping, read_recipe
+from training.run_log import describe_hardware, read_run_log
+
+logger = logging.getLogger(__name__)
+Run = tuple[str, int]  # recipe's name and seed
+
+
+def plan(paths: Sequence[Path], over: Sequence[Path], seeds: int, output: Path) -> dict[Run, dict[str, Any]]:
+    """Returns the fields of every run: the recipe's, those laid over it, the seed, and a folder of its own.
+
+    Raises:
+        InputError: Two recipes have one name, or a file is no recipe.
+    """
+    runs: dict[Run, dict[str, Any]] = {}
+    for path in paths:
+        fields = read_recipe(path)
+        for file in over:
+            fields |= read_mapping(file)
+        for seed in range(seeds):
+            if (path.stem, seed) in runs:
+                raise InputError(f"two recipes are called {path.stem}; rename one, since the table goes by names")
+            folder = output / path.stem / f"seed-{seed}"
+            runs[path.stem, seed] = fields | {"seed": seed, "output_dir": str(folder), "push_to_hub": False}
+    return runs
+
+
+def is_done(fields: Mapping[str, Any]) -> bool:
+    """Whether a run has been trained and scored.
+
+    Raises:
+        InputError: Its folder holds a run of other fields.
+    """
+    folder = Path(fields["output_dir"])
+    known = folder / "recipe.yaml"
+    if known.is_file() and read_mapping(known) != dict(fields):
+        raise InputError(f"{folder} holds a run of another recipe; remove it, or choose another --output")
+    return scores_path(folder, "validation").is_file()
+
+
+def scores_path(folder: Path, split: str) -> Path:
+    """Where the tallies of a run on a split are."""
+    return folder / f"tallies-{split}.npz"
+
+
+def train_one(folder: Path) -> None:
+    """Trains the run whose recipe lies in a folder, in this process, and scores it on the validation split."""
+    train_clip.main(["--config", str(folder / "recipe.yaml")])
+    score(folder, "validation").save(scores_path(folder, "validation"))
+
+
+def score(folder: Path, split: str) -> Tallies:
+    """Scores a trained run on a split's held-out rows."""
+    fields = read_mapping(folder / "recipe.yaml")
+    encoders = Encoders(*load_clip(str(folder)))
+    origin = IR_ORIGINS[fields.get("ir_origin", "sensor")]
+    return tally_rows(encoders, held_out(fields["dataset"], split, origin))
+
+
+def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
+    """Trains what is not done yet, each run in a process of its own; the log of each is in its folder.
+
+    Args:
+        runs: See `plan`.
+        workers: Runs side by side; processors, or GPUs where there are several, are shared out.
+
+    Raises:
+        InputError: Runs failed; the others are finished first.
+    """
+    slots: SimpleQueue[int] = SimpleQueue()
+    for slot in range(workers):
+        slots.put(slot)
+
+    def start(item: tuple[Run, Mapping[str, Any]]) -> str | None:
+        (name, seed), fields = item
+        folder, slot = Path(fields["output_dir"]), slots.get()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(dict(fields), sort_keys=False))
+        threads = str(max(1, (os.cpu_count() or 1) // workers))
+        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": threads}
+        if workers > 1 and torch.cuda.device_count() > 1:
+            environment["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
+        logger.info("training %s, seed %d", name, seed)
+        with (folder / "log.txt").open("w") as log:
+            command = [sys.executable, "-m", "training.ablate", str(folder)]
+            failed = subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
+        slots.put(slot)
+        return str(folder / "log.txt") if failed else None
+
+    missing = sorted((item for item in runs.items() if not is_done(item[1])), key=lambda item: item[0][1])
+    with ThreadPoolExecutor(workers) as pool:
+        logs = [log for log in pool.map(start, missing) if log]
+    if logs:
+        raise InputError(f"{len(logs)} of {len(missing)} runs failed; see {', '.join(logs)}")
+
+
+def tested(names: Sequence[str], runs: Mapping[Run, Mapping[str, Any]]) -> dict[Run, Tallies]:
+    """Scores the runs of these recipes on the test split, or reads what is known from an earlier call."""
+    found = {}
+    for (name, seed), fields in runs.items():
+        if name in names:
+            folder = Path(fields["output_dir"])
+            path = scores_path(folder, "test")
+            if not path.is_file():
+                logger.info("testing %s, seed %d", name, seed)
+                score(folder, "test").save(path)
+            found[name, seed] = Tallies.load(path)
+    return found
+
+
+def ablate(
+    recipes: Sequence[Path],
+    output: Path,
+    seeds: int = 3,
+    over: Sequence[Path] = (),
+    against: str = "trimodal",
+    also: Sequence[str] = (),
+    workers: int = 1,
+) -> None:
+    """Trains what is missing, writes the tables and says which recipe was chosen.
+
+    Args:
+        recipes: Of `fusionrs train clip`; each goes by its file's name.
+        output: Folder for runs and tables.
+        seeds: Each recipe is run with the seeds 0, 1, ... below it.
+        over: Files with fields laid over every recipe.
+        against: Name of the reference.
+        also: Names of recipes that are tested besides the chosen one and the reference.
+        workers: Runs side by side.
+
+    Raises:
+        InputError: A recipe is unknown, a folder holds another run, or runs failed.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    runs = plan(recipes, over, seeds, output)
+    names = list(dict.fromkeys(name for name, _ in runs))
+    for name in (against, *also):
+        if name not in names:
+            raise InputError(f"{name!r} is none of the recipes {', '.join(names)}; give --against and --also by name")
+    run_missing(runs, workers)
+
+    # Choose on validation, test once
+    scores = {run: Tallies.load(scores_path(Path(fields["output_dir"]), "validation")) for run, fields in runs.items()}
+    validation = AblationTable(scores, against)
+    chosen = validation.best()
+    test = AblationTable(tested([chosen, against, *also], runs), against)
+
+    # Write
+    report = {
+        "what": "mean recall by recipe, 95 % bootstrap over tiles, seeds pooled; differences are paired",
+        "reference": against,
+        "chosen": chosen,
+        "seeds": list(range(seeds)),
+        "hardware": describe_hardware(),
+        "recipes": {name: _shared(runs, name) for name in names},
+        "train_seconds": {name: [_seconds(runs[name, seed]) for seed in range(seeds)] for name in names},
+        "validation": validation.report(),
+        "test": test.report(),
+    }
+    (output / "ablation.json").write_text(json.dumps(report, indent=1) + "\n")
+    pages = [f"## {split}\n\n{markdown(report[split], against)}" for split in ("validation", "test")]
+    (output / "ablation.md").write_text("\n".join(pages))
+    logger.info("chosen on validation: %s; tables in %s", chosen, output / "ablation.md")
+
+
+def _shared(runs: Mapping[Run, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    return {key: value for key, value in runs[name, 0].items() if key not in ("seed", "output_dir", "push_to_hub")}
+
+
+def _seconds(fields: Mapping[str, Any]) -> float:
+    return read_run_log(Path(fields["output_dir"]))["train_seconds"]
+
+
+if __name__ == "__main__":
+    train_one(Path(sys.argv[1]))  # as `run_missing` calls it
