@@ -1,4 +1,4 @@
-.PHONY: help install demo test test-slow quality bench bench-build bench-models clean
+.PHONY: help install demo test test-slow quality bench bench-build bench-clip bench-models clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,10 @@ $(PEERS)/.installed:
 	$(PEERS)/imagededup/bin/python -m pip install --quiet --disable-pip-version-check imagededup==0.3.3.post2 torch==2.13.0
 	$(PYTHON) -m venv $(PEERS)/img2dataset
 	$(PEERS)/img2dataset/bin/python -m pip install --quiet --disable-pip-version-check img2dataset==1.47.0
+	$(PYTHON) -m venv $(PEERS)/open_clip
+	$(PEERS)/open_clip/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0
+	$(PEERS)/open_clip/bin/python -m pip install --quiet --disable-pip-version-check \
+		"open_clip_torch[training]==3.3.0" clip_benchmark==1.6.2
 	@touch $@
 
 test-slow: $(VENV)/.installed $(VENV)/.ray .demo-packages/.installed  ## The slow tests, on the demo's real weights
@@ -56,13 +60,24 @@ bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset buil
 	$(BIN)/python -m tests.benchmarks.build_memory
 	$(BIN)/python -m tests.benchmarks.split_leaks --peer $(PEERS)/imagededup/bin/python
 
-bench-models: $(VENV)/.installed .demo-packages/.installed  ## Measure captions and retrieval
+bench-models: bench-clip  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.grounded_claims.score open
-	$(BIN)/python -m tests.benchmarks.recall_speed
+
+# The recipes of the ablation, at the sample's size.
+PUBLISHED := trimodal dual_text ir_text grayscale rgb_duplicate rgb_only
+OURS := group_aware ir_aware_text modality_embedding modality_dropout shuffled fusionrs
+bench-clip: $(VENV)/.installed .demo-packages/.installed $(PEERS)/.installed  ## Measure the CLIP: steps, memory, recall, recipes
+	$(BIN)/python -m tests.benchmarks.train_step --peer $(PEERS)/open_clip/bin/python
+	$(BIN)/python -m tests.benchmarks.large_batch --peer $(PEERS)/open_clip/bin/python
+	$(BIN)/python -m tests.benchmarks.recall_speed --peer $(PEERS)/open_clip/bin/python
+	$(BIN)/python -m training.journey --out runs/demo --packages .demo-packages
+	$(BIN)/fusionrs ablate $(PUBLISHED:%=training/recipes/published/%.yaml) $(OURS:%=training/recipes/ours/%.yaml) \
+		--over training/recipes/sample.yaml --also dual_text grayscale shuffled --workers 2 --output runs/bench/ablation
+	cp runs/bench/ablation/ablation.json tests/benchmarks/results/
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) .demo-packages $(PEERS) runs build *.egg-info .pytest_cache .ruff_cache

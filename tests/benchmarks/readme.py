@@ -11,12 +11,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tests.benchmarks import readme_build
+from tests.benchmarks import readme_build, readme_clip
 from tests.benchmarks.markdown import table
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent.parent / "README.md", HERE / "RESULTS.md"
-BLOCKS = {"results": "readme_results.md", "build": "readme_build.md"}  # README block -> template
+BLOCKS = {  # README block -> template
+    "results": "readme_results.md",
+    "build": "readme_build.md",
+    "clip": "readme_clip.md",
+}
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "lwir": "thermal infrared"}
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -186,12 +190,26 @@ def render(template: str) -> str:
         "vlm": vlm_table(vlm),
     }
     building, sentences = build_tables()
+    step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
+    tables |= {
+        "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
+        "ablation_region": readme_clip.ablation_table(ablation, "test", "held_out_region"),
+        "ablation_scene": readme_clip.ablation_table(ablation, "test", "held_out_scene"),
+        "step": readme_clip.step_table(step),
+        "batch": readme_clip.batch_table(large),
+        "flat": readme_clip.flat_table(large),
+        "recall": readme_clip.recall_table(recall),
+    }
     environment = Environment(loader=FileSystemLoader(HERE / "templates"), undefined=StrictUndefined, autoescape=False)
     return environment.get_template(template).render(
         tables=tables | building,
         text=sentences,
         throughput=read("build_throughput"),
         leaks=read("split_leaks"),
+        ablation=ablation | {"slower": readme_clip.slower(ablation)},
+        step=step,
+        large=large,
+        recall=recall,
         retrieval=retrieval,
         effect=effect,
         quality=quality,

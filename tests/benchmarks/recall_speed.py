@@ -2,32 +2,28 @@
 
     make bench        (or: python -m tests.benchmarks.recall_speed --peer PYTHON)
 
-PYTHON is the interpreter of an environment with torch, open_clip_torch, clip_benchmark and torchvision (the two last
-installed with --no-deps); without it, what the committed result has beside a peer stays as it is. Both sides get the
-same normalised embeddings of 512 numbers, one process each, and take turns; medians of the repeats. Writes
+PYTHON is the interpreter of an environment with open_clip_torch, clip_benchmark and torchvision; without it, what the
+committed result has beside a peer stays as it is. Both sides get the same normalised embeddings of 512 numbers, a
+process each with the same threads, and take turns; medians of the repeats. Recalls that differ end the run. Writes
 tests/benchmarks/results/recall_speed.json.
 """
 
 import argparse
 import json
 import logging
-import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.sides import HARDWARE, Side, answer, peak_mib, take_turns
+
 logger = logging.getLogger(__name__)
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = Path(__file__).parent / "results" / "recall_speed.json"
 SIZE, KS = 512, (1, 5, 10)
 
@@ -72,7 +68,6 @@ def make_embeddings(items: int, captions: int, folder: Path, noise: float = 0.35
 
 def ours(left: np.ndarray, right: np.ndarray) -> dict[str, float]:
     """Recall of both directions by `both_ranks`, from embeddings and owners: nothing is prepared outside the time."""
-    sys.path.insert(0, str(ROOT))
     from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives
 
     owners = np.arange(len(right)) // (len(right) // len(left))
@@ -84,8 +79,6 @@ def ours(left: np.ndarray, right: np.ndarray) -> dict[str, float]:
 def open_clip(left: np.ndarray, right: np.ndarray) -> dict[str, float]:
     """The same by `open_clip_train.train.get_clip_metrics`, for one right a left."""
     import torch
-
-    declare_torchvision()
     from open_clip_train.train import get_clip_metrics
 
     found = get_clip_metrics(torch.from_numpy(left), torch.from_numpy(right), torch.tensor(1.0))
@@ -117,18 +110,6 @@ def clip_benchmark(left: np.ndarray, right: np.ndarray) -> dict[str, float]:
     return {f"{ours}_R@{k}": float(found[f"{theirs}_recall@{k}"]) for ours, theirs in names.items() for k in KS}
 
 
-@cache
-def declare_torchvision() -> None:
-    """Declares the operators that torchvision's CUDA-linked wheel lacks on a CPU build of torch; else its import dies.
-
-    What is declared is never called.
-    """
-    import torch
-
-    for name in ("nms", "qnms"):
-        torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-
 SIDES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
     "ours": ours,
     "open_clip": open_clip,
@@ -139,55 +120,39 @@ SIDES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
 def serve(side: str, folder: Path) -> None:
     """Child process: measures once for each line on stdin; answers on stdout with seconds, recalls and peak memory."""
     left, right = np.load(folder / "left.npy"), np.load(folder / "right.npy")
+    if side == "open_clip":
+        from tests.benchmarks.open_clip_peer import declare_torchvision
+
+        declare_torchvision()
     warm = slice(0, 32)
     SIDES[side](left[warm], right[: 32 * (len(right) // len(left))])  # imports and thread pools
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     for _ in sys.stdin:
         began = time.perf_counter()
         recalls = SIDES[side](left, right)
-        seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        answer = {"seconds": seconds, "recalls": recalls, "extra_peak_mib": (peak - before) / 1024}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        answer(seconds=time.perf_counter() - began, recalls=recalls, extra_peak_mib=peak_mib() - before)
 
 
-class Side:
-    """A child process that measures when asked."""
-
-    def __init__(self, python: str, side: str, folder: Path) -> None:
-        command = [python, str(Path(__file__).resolve()), "--serve", side, str(folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def measure(self) -> dict:
-        """One measurement."""
-        self.process.stdin.write("run\n")
-        self.process.stdin.flush()
-        if not (line := self.process.stdout.readline()):
-            raise RuntimeError(f"{self.process.args} ended without an answer; see its messages above")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def compete(name: str, contest: Contest, peer: str | None, work: Path) -> dict:
-    """Measures both sides in turns; returns medians, ratio and whether the recalls are identical."""
+def compete(name: str, contest: Contest, peer: Path | None, threads: int, work: Path) -> dict:
+    """Measures both sides in turns and sums up."""
     folder = work / name
     make_embeddings(contest.items, contest.captions, folder)
-    sides = {"ours": Side(sys.executable, "ours", folder)}
-    if peer and contest.peer:
-        sides[contest.peer] = Side(peer, contest.peer, folder)
-    runs: dict[str, list[dict]] = {side: [] for side in sides}
-    for _ in range(contest.repeats):
-        for side, process in sides.items():
-            runs[side].append(process.measure())
-            logger.info("%s, %s: %.2f s", name, side, runs[side][-1]["seconds"])
-    for process in sides.values():
-        process.close()
-    report = {"items": contest.items, "texts": contest.items * contest.captions}
+    environment = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+    pythons = {"ours": sys.executable} | ({contest.peer: peer} if peer and contest.peer else {})
+    sides = {
+        side: Side(python, "tests.benchmarks.recall_speed", "--serve", side, folder, environment=environment)
+        for side, python in pythons.items()
+    }
+    return summary(contest, take_turns(sides, contest.repeats, "run"))
+
+
+def summary(contest: Contest, runs: dict[str, list[dict]]) -> dict:
+    """Medians of each side, and how many times as fast we are.
+
+    Raises:
+        RuntimeError: The recalls differ by half a query or more.
+    """
+    report: dict = {"items": contest.items, "texts": contest.items * contest.captions}
     for side, found in runs.items():
         seconds = [run["seconds"] for run in found]
         report[side] = {
@@ -196,18 +161,21 @@ def compete(name: str, contest: Contest, peer: str | None, work: Path) -> dict:
             "extra_peak_mib": round(found[-1]["extra_peak_mib"]),
             "recalls": found[-1]["recalls"],
         }
-    if len(sides) > 1:
-        theirs = report[contest.peer]
-        report["times_faster"] = round(theirs["median_s"] / report["ours"]["median_s"], 2)
-        gap = [abs(report["ours"]["recalls"][key] - value) for key, value in theirs["recalls"].items()]
-        report["identical"] = max(gap) < 0.5 / report["texts"]  # theirs are means in float32: less than half a query
+    if contest.peer in runs:
+        ours, theirs = report["ours"], report[contest.peer]
+        report["times_faster"] = round(theirs["median_s"] / ours["median_s"], 2)
+        for key, value in theirs["recalls"].items():
+            if abs(ours["recalls"][key] - value) >= 0.5 / report["texts"]:  # theirs are means in float32
+                raise RuntimeError(f"{key}: {ours['recalls'][key]} here, {value} of {contest.peer}")
+        report["identical"] = True
     return report
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", help="interpreter that has open_clip_torch and clip_benchmark")
+    parser.add_argument("--peer", type=Path, help="Python of an environment with open_clip_torch and clip_benchmark")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="*", choices=CONTESTS, default=list(CONTESTS), help="measure these alone")
     parser.add_argument("--output", type=Path, default=RESULT)
     parser.add_argument("--serve", nargs=2, metavar=("SIDE", "FOLDER"), help=argparse.SUPPRESS)
@@ -221,11 +189,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as work:
         for name in arguments.only:
             if arguments.peer or CONTESTS[name].peer is None or name not in committed:  # a ratio is of one run
-                found[name] = compete(name, CONTESTS[name], arguments.peer, Path(work))
+                found[name] = compete(name, CONTESTS[name], arguments.peer, arguments.threads, Path(work))
+                logger.info("%s: %s", name, found[name])
     report = {
         "what": "seconds for R@1/5/10 in both directions from embeddings of 512 numbers, exact; medians, in turns",
-        "hardware": f"{os.cpu_count()} processors, {platform.machine()}",
-        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "hardware": HARDWARE,
+        "threads": arguments.threads,
         "peak": "extra_peak_mib is beyond the embeddings and the imports",
         "contests": {name: found[name] for name in CONTESTS if name in found},
     }

