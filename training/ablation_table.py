@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from model_cards.render import markdown_table
 from training.embedded_rows import embed_rows, image_ranks, text_ranks
 from training.encoders import Encoders
 from training.recall_tables import MODALITIES, published_directions, tally, tally_bootstrap
@@ -100,10 +101,12 @@ class AblationTable:
 
     def best(self) -> str:
         """Returns the recipe with the highest first measure there is, averaged over the parts."""
-        return max(self.names, key=lambda name: np.mean([self._value(name, part) for part in self.parts]))
-
-    def _value(self, name: str, part: str) -> float:
-        return self.cell(name, part, next(iter(self.measures)), draws=1)["mean"][0]
+        first = next(iter(self.measures))
+        means = {
+            name: np.mean([self.cell(name, part, first, draws=1)["mean"][0] for part in self.parts])
+            for name in self.names
+        }
+        return max(means, key=means.get)
 
     def cell(self, name: str, part: str, measure: str, draws: int = DRAWS) -> dict[str, Any]:
         """Returns one recipe's `mean` (value, low, high), `by_seed`, and the same of its `difference`."""
@@ -138,19 +141,17 @@ def markdown(report: Mapping[str, Any], reference: str) -> str:
 
     A difference whose interval excludes zero is bold.
     """
-    lines = []
+    pages = []
     for part, recipes in report.items():
         measures = list(next(iter(recipes.values())))
-        lines += [f"**{part.replace('_', ' ')}**", "", f"| recipe | {' | '.join(measures)} | seeds above |"]
-        lines += ["| --- |" + " ---: |" * (len(measures) + 1)]
-        ranked = sorted(recipes.items(), key=lambda item: -item[1][measures[0]]["mean"][0])
-        for name, cells in ranked:
-            shown = [_shown(cell, name == reference) for cell in cells.values()]
+        rows = []
+        for name, cells in sorted(recipes.items(), key=lambda item: -item[1][measures[0]]["mean"][0]):
             by_seed = cells[measures[0]]["difference_by_seed"]
             above = "" if name == reference else f"{sum(value > 0 for value, *_ in by_seed)} of {len(by_seed)}"
-            lines.append(f"| {name} | {' | '.join(shown)} | {above} |")
-        lines.append("")
-    return "\n".join(lines)
+            rows.append([name, *(_shown(cell, name == reference) for cell in cells.values()), above])
+        table = markdown_table(["recipe", *measures, "seeds above"], rows, numbers_from=1)
+        pages.append(f"**{part.replace('_', ' ')}**\n\n{table}\n")
+    return "\n".join(pages)
 
 
 def _shown(cell: Mapping[str, Any], is_reference: bool) -> str:

@@ -1,9 +1,6 @@
 import copy
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,7 +11,14 @@ from transformers import AutoModel, TrainingArguments
 
 from fusionrs_hf.errors import InputError
 from tests import tiny
-from tests.training.test_train_clip import ONE_STEP, command, folders, losses, weights  # noqa: F401 - one is a fixture
+from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
+    ONE_STEP,
+    command,
+    folders,
+    losses,
+    train_in_two_processes,
+    weights,
+)
 from training.adapters import STATE_NAME, AdapterTrainer, add_adapters, merged
 from training.frozen import freeze_lower_layers
 from training.train_clip import main
@@ -146,14 +150,7 @@ def test_two_processes_equal_one_with_the_same_global_batch(folders, tmp_path): 
     options = ONE_STEP | {"lora_rank": 2, "ir_caption_probability": 0, "train_sampling_strategy": "sequential"}
     main(command(folders, tmp_path / "one", **options))
     arguments = command(folders, tmp_path / "two", **options | {"per_device_train_batch_size": 4})
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    done = subprocess.run(
-        [*launch, "training.train_clip", *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_in_two_processes(arguments)
     one, two = (weights(tmp_path / name) for name in ("one", "two"))
     start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
     assert max((one[f"vision_model.{name}"] - value).abs().max() for name, value in start.items()) > 1e-6

@@ -1,9 +1,6 @@
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +10,13 @@ from transformers import AutoModel
 
 from fusionrs_hf.errors import InputError
 from tests import tiny_dataset
-from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
+from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
+    command,
+    folders,
+    losses,
+    train_in_two_processes,
+    weights,
+)
 from training.pairs import load_pairs
 from training.streaming import EndlessRows, read_facts, stream_pairs
 from training.train_clip import main
@@ -141,14 +144,7 @@ def test_a_repository_of_the_hub_streams_as_its_folder_does(hub_client, dataset)
 def test_two_processes_stream_alike_and_resume_exactly(folders, dataset, tmp_path):  # noqa: F811
     def launch(output):
         arguments = command(folders, output, **options(dataset) | {"per_device_train_batch_size": 2})
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-        done = subprocess.run(
-            [*launcher, "training.train_clip", *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+        train_in_two_processes(arguments)
 
     launch(tmp_path / "straight")
     shutil.copytree(tmp_path / "straight" / "checkpoint-5", tmp_path / "resumed" / "checkpoint-5")

@@ -63,6 +63,18 @@ def command(folders, output, **options):
     return [part for name, value in {**fixed, **options}.items() for part in (f"--{name}", str(value))]
 
 
+def train_in_two_processes(arguments):
+    """Runs `training.train_clip` with these arguments by torchrun, one thread each."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    done = subprocess.run(
+        [*launch, "training.train_clip", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
 def trained(folders):
     output = folders["home"] / "output"
@@ -103,14 +115,7 @@ def test_two_processes_equal_one_with_the_same_global_batch(folders, tmp_path):
     options |= {"train_sampling_strategy": "sequential", "lr_scheduler_type": "constant", "save_strategy": "no"}
     main(command(folders, tmp_path / "one", per_device_train_batch_size=8, **options))
     arguments = command(folders, tmp_path / "two", per_device_train_batch_size=4, **options)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    done = subprocess.run(
-        [*launch, "training.train_clip", *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_in_two_processes(arguments)
     one, two = (weights(tmp_path / name) for name in ("one", "two"))
     start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
     moved = max((one[f"vision_model.{name}"] - value).abs().max() for name, value in start.items())
@@ -242,14 +247,7 @@ def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
     options = ONE_STEP | {"train_sampling_strategy": "sequential", "texts_per_row": 2}
     main(command(folders, tmp_path / "one", **options))
     options |= {"per_device_train_batch_size": 4, "encode_rows": 3}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    done = subprocess.run(
-        [*launch, "training.train_clip", *command(folders, tmp_path / "two", **options)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_in_two_processes(command(folders, tmp_path / "two", **options))
     one, two = (weights(tmp_path / name) for name in ("one", "two"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
