@@ -22,7 +22,7 @@ from dataset_builder.card import BuildReport
 from dataset_builder.inputs import CODE, LISTING, RECIPE, changes, write_listing
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.tombstones import check_no_removal
-from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -261,9 +261,3 @@ def last_world_size(work: Path) -> int:
     worlds = sorted(work.glob("world-*"), key=lambda path: path.stat().st_mtime_ns)
     sizes = [int(path.name.removeprefix("world-")) for path in worlds]
     return next((size for size in reversed(sizes) if size > 1), 1)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a value as JSON with sorted keys, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -29,7 +29,6 @@ from dataset_builder.identity import (
     last_world_size,
     start,
     stops_in_a_line,
-    write_json,
 )
 from dataset_builder.inputs import LISTING
 from dataset_builder.merging import Merged, forced_ids, merge
@@ -40,7 +39,7 @@ from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.scene import SceneSource
 from dataset_builder.tombstones import excluded_ids
 from fusionrs_hf import __version__
-from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 
 __all__ = ["BuildRecipe", "BuildReport", "build"]

@@ -34,16 +34,14 @@ from dataset_builder.finish import (
     split_of,
     total_counts,
 )
-from dataset_builder.identity import write_json
 from dataset_builder.notices import LEVELS, rights_facts, write_notices
-from dataset_builder.recipe import nearest
 from dataset_builder.rights import POLICY, RightsTable, folder_policy
 from dataset_builder.schema import LIST_COLUMNS
 from dataset_builder.shards import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.tombstones import TOMBSTONES, check_no_removal
 from fusionrs_hf import __version__
-from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterS
 from dataset_builder.finish import WORK_SCHEMA, work_file
 from dataset_builder.grouping import JOINING_ORIGINS
 from dataset_builder.hashing import caption_digest, perceptual_hash
-from dataset_builder.recipe import BuildRecipe, nearest
+from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import IMAGE_COLUMNS
 from dataset_builder.shards import ShardWriter, shard_writer
 from dataset_builder.sources import Source
 from dataset_builder.tombstones import excluded_ids, without
 from dataset_builder.translation import RadiometricTranslator, TranslateStage
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 TRANSLATORS = {"radiometric": RadiometricTranslator}
 BATCH_ROWS, BATCH_BYTES = 64, 64 * 2**20  # a batch ends at the first of both; bytes are of encoded images

@@ -1,6 +1,5 @@
 """What a build does, read from YAML: every key is a field below, an unknown one is an error that names the nearest."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
@@ -13,7 +12,7 @@ import yaml
 from dataset_builder.grouping import RELATIONS
 from dataset_builder.schema import IR_BANDS
 from dataset_builder.splits import SplitPolicy
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 KINDS = {
     str: "a text",
@@ -197,12 +196,6 @@ def _read_yaml(path: Path | str) -> Any:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/recipes") from None
-
-
-def nearest(given: str, known: Sequence[str]) -> str:
-    """Returns the remedy for a wrong name: the nearest known one, or all of them."""
-    close = difflib.get_close_matches(str(given), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
 def _known_keys(part: type, given: Any, where: str, hidden: Sequence[str] = ()) -> dict[str, Any]:

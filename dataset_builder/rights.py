@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from dataset_builder.recipe import nearest
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 SHIPPED = Path(__file__).with_name("rights.yaml")
 POLICY = "rights.yaml"  # in a dataset's folder: what its recipe changed of the shipped table

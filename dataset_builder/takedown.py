@@ -23,14 +23,13 @@ from dataset_builder.card import BuildReport, write_croissant, write_dataset_car
 from dataset_builder.clearance import light_batches
 from dataset_builder.engine import run_shards
 from dataset_builder.finish import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
-from dataset_builder.identity import write_json
 from dataset_builder.notices import LEVELS
 from dataset_builder.publish import FOLDER, write_copy
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.removal_plan import Removal, plan_removal, shard_sizes, without_examples
 from dataset_builder.shards import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
-from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,11 @@
 """Files that appear whole or not at all; here, as both what a Hub user loads and the builder write them."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -26,3 +28,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.fsync(folder)  # the rename itself
     finally:
         os.close(folder)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a value as JSON with sorted keys, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from dataset_builder.audit.overlaps import EXAMPLES, RELATIONS, TURNED, Overlap,
 from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_other
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination, audit_table
 from dataset_builder.captioning.published import open_dataset
-from dataset_builder.identity import write_json
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 
 __all__ = ["AuditReport", "Check", "Contamination", "Overlap", "audit", "audit_table"]

@@ -7,9 +7,9 @@ from dataset_builder.caption_rules import make_caption_rules
 from dataset_builder.captioning.grounded import GroundedCaptioner
 from dataset_builder.captioning.protocol import Captioner, Written
 from dataset_builder.captioning.stage import CaptionStage
-from dataset_builder.recipe import CaptionRecipe, nearest
+from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.sources import parse
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 __all__ = ["Captioner", "CaptionStage", "GroundedCaptioner", "Written", "make_caption_stage", "make_captioner"]
 

@@ -13,8 +13,8 @@ from dataset_builder.captioning.published import build_report, find_shards, open
 from dataset_builder.decoding import DecodeStage
 from dataset_builder.engine import run_shards
 from dataset_builder.grounding import InfraredFacts
-from dataset_builder.identity import write_json
 from dataset_builder.schema import REQUIRED
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from model_cards.render import visible
 

@@ -37,12 +37,12 @@ from dataset_builder.card import BuildReport, caption_readme, write_croissant, w
 from dataset_builder.decoding import DecodeStage
 from dataset_builder.engine import run_shards
 from dataset_builder.finish import Counts, add_sizes, new_sizes, sizes_by_split
-from dataset_builder.identity import fingerprint, identity_of, start, write_json
+from dataset_builder.identity import fingerprint, identity_of, start
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards import file_sha256, shard_writer
 from fusionrs_hf import __version__
-from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

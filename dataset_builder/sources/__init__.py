@@ -6,8 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from dataset_builder.recipe import nearest
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 KINDS = {
     "repository": ("dataset_builder.sources.repository", "RepositorySource"),

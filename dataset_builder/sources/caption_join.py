@@ -10,12 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dataset_builder.recipe import nearest
 from dataset_builder.sources import parse
 from dataset_builder.sources.caption_corpus import CaptionCorpusSource
 from dataset_builder.sources.entries import EntryFile
 from dataset_builder.sources.skyscript import SkyScriptSource
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 CAPTION_COLUMNS = ("captions", "caption", "text")
 BATCH = 100_000  # entries that are looked up at once

@@ -11,9 +11,8 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.decoding import DecodeError, open_image
-from dataset_builder.recipe import nearest
 from dataset_builder.sources.files import encode_png
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 LEVELS = 256
 APART, ALIKE = 8, 4.0  # entries further apart than 8 must differ by 4 grey levels, or the order of levels is lost

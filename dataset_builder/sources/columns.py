@@ -6,11 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataset_builder.recipe import nearest
 from dataset_builder.schema import CHOICES
 from dataset_builder.sources.facts import FACTS, words
 from dataset_builder.sources.paths import printable
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 
 def identifier(value: Any) -> str:

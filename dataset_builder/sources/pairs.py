@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.recipe import nearest
 from dataset_builder.schema import CAPTION_ORIGINS, IR_BANDS, IR_UNITS, SPLITS, new_row
 from dataset_builder.sources.caption_files import CaptionFiles, CaptionIndex, Place, name_key
 from dataset_builder.sources.colormaps import colormap_tables, undo_colormap
@@ -20,7 +19,7 @@ from dataset_builder.sources.files import read_image, walk
 from dataset_builder.sources.lines import offset_lines
 from dataset_builder.sources.paths import printable
 from dataset_builder.sources.patterns import NamePattern
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)
 

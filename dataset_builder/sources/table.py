@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataset_builder.recipe import nearest
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
 from dataset_builder.sources.columns import (
     SINGLE,
@@ -26,7 +25,7 @@ from dataset_builder.sources.files import read_image, walk
 from dataset_builder.sources.hub import hub_rows, hub_splits, read_from_hub
 from dataset_builder.sources.paths import SPLIT_WORDS
 from dataset_builder.sources.row_groups import parquet_schema, read_span, row_group_spans
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)
 

@@ -3,9 +3,10 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.identity import finished_report, identity_of, start, write_json
+from dataset_builder.identity import finished_report, identity_of, start
 from dataset_builder.inputs import CODE, changes, write_listing
 from dataset_builder.recipe import BuildRecipe
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 
 
