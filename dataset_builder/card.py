@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, capt
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.notices import rights_section
 from dataset_builder.schema import FEATURES, SPLITS
+from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 from model_cards.render import markdown_cell, markdown_text
@@ -50,65 +50,6 @@ BAND_NAMES = {
 SPLIT_INFRARED = (
     "Rows with `ir_origin` `translated` hold infrared-style images made from the RGB image, not measurements."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BuildReport:
-    """What a build measured of itself; `build_report.json` holds exactly this, without times or absolute paths.
-
-    Args:
-        name, description, attribution: From the recipe; attribution by `source_dataset`.
-        fingerprint: SHA-256 of `identity`.
-        identity: What the output is a function of: recipe, listing of the inputs, code, versions.
-        fusionrs_version: Of this package.
-        rows_read, rows_kept: Counts; the difference is the sum of `quarantine`.
-        rows: Counts `rows` by `split`, `ir_band`, `ir_origin`, `source_dataset` and `rights`.
-        representatives: Evaluation representatives by split.
-        quarantine: Rows that left, by reason.
-        groups: Number of `image_groups` and `joint_groups`, and the `largest` ten components.
-        facts: Counted values of kept rows by column (sensor, translator, captioner, caption origins, years and so on).
-        configs: `rows` and Arrow `bytes` by config and split.
-        files: `rows`, `bytes` and `sha256` of each data file by name.
-        captions: What became of the infrared-aware captions; see `captioning.funnel`. Empty where none were written.
-        version: Of the dataset; each removal of rows raises its last number.
-        removed: Rows taken down since the build; `tombstones.jsonl` names them.
-        rights: Of a published copy: its level, terms by code and what was left out; see `notices.rights_facts`.
-        split_report: How the splits came about; see `splits.Assigned`. Empty where the build did not say.
-    """
-
-    name: str
-    description: str
-    attribution: dict[str, str]
-    fingerprint: str
-    identity: dict[str, Any]
-    fusionrs_version: str
-    rows_read: int
-    rows_kept: int
-    rows: list[dict[str, Any]]
-    representatives: dict[str, int]
-    quarantine: dict[str, int]
-    groups: dict[str, Any]
-    facts: dict[str, dict[str, int]]
-    configs: dict[str, dict[str, dict[str, int]]]
-    files: dict[str, dict[str, Any]]
-    captions: dict[str, Any] = field(default_factory=dict)
-    version: str = "1.0.0"
-    removed: int = 0
-    rights: dict[str, Any] = field(default_factory=dict)
-    split_report: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the JSON-able form; `BuildReport(**...)` reads it."""
-        return asdict(self)
-
-    @property
-    def splits(self) -> list[str]:
-        """Splits that have rows, in the schema's order."""
-        return [split for split in SPLITS if split in self.configs["default"]]
-
-    def total(self, **where: str) -> int:
-        """Returns the number of kept rows whose columns have the given values."""
-        return sum(row["rows"] for row in self.rows if all(row[name] == value for name, value in where.items()))
 
 
 def write_dataset_card(out: Path, report: BuildReport) -> None:

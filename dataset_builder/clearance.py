@@ -4,21 +4,19 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from dataset_builder.captioning.published import find_shards
 from dataset_builder.notices import NOTICES
 from dataset_builder.rights import PARTS, RightsTable, folder_policy, held_parts
+from dataset_builder.shards.folder import find_shards, light_batches
 from dataset_builder.tombstones import check_no_removal
 from fusionrs_hf.errors import InputError
 
-BATCH_ROWS = 10_000
 SHOWN = 3
 LIGHT = ("sample_id", "rights", "ir_origin", "captions", "ir_captions")
 HOW_TO_ADD = (
@@ -62,31 +60,6 @@ class Refusals:
         )
         ways = [known] if len(unlisted) < len(self.parts) else []
         return "; ".join([*ways, *([f"code {unlisted[0]!r} is not listed: {HOW_TO_ADD}"] if unlisted else [])])
-
-
-def light_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yields a shard's rows without image bytes; columns `rgb` and `ir` only tell which rows have an image.
-
-    Args:
-        path: Of the shard.
-        columns: To read; one that the shard lacks is null.
-    """
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        schema = file.schema_arrow
-        wanted = [_light(schema, name) for name in columns if name in schema.names]
-        for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
-            table = pa.Table.from_batches([batch])
-            for name in (name for name in columns if name not in schema.names):
-                kind = pa.list_(pa.string()) if name.endswith("captions") else pa.string()
-                table = table.append_column(name, pa.nulls(len(table), kind))
-            yield table
-
-
-def _light(schema: pa.Schema, name: str) -> str:
-    kind = schema.field(name).type
-    if not pa.types.is_struct(kind):
-        return name
-    return f"{name}.path" if kind.get_field_index("path") >= 0 else f"{name}.bytes"
 
 
 def refused_rows(

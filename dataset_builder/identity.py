@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from dataset_builder.card import BuildReport
 from dataset_builder.inputs import CODE, LISTING, RECIPE, changes, write_listing
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.shards.report import BuildReport
 from dataset_builder.tombstones import check_no_removal
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError

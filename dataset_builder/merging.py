@@ -18,7 +18,7 @@ from dataset_builder.finish import KINDS, PLAN_ROWS, PLAN_SCHEMA, WORK_SCHEMA, w
 from dataset_builder.grouping import Groups, group
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import SPLITS
-from dataset_builder.shards import plan_shards
+from dataset_builder.shards.parquet import plan_shards
 from dataset_builder.splits import REASONS, assign_splits, representatives
 from dataset_builder.tombstones import read_ids
 from fusionrs_hf.atomic import atomic_path

@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.captioning import CaptionStage
-from dataset_builder.captioning.funnel import REJECTED, join_lines, merged_report
-from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
+from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.clock import Clock, timings, told
 from dataset_builder.engine import Launch, TaskFile, finished, results, run_tasks
-from dataset_builder.finish import FinishWorker, sizes_by_split, total_counts
+from dataset_builder.finish import FinishWorker
 from dataset_builder.identity import (
     at_work,
     discard,
@@ -35,6 +35,9 @@ from dataset_builder.merging import Merged, forced_ids, merge
 from dataset_builder.reading import ReadWorker, Stage, lines_file, make_stages
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import keep_policy, read_policy
+from dataset_builder.shards.counts import sizes_by_split, total_counts
+from dataset_builder.shards.lines import REJECTED, join_lines
+from dataset_builder.shards.report import BuildReport
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.scene import SceneSource
 from dataset_builder.tombstones import excluded_ids

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataset_builder.captioning import CaptionStage, make_caption_stage
-from dataset_builder.captioning.funnel import Funnel, caption_and_count, write_lines
+from dataset_builder.captioning.funnel import Funnel, caption_and_count
 from dataset_builder.clock import Clock
 from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
@@ -18,7 +18,8 @@ from dataset_builder.grouping import JOINING_ORIGINS
 from dataset_builder.hashing import caption_digest, perceptual_hash
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import IMAGE_COLUMNS
-from dataset_builder.shards import ShardWriter, shard_writer
+from dataset_builder.shards.lines import write_lines
+from dataset_builder.shards.parquet import ShardWriter, shard_writer
 from dataset_builder.sources import Source
 from dataset_builder.tombstones import excluded_ids, without
 from dataset_builder.translation import RadiometricTranslator, TranslateStage

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.captioning.funnel import REJECTED
-from dataset_builder.card import BuildReport
-from dataset_builder.clearance import light_batches
-from dataset_builder.finish import COUNTED, Counts, add_sizes, new_sizes, split_of
 from dataset_builder.grouping import LARGE_SHARE
 from dataset_builder.schema import IMAGE_COLUMNS
-from dataset_builder.shards import ROW_GROUP_ROWS
+from dataset_builder.shards.counts import COUNTED, Counts, shard_sizes
+from dataset_builder.shards.folder import light_batches
+from dataset_builder.shards.layout import split_of
+from dataset_builder.shards.lines import REJECTED
+from dataset_builder.shards.report import BuildReport
 from dataset_builder.splits import HELD_OUT, REASONS
 from dataset_builder.tombstones import REMOVED, read_tombstones
 from fusionrs_hf.errors import InputError
@@ -109,15 +109,6 @@ def plan_removal(out: Path, report: BuildReport, ids: Mapping[str, str], date: s
     after = replace(_counted(report, gone, scan), version=version, removed=report.removed + len(stones))
     siblings = {"rows": scan.siblings, "first": scan.shown}
     return Removal(dict(ids), date, version, dict(sorted(files.items())), stones, after.as_dict(), siblings)
-
-
-def shard_sizes(path: Path) -> dict[str, dict[str, int]]:
-    """Returns rows and Arrow bytes by config of a data file, read by row groups."""
-    sizes = new_sizes()
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(ROW_GROUP_ROWS):
-            add_sizes(sizes, pa.Table.from_batches([batch]))
-    return {name: dict(size) for name, size in sizes.items()}
 
 
 def _parquet(report: BuildReport) -> list[str]:

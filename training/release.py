@@ -24,7 +24,7 @@ from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from dataset_builder.clearance import check_folder
-from dataset_builder.shards import file_sha256
+from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from training.plain_clip import write_plain_clip
 

@@ -14,7 +14,7 @@ from dataset_builder.audit.checks import check_files, check_groups, check_repres
 from dataset_builder.audit.overlaps import EXAMPLES, RELATIONS, TURNED, Overlap, Rows, find_overlaps
 from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_other
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination, audit_table
-from dataset_builder.captioning.published import open_dataset
+from dataset_builder.shards.folder import open_dataset
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from dataset_builder.audit.keys import KEYS, STORED, Keys
-from dataset_builder.captioning.published import open_dataset
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import SPLITS
+from dataset_builder.shards.folder import open_dataset
 from dataset_builder.sources import Source, open_source
 from fusionrs_hf.errors import InputError
 

@@ -9,11 +9,12 @@ from typing import Any
 from dataset_builder.caption_rules import make_caption_rules
 from dataset_builder.captioning import CaptionStage, Written
 from dataset_builder.captioning.funnel import VERDICTS, Funnel, caption_and_count, merged_report
-from dataset_builder.captioning.published import build_report, find_shards, open_dataset, read_batches
 from dataset_builder.decoding import DecodeStage
 from dataset_builder.engine import run_shards
 from dataset_builder.grounding import InfraredFacts
 from dataset_builder.schema import REQUIRED
+from dataset_builder.shards.folder import find_shards, open_dataset, read_batches
+from dataset_builder.shards.report import build_report
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from model_cards.render import visible

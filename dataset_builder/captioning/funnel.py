@@ -5,21 +5,16 @@ A funnel of many rows is the merge of the funnels of their parts, whatever the p
 
 import hashlib
 import heapq
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.captioning.variety import distinct_n, self_bleu
 from dataset_builder.claims import judge
-from dataset_builder.shards import file_sha256
-from fusionrs_hf.atomic import atomic_path
 from model_cards.render import markdown_table, markdown_text, visible
 
-REJECTED = "quarantine/captions.jsonl"
 EXAMPLES = 3  # a reason
 EXAMPLE_CHARS = 300
 DRAWN_CAPTIONS = 256  # for variety: how many are compared changes the measures, so their number is fixed
@@ -206,32 +201,6 @@ def caption_and_count(stage: CaptionStage, batch: dict[str, list]) -> tuple[dict
         if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
             lines.append(row | {"text": None, "reason": failure, "detail": None})
     return batch, collect(batch), lines
-
-
-def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Writes JSON lines, whole or not at all; characters that UTF-8 has not (lone surrogates) as JSON escapes."""
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-
-
-def join_lines(parts: Sequence[Path], path: Path) -> dict[str, Any] | None:
-    """Joins files of JSON lines into one; none is written where all are empty.
-
-    Returns:
-        `rows`, `bytes` and `sha256` of the file, or None.
-    """
-    if not any(part.stat().st_size for part in parts):
-        path.unlink(missing_ok=True)
-        return None
-    rows = 0
-    with atomic_path(path) as temporary, open(temporary, "wb") as joined:
-        for part in parts:
-            with open(part, "rb") as lines:
-                for line in lines:
-                    joined.write(line)
-                    rows += 1
-    return {"rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def captions_section(captions: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from dataset_builder.captioning.answers import AnswerCache, BadAnswerError, ask_
 from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.grounding import InfraredFacts
-from dataset_builder.shards import file_sha256
+from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -16,31 +16,18 @@ from datasets import Features
 from tqdm.auto import tqdm
 
 from dataset_builder.captioning import CaptionStage, make_caption_stage
-from dataset_builder.captioning.funnel import (
-    CAPTIONER_COLUMNS,
-    REJECTED,
-    Funnel,
-    caption_and_count,
-    join_lines,
-    merged_report,
-    write_lines,
-)
-from dataset_builder.captioning.published import (
-    TRAVELS,
-    build_report,
-    find_shards,
-    footer_sha256,
-    open_dataset,
-    read_batches,
-)
-from dataset_builder.card import BuildReport, caption_readme, write_croissant, write_dataset_card
+from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS, Funnel, caption_and_count, merged_report
+from dataset_builder.card import caption_readme, write_croissant, write_dataset_card
 from dataset_builder.decoding import DecodeStage
 from dataset_builder.engine import run_shards
-from dataset_builder.finish import Counts, add_sizes, new_sizes, sizes_by_split
 from dataset_builder.identity import fingerprint, identity_of, start
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
 from dataset_builder.schema import FEATURES
-from dataset_builder.shards import file_sha256, shard_writer
+from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by_split
+from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256, open_dataset, read_batches
+from dataset_builder.shards.lines import REJECTED, join_lines, write_lines
+from dataset_builder.shards.parquet import file_sha256, shard_writer
+from dataset_builder.shards.report import BuildReport, build_report
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError

@@ -24,7 +24,7 @@ from dataset_builder.sample.scenes import Scene, declared_scenes
 from dataset_builder.scene_captions import write_captions
 from dataset_builder.scene_facts import measure_scene
 from dataset_builder.schema import FEATURES, SPLITS
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.atomic import atomic_path

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.shards.folder import HUB_ID
 from dataset_builder.sources.hub import hub_rows, hub_splits
 from dataset_builder.sources.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What a row says about its infrared, and what a build wrote about its place among others: gone with `drop_ir`.
 IR_COLUMNS = (
     *("ir", "ir_origin", "ir_band", "ir_unit", "ir_captions", "ir_phash", "image_group_id", "joint_group_id"),

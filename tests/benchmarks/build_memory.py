@@ -29,7 +29,7 @@ import yaml
 from PIL import Image
 
 from dataset_builder.schema import FEATURES, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "build_memory.json"

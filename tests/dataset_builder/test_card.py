@@ -9,10 +9,11 @@ from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from dataset_builder.card import BuildReport, write_croissant, write_dataset_card
+from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
+from dataset_builder.shards.report import BuildReport
 
 
 def image(seed, *shape):

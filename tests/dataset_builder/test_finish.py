@@ -6,18 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataset_builder import finish
-from dataset_builder.finish import (
-    COUNTED,
-    DATA_SCHEMA,
-    FACTS,
-    Counts,
-    FinishWorker,
-    add_sizes,
-    new_sizes,
-    total_counts,
-)
+from dataset_builder.finish import FinishWorker
 from dataset_builder.merging import merge
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.shards.counts import COUNTED, FACTS, Counts, add_sizes, new_sizes, total_counts
+from dataset_builder.shards.layout import DATA_SCHEMA
 from tests.dataset_builder.work_rows import work_row, write_work
 
 RECIPE = BuildRecipe.from_mapping({"name": "made", "sources": [{}], "splits": {"validation": 0, "test": 100}})

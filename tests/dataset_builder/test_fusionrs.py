@@ -9,7 +9,7 @@ from PIL import Image
 
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 
 
 def png(array):

@@ -16,7 +16,7 @@ import yaml
 
 from dataset_builder.pipeline import build
 from dataset_builder.schema import FEATURES
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 from fusionrs_hf.cli import main
 from tests.dataset_builder.made_tiles import digests, recipe_of, write_source
 

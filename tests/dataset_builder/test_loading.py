@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import FEATURES, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 
 ROWS = 24
 LIMITS = [0, 65535]

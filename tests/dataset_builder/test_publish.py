@@ -15,7 +15,7 @@ from dataset_builder.fusionrs import FusionRS
 from dataset_builder.publish import publish, redact
 from dataset_builder.rights import Rights, read_policy
 from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS
-from dataset_builder.shards import file_sha256
+from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.rights_rows import BARE, TILES, build_rows, rows_of, tile_rows, write_source
 

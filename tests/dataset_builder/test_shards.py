@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataset_builder.schema import FEATURES, new_row
-from dataset_builder.shards import ROW_GROUP_ROWS, file_sha256, plan_shards, shard_writer, write_shard
+from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, plan_shards, shard_writer, write_shard
 
 
 def table(count, image=lambda index: b"image %d" % index):

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from dataset_builder.finish import WORK_SCHEMA, work_file
 from dataset_builder.schema import new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 
 
 def work_row(name, **known):

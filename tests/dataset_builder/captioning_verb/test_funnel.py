@@ -11,12 +11,11 @@ from dataset_builder.captioning.funnel import (
     Funnel,
     caption_and_count,
     captions_section,
-    join_lines,
     merged_report,
-    write_lines,
 )
 from dataset_builder.captioning.variety import self_bleu
 from dataset_builder.schema import COLUMNS
+from dataset_builder.shards.lines import join_lines, write_lines
 from tests.dataset_builder.captioning_verb.tiles import NoWord, noise, row, stage_of
 
 

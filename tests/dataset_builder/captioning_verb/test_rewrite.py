@@ -127,7 +127,7 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_bytes(source, captione
     script = f"""
         import os, signal
         from dataset_builder.captioning import rewrite
-        from dataset_builder.shards import ShardWriter
+        from dataset_builder.shards.parquet import ShardWriter
         close, calls = ShardWriter.close, []
         def kill(self):  # the second shard dies while it closes its file
             calls.append(self)

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from dataset_builder.captioning import CaptionStage, Written
 from dataset_builder.schema import FEATURES, SPLITS, new_row
-from dataset_builder.shards import write_shard
+from dataset_builder.shards.parquet import write_shard
 from tests.dataset_builder.noise_images import noise, png
 
 HOSTILE = (

@@ -1,7 +1,7 @@
 """Reads a dataset that is there already, in the published layout: its shards, its rows, what its build says of it."""
 
 import hashlib
-import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
 
-from dataset_builder.card import BuildReport
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.sources.repository import HUB_ID
 from fusionrs_hf.errors import InputError
 
-BATCH_ROWS = 64
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+BATCH_ROWS = 64  # with images
+LIGHT_ROWS = 10_000  # without
 TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
 
 
@@ -91,17 +93,6 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[t
             yield table, batch
 
 
-def build_report(folder: Path) -> BuildReport | None:
-    """Returns the report that a build left in the folder, None where there is none; raises InputError for another."""
-    path = folder / "build_report.json"
-    try:
-        return BuildReport(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is no report of this version's builds ({error}); build again, or delete it"
-        ) from error
-
-
 def footer_sha256(path: Path) -> str:
     """Returns the SHA-256 of a Parquet file's size and footer: place, size and range of every column in it."""
     with open(path, "rb") as file:
@@ -110,3 +101,28 @@ def footer_sha256(path: Path) -> str:
         length = int.from_bytes(file.read(4), "little")
         file.seek(size - 8 - length)
         return hashlib.sha256(str(size).encode() + file.read(length)).hexdigest()
+
+
+def light_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yields a shard's rows without image bytes; columns `rgb` and `ir` only tell which rows have an image.
+
+    Args:
+        path: Of the shard.
+        columns: To read; one that the shard lacks is null.
+    """
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        schema = file.schema_arrow
+        wanted = [_light(schema, name) for name in columns if name in schema.names]
+        for batch in file.iter_batches(LIGHT_ROWS, columns=wanted):
+            table = pa.Table.from_batches([batch])
+            for name in (name for name in columns if name not in schema.names):
+                kind = pa.list_(pa.string()) if name.endswith("captions") else pa.string()
+                table = table.append_column(name, pa.nulls(len(table), kind))
+            yield table
+
+
+def _light(schema: pa.Schema, name: str) -> str:
+    kind = schema.field(name).type
+    if not pa.types.is_struct(kind):
+        return name
+    return f"{name}.path" if kind.get_field_index("path") >= 0 else f"{name}.bytes"

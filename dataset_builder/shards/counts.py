@@ -1,0 +1,117 @@
+"""What is counted of published rows: kinds, facts, and the size that each config shows."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataset_builder.fusionrs import FusionRS
+from dataset_builder.schema import SPLITS
+from dataset_builder.shards.layout import DATA_SCHEMA, split_of
+from dataset_builder.shards.parquet import ROW_GROUP_ROWS
+
+COUNTED = ("split", "ir_band", "ir_origin", "source_dataset", "rights")
+FACTS = ("sensor", "translator", "captioner", "ir_unit", "gsd_m")
+COUNT_SCHEMA = pa.schema(
+    [
+        DATA_SCHEMA.field(name)
+        for name in (*COUNTED[1:], *FACTS, "acquired_at", "caption_origin", "is_eval_representative")
+    ]
+)
+
+
+@dataclass
+class Counts:
+    """What is counted of published rows.
+
+    Args:
+        kept: Rows by (split, ir_band, ir_origin, source_dataset, rights).
+        facts: Distinct values by column, counted.
+        representatives: Evaluation representatives by split.
+    """
+
+    kept: Counter = field(default_factory=Counter)
+    facts: dict[str, Counter] = field(default_factory=dict)
+    representatives: Counter = field(default_factory=Counter)
+
+    def add(self, split: str, rows: pa.Table | Mapping[str, list]) -> None:
+        """Adds rows of a split: a table, or columns as lists, of which those of `COUNT_SCHEMA` are read."""
+        rows = pa.table({name: rows[name] for name in COUNT_SCHEMA.names}, schema=COUNT_SCHEMA)
+        counted = rows.select(COUNTED[1:]).group_by(list(COUNTED[1:])).aggregate([([], "count_all")])
+        for *key, count in zip(*(column.to_pylist() for column in counted.columns), strict=True):
+            self.kept[split, *key] += count
+        self.representatives[split] += pc.sum(rows["is_eval_representative"]).as_py() or 0
+        facts = {name: rows[name] for name in FACTS}
+        dated = rows["acquired_at"].filter(pc.fill_null(pc.not_equal(rows["acquired_at"], ""), False))
+        facts["acquired_year"] = pc.utf8_slice_codeunits(dated, 0, 4)
+        facts["caption_origin"] = pc.list_flatten(rows["caption_origin"])
+        for name, values in facts.items():
+            found = pc.value_counts(values.drop_null()).to_pylist()
+            self.facts.setdefault(name, Counter()).update({str(item["values"]): item["counts"] for item in found})
+
+    def report(self) -> dict[str, Any]:
+        """Returns the parts of a `BuildReport`: `rows`, `representatives` and `facts`."""
+        rows = [dict(zip(COUNTED, key, strict=True), rows=count) for key, count in self.kept.items()]
+        return {
+            "rows": sorted(rows, key=lambda row: [str(row[name]) for name in COUNTED]),
+            "representatives": dict(self.representatives),
+            "facts": {name: dict(sorted(found.items())) for name, found in self.facts.items()},
+        }
+
+    def merge(self, report: Mapping[str, Any]) -> None:
+        """Adds what another's `report` gives."""
+        self.kept.update({tuple(row[name] for name in COUNTED): row["rows"] for row in report["rows"]})
+        self.representatives.update(report["representatives"])
+        for name, found in report["facts"].items():
+            self.facts.setdefault(name, Counter()).update(found)
+
+
+def total_counts(files: Iterable[Mapping[str, Any]]) -> Counts:
+    """Sums the `counts` of written files; quarantined ones have none."""
+    total = Counts(representatives=Counter(dict.fromkeys(SPLITS, 0)))
+    for file in files:
+        if file["counts"]:
+            total.merge(file["counts"])
+    return total
+
+
+def new_sizes() -> dict[str, Counter]:
+    """Returns `rows` and Arrow `bytes` of nothing, by config of the builder."""
+    return {config.name: Counter(rows=0, bytes=0) for config in FusionRS.BUILDER_CONFIGS}
+
+
+def add_sizes(sizes: dict[str, Counter], table: pa.Table) -> None:
+    """Adds the rows and bytes that each config shows of a table with the record's columns."""
+    for config in FusionRS.BUILDER_CONFIGS:
+        view = table.select(list(config.features))
+        if config.ir_origin is not None:
+            view = view.filter(pc.fill_null(pc.equal(view["ir_origin"], config.ir_origin), False))
+        if config.needs_ir_captions:
+            view = view.filter(pc.fill_null(pc.greater(pc.list_value_length(view["ir_captions"]), 0), False))
+        sizes[config.name].update(rows=len(view), bytes=view.nbytes)
+
+
+def sizes_by_split(files: Sequence[dict]) -> dict[str, dict[str, dict[str, int]]]:
+    """Sums the `configs` of written files to `rows` and `bytes` by config and split, as a `BuildReport` has them."""
+    configs: dict[str, dict] = {}
+    for file in files:
+        split = split_of(file["name"])
+        for name, size in file["configs"].items():
+            total = configs.setdefault(name, {}).setdefault(split, {"rows": 0, "bytes": 0})
+            for unit in total:
+                total[unit] += size[unit]
+    return configs
+
+
+def shard_sizes(path: Path) -> dict[str, dict[str, int]]:
+    """Returns rows and Arrow bytes by config of a data file, read by row groups."""
+    sizes = new_sizes()
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(ROW_GROUP_ROWS):
+            add_sizes(sizes, pa.Table.from_batches([batch]))
+    return {name: dict(size) for name, size in sizes.items()}
