@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from .hub_server import LoopbackHub, set_environment
+from tests.made.hub_server import LoopbackHub, set_environment
 
 # Set before any test module imports a library that reads them. One thread: small tensors are up to 18 times slower on
 # two. Hub libraries stay offline here; a test of theirs runs in `hub_client` or in a process with `hub.environment()`.

@@ -25,7 +25,7 @@ from dataset_builder.filters import make_rules
 from dataset_builder.hashing import caption_key, perceptual_hash
 from dataset_builder.png import encode_png
 from dataset_builder.translation import RadiometricTranslator
-from tests.dataset_builder.plain_rules import first_reason
+from tests.dataset_builder.made.plain_rules import first_reason
 
 IMG2DATASET = """
 import json, logging, sys, time

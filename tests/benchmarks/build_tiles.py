@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 SIDE, GRID = 256, 4  # pixels; sample tiles of 64 px along a side
 

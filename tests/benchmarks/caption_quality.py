@@ -19,7 +19,7 @@ from dataset_builder.captioning import GroundedCaptioner
 from dataset_builder.captioning.variety import distinct_n, self_bleu
 from dataset_builder.claims import judge
 from dataset_builder.grounding import InfraredFacts, measure
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "caption_quality.json"

@@ -9,7 +9,17 @@ import pytest
 from dataset_builder.audit import audit, audit_table
 from dataset_builder.pipeline import BuildRecipe, build
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.planted import FAR, NEAR, base, colour, encoded, make_row, mirrored, noise, write_dataset
+from tests.dataset_builder.made.planted import (
+    FAR,
+    NEAR,
+    base,
+    colour,
+    encoded,
+    make_row,
+    mirrored,
+    noise,
+    write_dataset,
+)
 
 GROUPS = {"radius": 4, "relations": ["bytes", "rgb_phash", "ir_phash", "footprint", "caption"]}
 

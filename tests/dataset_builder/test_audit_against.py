@@ -9,7 +9,7 @@ import yaml
 from dataset_builder.audit import audit, audit_table
 from fusionrs_hf.cli import main
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.planted import NEAR, base, colour, encoded, make_row, mirrored, noise, write_dataset
+from tests.dataset_builder.made.planted import NEAR, base, colour, encoded, make_row, mirrored, noise, write_dataset
 
 
 def other_rows():

@@ -9,8 +9,8 @@ from PIL import Image
 from dataset_builder.audit import keys
 from dataset_builder.audit.pairs import Components, join_near, nearest, overlapping_pairs
 from dataset_builder.hashing import perceptual_hash
-from tests.dataset_builder.planted import mirrored
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.planted import mirrored
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 AUDIT = Path(keys.__file__).parent
 CHECKED = {"grouping", "hashing", "near_hashes", "decoding", "splits", "pipeline", "finish", "filters"}

@@ -19,7 +19,7 @@ from dataset_builder.grounding import (
     measure,
 )
 from dataset_builder.schema import new_row
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 FORBIDDEN = re.compile(
     r"\b(?:hot|warm\w*|cold|cool\w*|heat\w*|temperature\w*|emissiv\w+|reflectiv\w+|material\w*|metal\w*|"

@@ -9,8 +9,8 @@ from PIL import Image
 from dataset_builder import filters
 from dataset_builder.filters import FilterStage, make_rules
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.plain_rules import PLAIN
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.plain_rules import PLAIN
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 
 def encoded(image, form="PNG", mode=None):

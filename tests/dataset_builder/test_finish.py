@@ -11,7 +11,7 @@ from dataset_builder.merging import merge
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.shards.counts import COUNTED, FACTS, Counts, add_sizes, new_sizes, total_counts
 from dataset_builder.shards.layout import DATA_SCHEMA
-from tests.dataset_builder.work_rows import work_row, write_work
+from tests.dataset_builder.made.work_rows import work_row, write_work
 
 RECIPE = BuildRecipe.from_mapping({"name": "made", "sources": [{}], "splits": {"validation": 0, "test": 100}})
 

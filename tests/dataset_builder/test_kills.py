@@ -18,7 +18,7 @@ from dataset_builder.pipeline import build
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.parquet import write_shard
 from fusionrs_hf.cli import main
-from tests.dataset_builder.made_tiles import digests, recipe_of, write_source
+from tests.dataset_builder.made.tile_repository import digests, recipe_of, write_source
 
 FORKS = get_context("forkserver")  # its children have imported what a build needs
 FORKS.set_forkserver_preload(

@@ -14,7 +14,7 @@ from dataset_builder.engine import Launch
 from dataset_builder.pipeline import build
 from dataset_builder.sources.repository import RepositorySource
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.made_tiles import digests, recipe_of, write_source
+from tests.dataset_builder.made.tile_repository import digests, recipe_of, write_source
 
 FINISH = Launch(finish=True)
 

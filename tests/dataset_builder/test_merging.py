@@ -13,7 +13,7 @@ from dataset_builder.merging import merge
 from dataset_builder.reading import add_caption_keys
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.work_rows import work_row, write_work
+from tests.dataset_builder.made.work_rows import work_row, write_work
 
 
 def recipe_of(base=None, **given):

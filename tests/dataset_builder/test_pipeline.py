@@ -11,8 +11,8 @@ from dataset_builder.pipeline import build
 from dataset_builder.reading import add_hashes, require_infrared
 from dataset_builder.schema import COLUMNS, FEATURES, SPLITS
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.made_tiles import digests, recipe_of, write_source
-from tests.dataset_builder.noise_images import noise, png
+from tests.dataset_builder.made.noise_images import noise, png
+from tests.dataset_builder.made.tile_repository import digests, recipe_of, write_source
 
 
 @pytest.fixture(scope="module")

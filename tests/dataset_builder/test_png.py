@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dataset_builder.png import encode_png
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 
 def decoded(data):

@@ -17,7 +17,7 @@ from dataset_builder.rights import Rights, read_policy
 from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.rights_rows import BARE, TILES, build_rows, rows_of, tile_rows, write_source
+from tests.dataset_builder.made.rights_rows import BARE, TILES, build_rows, rows_of, tile_rows, write_source
 
 LEVELS = ("full", "redacted", "index")
 CODE = {f"t{tile}/{band}": code for tile, (_, code) in TILES.items() for band in ("nir", "lwir", "rgb")}
@@ -343,7 +343,7 @@ def test_redaction_of_every_case_of_infrared():
 
 
 def test_the_sample_passes_the_gate():
-    from tests.dataset_builder.sample_tiles import SAMPLE
+    from tests.dataset_builder.made.sample_tiles import SAMPLE
 
     check_folder(SAMPLE.parent)
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fusionrs_hf.cli import main
-from tests.dataset_builder.rights_rows import TILES, recipe_of, rows_of, write_source
+from tests.dataset_builder.made.rights_rows import TILES, recipe_of, rows_of, write_source
 
 
 @pytest.fixture(scope="module")

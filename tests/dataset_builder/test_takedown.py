@@ -24,8 +24,8 @@ from dataset_builder.shards.report import build_report
 from dataset_builder.takedown import remove
 from dataset_builder.tombstones import read_tombstones
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.noise_images import noise, png
-from tests.dataset_builder.rights_rows import TILES, build_rows, recipe_of, rows_of, tile_rows, write_source
+from tests.dataset_builder.made.noise_images import noise, png
+from tests.dataset_builder.made.rights_rows import TILES, build_rows, recipe_of, rows_of, tile_rows, write_source
 
 WANTED = {"t7/nir": "asked by its owner", "t2/lwir": "", "bad": "broken anyway"}
 

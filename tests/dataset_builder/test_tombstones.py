@@ -5,7 +5,7 @@ import pytest
 from dataset_builder.schema import COLUMNS
 from dataset_builder.tombstones import read_ids, read_tombstones, write_tombstones
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.rights_rows import TILES, build_rows, rows_of, write_source
+from tests.dataset_builder.made.rights_rows import TILES, build_rows, rows_of, write_source
 
 
 def listed(folder, text, name="ids.txt"):

@@ -7,7 +7,7 @@ from PIL import Image
 from dataset_builder.schema import new_row, stable_seed
 from dataset_builder.translation import RadiometricTranslator, TranslateStage, is_only_gray
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 MEADOW, LAKE, SOIL, ASPHALT = (70, 130, 60), (20, 50, 90), (170, 130, 95), (70, 70, 70)
 

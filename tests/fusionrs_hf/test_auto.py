@@ -8,7 +8,7 @@ import sys
 import torch
 
 import fusionrs_hf.auto  # noqa: F401
-from tests import tiny
+from tests.made import tiny
 
 LOAD_CLIP = """
 import json, sys

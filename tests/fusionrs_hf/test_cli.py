@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fusionrs_hf.cli import main, make_parser
-from tests.dataset_builder.captioning_verb.tiles import row, write
+from tests.dataset_builder.made.captioned_tiles import row, write
 
 VERBS = [
     "audit",

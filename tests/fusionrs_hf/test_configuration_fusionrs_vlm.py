@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub.errors import StrictDataclassError
 
 from fusionrs_hf.configuration_fusionrs_vlm import FusionRSVLMConfig
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 
 
 def test_num_image_tokens_is_the_grid_or_all_patches():

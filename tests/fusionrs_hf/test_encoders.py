@@ -12,7 +12,7 @@ from fusionrs_hf import encoders
 from fusionrs_hf.encoders import Encoder, load_clip, one_channel
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.row_embedder import readable_infrared
-from tests import tiny
+from tests.made import tiny
 
 
 @pytest.fixture(scope="module")

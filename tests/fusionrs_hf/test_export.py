@@ -8,7 +8,7 @@ from transformers import AutoProcessor, BertConfig, Dinov2Config
 from fusionrs_hf import export
 from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
-from tests import tiny
+from tests.made import tiny
 
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")

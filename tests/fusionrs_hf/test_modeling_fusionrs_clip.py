@@ -11,7 +11,7 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_features import GatedFusion, patch_size, pool_tokens, tiled
 from fusionrs_hf.modeling_fusionrs_losses import info_nce, sigmoid_loss, trimodal_loss
-from tests import tiny
+from tests.made import tiny
 
 WEIGHTS = {("rgb", "text"): 1.0, ("ir", "text"): 1.0, ("rgb", "ir"): 1.0}
 

@@ -14,7 +14,7 @@ from transformers import (
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_start import stretched_positions, text_limit
-from tests import tiny
+from tests.made import tiny
 
 SMALL = {
     "vocab_size": 30,

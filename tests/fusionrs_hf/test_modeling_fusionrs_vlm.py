@@ -14,7 +14,7 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 
 RGB, IR = tiny.rgb_image(0), tiny.ir_image(0)
 OTHER_RGB, OTHER_IR = tiny.rgb_image(1), tiny.ir_image(1)

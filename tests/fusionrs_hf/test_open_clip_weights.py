@@ -11,7 +11,7 @@ import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.cli import main
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.open_clip_weights import convert_open_clip, read_open_clip, read_state
-from tests import tiny
+from tests.made import tiny
 
 FIXTURE = Path(__file__).parents[1] / "data" / "open_clip" / "tiny.safetensors"
 

@@ -6,7 +6,7 @@ from transformers import AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.processing_fusionrs_clip import check_infrared, scale_infrared
-from tests import tiny
+from tests.made import tiny
 
 
 def test_scaling_is_linear_between_the_limits_and_reports_what_it_clips():

@@ -11,7 +11,7 @@ from transformers import AutoProcessor, pipeline
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 
 RGB, IR = tiny.rgb_image(0), tiny.ir_image(0)
 RUN = "<image>" * 9

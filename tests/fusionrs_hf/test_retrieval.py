@@ -19,7 +19,7 @@ from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.row_embedder import RowEmbedder
 from fusionrs_hf.source_rows import Rows, describe_rows, parse_limits
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 
 pytest.importorskip("faiss")
 

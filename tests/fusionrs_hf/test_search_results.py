@@ -7,7 +7,7 @@ from PIL import Image
 from fusionrs_hf.cli import main
 from fusionrs_hf.retrieval import Hit, Query
 from fusionrs_hf.search_results import TILE_PX, footprint, results_table, write_geojson, write_sheet
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 
 
 def hit(rank, bbox, **row):

@@ -19,7 +19,7 @@ from model_cards.facts import (
     read_retrieval,
 )
 from model_cards.render import markdown_table, percent, render_clip_card, render_vlm_card
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 
 RUN = {
     "recipe": {"learning_rate": 1e-4, "vision_pooling": "grid"},

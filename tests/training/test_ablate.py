@@ -6,7 +6,7 @@ import yaml
 
 from fusionrs_hf import cli
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training import ablate
 from training.recipe import parse_recipe, read_recipe
 from training.train_clip import ClipArguments

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training.ablation_table import AblationTable, Tallies, markdown, tally_rows
 from training.encoders import Encoders
 from training.evaluate_clip import evaluate, held_out

@@ -15,14 +15,14 @@ from transformers import AutoModel, AutoProcessor, TrainingArguments
 
 import training
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
 from training.contrastive import ContrastiveTrainer
 from training.parallel import check_processes, forward_as, prepare_fsdp
 from training.train_clip import main
 
 CONFIGS = Path(training.__file__).parent / "accelerate_configs"
-MODULES = {"ddp": "training.train_clip", "fsdp": "tests.training.fsdp_on_cpu"}
+MODULES = {"ddp": "training.train_clip", "fsdp": "tests.training.made.fsdp_on_cpu"}
 OPTIONS = {
     "published": {"decay_all": True, "max_logit_scale": "none", "weight_decay": 0.1, "encode_rows": 3},
     "ours": {

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, TrainingArguments
 
 from fusionrs_hf.errors import InputError
-from tests import tiny
+from tests.made import tiny
 from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
     ONE_STEP,
     command,

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from fusionrs_hf.errors import InputError
-from tests import tiny
+from tests.made import tiny
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
 from training.augmentation import DRAWS, SYMMETRIES, PairAugmentation
 from training.pairs import PairCollator

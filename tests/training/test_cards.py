@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests import tiny
+from tests.made import tiny
 from training.cards import fact_scores, retrieval_rows, write_clip_card
 from training.run_log import LOG_NAME
 

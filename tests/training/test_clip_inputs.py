@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoProcessor
 import fusionrs_hf.auto  # noqa: F401
 from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
 from training.pairs import PairCollator, load_pairs
 from training.train_clip import main

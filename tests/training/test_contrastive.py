@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from tests import tiny
+from tests.made import tiny
 from training.contrastive import ContrastiveTrainer
 
 

@@ -11,7 +11,7 @@ from fusionrs_hf import cli
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
 from training.embedded_rows import EmbeddedRows, EmbeddedTexts, text_ranks
 from training.encoders import Encoders

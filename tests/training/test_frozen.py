@@ -4,7 +4,7 @@ from torch.testing import assert_close
 from transformers import CLIPVisionModel
 
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 from training.frozen import freeze_lower_layers, remember_layers
 
 

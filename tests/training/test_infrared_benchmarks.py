@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fusionrs_hf import cli
-from tests import scene_sets, tiny
+from tests.made import scene_sets, tiny
 from training.evaluate_caltech_pairs import read_pairs, score_pairs
 from training.evaluate_hit_uav import read_presence, zero_shot
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training.pairs import PairCollator, ShuffledInfrared, integer_ids, load_pairs
 
 

@@ -19,9 +19,9 @@ from dataset_builder.publish import publish
 from dataset_builder.schema import FEATURES, new_row
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_vlm
-from tests.dataset_builder.rights_rows import build_rows, write_source
-from tests.hub_server import call
+from tests.dataset_builder.made.rights_rows import build_rows, write_source
+from tests.made import tiny, tiny_vlm
+from tests.made.hub_server import call
 from training import release
 from training.plain_clip import write_plain_clip
 

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from fusionrs_hf.errors import InputError
-from tests import scene_sets
+from tests.made import scene_sets
 from training.scene_folders import LAYOUTS, class_title, last_fifth, read_folder, scored_images
 
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModel
 
 from fusionrs_hf.errors import InputError
-from tests import tiny_dataset
+from tests.made import tiny_dataset
 from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
     command,
     folders,

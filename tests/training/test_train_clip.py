@@ -23,7 +23,7 @@ from transformers import (
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from tests import tiny, tiny_dataset
+from tests.made import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
 from training.clip_arguments import ClipTrainingArguments
 from training.contrastive import ContrastiveTrainer

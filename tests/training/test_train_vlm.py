@@ -18,7 +18,7 @@ from trl import SFTConfig
 
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_vlm
+from tests.made import tiny, tiny_vlm
 from training.train_vlm import PROMPT, CaptionTrainer, conversations, main
 
 CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")

@@ -14,8 +14,8 @@ import pytest
 
 from dataset_builder.captioning.endpoint import EndpointCaptioner, EndpointSettings
 from fusionrs_hf.errors import InputError
-from tests.chat_server import ChatServer, Reply, completion, infrared
-from tests.dataset_builder.captioning.rows import ask, endpoint, make_row
+from tests.dataset_builder.made.caption_rows import ask, endpoint, make_row
+from tests.made.chat_server import ChatServer, Reply, completion, infrared
 
 pytestmark = pytest.mark.usefixtures("online")
 

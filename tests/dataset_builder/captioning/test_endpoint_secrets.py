@@ -8,8 +8,8 @@ import pytest
 
 from dataset_builder.captioning.endpoint import EndpointSettings
 from fusionrs_hf.errors import InputError
-from tests.chat_server import ChatServer, Reply, infrared
-from tests.dataset_builder.captioning.rows import ask, endpoint, make_row
+from tests.dataset_builder.made.caption_rows import ask, endpoint, make_row
+from tests.made.chat_server import ChatServer, Reply, infrared
 
 SECRET = "sk-hidden-12345"
 pytestmark = pytest.mark.usefixtures("online")

@@ -15,8 +15,8 @@ from transformers import (
 from dataset_builder.captioning.local import OUR_MODEL_TYPE, OUR_PROMPT, LocalCaptioner, LocalSettings
 from fusionrs_hf.configuration_fusionrs_vlm import FusionRSVLMConfig
 from fusionrs_hf.errors import InputError
-from tests import tiny, tiny_vlm
-from tests.dataset_builder.captioning.rows import ask, make_row
+from tests.dataset_builder.made.caption_rows import ask, make_row
+from tests.made import tiny, tiny_vlm
 
 LENGTH = 6  # new tokens; the last is forced to end the answer, since random models would never
 TEMPLATE = (

@@ -10,8 +10,8 @@ import pytest
 from dataset_builder.captioning.rewrite import caption_dataset
 from dataset_builder.recipe import CaptionRecipe
 from fusionrs_hf.errors import InputError
-from tests.chat_server import ChatServer, Reply, infrared
-from tests.dataset_builder.captioning_verb.tiles import row, write
+from tests.dataset_builder.made.captioned_tiles import row, write
+from tests.made.chat_server import ChatServer, Reply, infrared
 
 ROWS = 24
 CAPTION = "The infrared image of a field shows grey tones."

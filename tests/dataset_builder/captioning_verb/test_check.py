@@ -6,7 +6,7 @@ import pytest
 from dataset_builder.captioning.check import check_captions, check_table
 from dataset_builder.captioning.rewrite import caption_dataset
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.captioning_verb.tiles import HOSTILE, noise, png, row, write
+from tests.dataset_builder.made.captioned_tiles import HOSTILE, noise, png, row, write
 
 TRUE, FALSE = "The infrared image is very bright.", "The infrared image is very dark."
 

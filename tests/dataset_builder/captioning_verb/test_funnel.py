@@ -16,7 +16,7 @@ from dataset_builder.captioning.funnel import (
 from dataset_builder.captioning.variety import self_bleu
 from dataset_builder.schema import COLUMNS
 from dataset_builder.shards.lines import join_lines, write_lines
-from tests.dataset_builder.captioning_verb.tiles import NoWord, noise, row, stage_of
+from tests.dataset_builder.made.captioned_tiles import NoWord, noise, row, stage_of
 
 
 def batch_of(rows, reasons=None):

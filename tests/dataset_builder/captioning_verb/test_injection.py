@@ -18,7 +18,7 @@ from dataset_builder.pipeline import build
 from dataset_builder.recipe import BuildRecipe
 from model_cards.render import markdown_table, markdown_text
 from model_cards.report import CaptionedPair, write_report
-from tests.dataset_builder.captioning_verb.tiles import HOSTILE, NoWord, row, stage_of, write
+from tests.dataset_builder.made.captioned_tiles import HOSTILE, NoWord, row, stage_of, write
 from tests.model_cards.test_report import IR, RGB, Page, demo  # noqa: F401
 
 # The text rules would set most of these captions aside; here they are to reach cards, pages and reports.

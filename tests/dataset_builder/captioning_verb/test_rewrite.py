@@ -20,7 +20,7 @@ from dataset_builder.pipeline import build
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
 from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.captioning_verb.tiles import NoWord, noise, png, row, stage_of, write
+from tests.dataset_builder.made.captioned_tiles import NoWord, noise, png, row, stage_of, write
 
 REWRITTEN = {"ir_captions", "captioner", "captioner_revision", "captioner_settings"}
 CARD = """---

@@ -6,8 +6,7 @@ import pytest
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.caption_corpus import CaptionCorpusSource
 from fusionrs_hf.errors import InputError
-
-from .corpora import (
+from tests.dataset_builder.made.corpora import (
     CANARY,
     UNSAFE,
     nwpu,

@@ -6,8 +6,7 @@ import pytest
 from dataset_builder.sources import caption_join
 from dataset_builder.sources.caption_join import EntryCaptions, find_places, key_of, places_of, same_image
 from fusionrs_hf.errors import InputError
-
-from .corpora import put
+from tests.dataset_builder.made.corpora import put
 
 
 @pytest.mark.parametrize("batch", [7, 100_000])

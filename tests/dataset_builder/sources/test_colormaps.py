@@ -6,7 +6,7 @@ from PIL import Image
 
 from dataset_builder.sources.colormaps import NAMES, colormap_tables, invert, undo_colormap
 from fusionrs_hf.errors import InputError
-from tests.dataset_builder.sample_tiles import sample_rows
+from tests.dataset_builder.made.sample_tiles import sample_rows
 
 MAX_RESIDUAL = 8.0
 

@@ -7,8 +7,18 @@ import dataset_builder
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import read_policy
 from dataset_builder.sources import open_source
-
-from .corpora import index_row, nwpu, rows_of, rs5m_tar, rsicd, rsitmd, skyscript, sydney, ucm, write_index
+from tests.dataset_builder.made.corpora import (
+    index_row,
+    nwpu,
+    rows_of,
+    rs5m_tar,
+    rsicd,
+    rsitmd,
+    skyscript,
+    sydney,
+    ucm,
+    write_index,
+)
 
 RECIPES = Path(dataset_builder.__file__).parent / "recipes"
 

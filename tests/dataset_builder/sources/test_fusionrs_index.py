@@ -10,8 +10,7 @@ from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.fusionrs_index import FusionRSIndexSource
 from dataset_builder.sources.index_records import RIGHTS, SCHEMAS
 from fusionrs_hf.errors import InputError
-
-from .corpora import (
+from tests.dataset_builder.made.corpora import (
     CANARY,
     UNSAFE,
     index_row,

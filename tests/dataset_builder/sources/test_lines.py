@@ -7,8 +7,7 @@ import pytest
 
 from dataset_builder.sources.lines import csv_records, lines_at, offset_lines
 from fusionrs_hf.errors import InputError
-
-from .corpora import put
+from tests.dataset_builder.made.corpora import put
 
 RECORDS = [
     ["name", "text"],

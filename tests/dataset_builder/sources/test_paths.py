@@ -11,8 +11,7 @@ from dataset_builder.sources.paths import (
     readable,
     split_of,
 )
-
-from .corpora import CANARY, UNSAFE, opened_files, plant, put
+from tests.dataset_builder.made.corpora import CANARY, UNSAFE, opened_files, plant, put
 
 
 @pytest.fixture

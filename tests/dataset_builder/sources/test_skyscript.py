@@ -7,8 +7,18 @@ import pytest
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.skyscript import COLLECTIONS, SkyScriptSource, facts_of
 from fusionrs_hf.errors import InputError
-
-from .corpora import CANARY, SKYSCRIPT, UNSAFE, opened_files, picture, plant, put, reasons_of, rows_of, skyscript
+from tests.dataset_builder.made.corpora import (
+    CANARY,
+    SKYSCRIPT,
+    UNSAFE,
+    opened_files,
+    picture,
+    plant,
+    put,
+    reasons_of,
+    rows_of,
+    skyscript,
+)
 
 
 @pytest.fixture

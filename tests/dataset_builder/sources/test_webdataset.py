@@ -10,8 +10,16 @@ from dataset_builder.schema import COLUMNS
 from dataset_builder.sources import webdataset
 from dataset_builder.sources.webdataset import WebDatasetSource
 from fusionrs_hf.errors import InputError
-
-from .corpora import CANARY, opened_files, picture, put, reasons_of, rows_of, rs5m_tar, write_tar
+from tests.dataset_builder.made.corpora import (
+    CANARY,
+    opened_files,
+    picture,
+    put,
+    reasons_of,
+    rows_of,
+    rs5m_tar,
+    write_tar,
+)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import FEATURES, SPLITS, new_row
 from dataset_builder.shards.parquet import write_shard
 from dataset_builder.shards.report import BuildReport
-from tests.dataset_builder.noise_images import noise, png
+from tests.dataset_builder.made.noise_images import noise, png
 
 # Tile -> (split, rights). Each is a sensor row in nir and one in lwir, and one translated from the RGB image.
 TILES = {

@@ -7,7 +7,7 @@ from datasets import Dataset
 from PIL import Image
 
 from dataset_builder.schema import FEATURES, new_row
-from tests import tiny
+from tests.made import tiny
 
 BANDS = ("nir", "swir")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import FEATURES, SPLITS, new_row
 from dataset_builder.shards.parquet import write_shard
-from tests.dataset_builder.noise_images import noise, png
+from tests.dataset_builder.made.noise_images import noise, png
 
 TILES = 12  # a split: tiles 0 to 11 train, 12 to 23 validation, 24 to 35 test, each in nir and lwir
 

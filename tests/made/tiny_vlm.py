@@ -11,7 +11,7 @@ from transformers import CLIPImageProcessorPil, LlamaConfig, LlamaForCausalLM, P
 from fusionrs_hf.configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS, FusionRSVLMConfig
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from tests import tiny
+from tests.made import tiny
 
 SPECIAL = ["<pad>", "<unk>", "<|im_start|>", "<|im_end|>"]
 WORDS = [

@@ -5,7 +5,7 @@ import pyarrow as pa
 from dataset_builder.captioning import CaptionStage, Written
 from dataset_builder.schema import FEATURES, SPLITS, new_row
 from dataset_builder.shards.parquet import write_shard
-from tests.dataset_builder.noise_images import noise, png
+from tests.dataset_builder.made.noise_images import noise, png
 
 HOSTILE = (
     "<script>alert(1)</script> bright roofs",

@@ -1,6 +1,6 @@
 """What the loopback Hub answers: one method a request, in the words that the Hub's clients expect.
 
-Apart from `tests/hub_server.py`, which starts it, and `tests/hub_repository.py`, which stores what it is told.
+Apart from `tests/made/hub_server.py`, which starts it, and `tests/made/hub_repository.py`, which stores what it is told.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .hub_repository import LFS_BYTES, LFS_SUFFIXES, HubError, folders
+from tests.made.hub_repository import LFS_BYTES, LFS_SUFFIXES, HubError, folders
 
 if TYPE_CHECKING:
-    from .hub_server import LoopbackHub
+    from tests.made.hub_server import LoopbackHub
 
 logger = logging.getLogger(__name__)
 

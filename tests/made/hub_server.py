@@ -4,7 +4,7 @@ Repositories live under one folder and outlive the server. The server is standar
 `set_environment` are for its clients. Not offered: pull requests, Xet (clients set `HF_HUB_DISABLE_XET=1`),
 pagination, search.
 
-Command: python -m tests.hub_server --root DIR --port N
+Command: python -m tests.made.hub_server --root DIR --port N
 """
 
 import argparse
@@ -17,8 +17,8 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from .hub_handler import HubHandler
-from .hub_repository import HubError, Repository
+from tests.made.hub_handler import HubHandler
+from tests.made.hub_repository import HubError, Repository
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests import tiny
+from tests.made import tiny
 
 ROOTS = {
     "aid": ("AID", ("Airport", "BareLand"), "{lower}_{n}.jpg"),

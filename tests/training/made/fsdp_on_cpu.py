@@ -1,6 +1,6 @@
 """Runs `training.train_clip` with FSDP in CPU processes, and writes what each of them holds.
 
-    accelerate launch --config_file training/accelerate_configs/fsdp.yaml -m tests.training.fsdp_on_cpu ...
+    accelerate launch --config_file training/accelerate_configs/fsdp.yaml -m tests.training.made.fsdp_on_cpu ...
 
 `fully_shard` runs on a CPU, with gloo, but accelerate would not call it there: it is told that these are accelerators.
 `rank_<n>.json` in the output folder counts the elements of the model and of the process's share.
