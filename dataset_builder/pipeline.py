@@ -14,25 +14,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dataset_builder.building.identity import fingerprint, finished_report, identity_of
+from dataset_builder.building.inputs import LISTING
+from dataset_builder.building.merging import Merged, forced_ids, merge
+from dataset_builder.building.reading import ReadWorker, Stage, lines_file, make_stages
+from dataset_builder.building.timing import Clock, timings, told
+from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
+from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning import CaptionStage
 from dataset_builder.captioning.funnel import merged_report
 from dataset_builder.card import write_croissant, write_dataset_card
-from dataset_builder.clock import Clock, timings, told
 from dataset_builder.engine import Launch, TaskFile, finished, results, run_tasks
-from dataset_builder.finish import FinishWorker
-from dataset_builder.identity import (
-    at_work,
-    discard,
-    fingerprint,
-    finished_report,
-    identity_of,
-    last_world_size,
-    start,
-    stops_in_a_line,
-)
-from dataset_builder.inputs import LISTING
-from dataset_builder.merging import Merged, forced_ids, merge
-from dataset_builder.reading import ReadWorker, Stage, lines_file, make_stages
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import keep_policy, read_policy
 from dataset_builder.shards.counts import sizes_by_split, total_counts
@@ -189,7 +181,7 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
         raise InputError(f"none of {rows_read} rows was kept ({_told(reasons)}); {remedy}")
     with clock("write"):
-        make_worker, launch = partial(FinishWorker, work, out), replace(run.launch, gpus_per_worker=0)
+        make_worker, launch = partial(WriteWorker, work, out), replace(run.launch, gpus_per_worker=0)
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from dataset_builder import reading
+from dataset_builder.building import reading
+from dataset_builder.building.reading import add_hashes, require_infrared
 from dataset_builder.pipeline import build
-from dataset_builder.reading import add_hashes, require_infrared
 from dataset_builder.schema import COLUMNS, FEATURES, SPLITS
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.noise_images import noise, png

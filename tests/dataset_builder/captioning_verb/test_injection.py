@@ -11,7 +11,7 @@ import yaml
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
-from dataset_builder import reading
+from dataset_builder.building import reading
 from dataset_builder.captioning import rewrite
 from dataset_builder.captioning.rewrite import caption_dataset
 from dataset_builder.pipeline import build

@@ -4,7 +4,7 @@ import hashlib
 
 import pyarrow as pa
 
-from dataset_builder.finish import WORK_SCHEMA, work_file
+from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.schema import new_row
 from dataset_builder.shards.parquet import write_shard
 

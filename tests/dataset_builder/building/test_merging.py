@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.finish import WORK_SCHEMA, work_file
+from dataset_builder.building.merging import merge
+from dataset_builder.building.reading import add_caption_keys
+from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.hashing import caption_digest
-from dataset_builder.merging import merge
-from dataset_builder.reading import add_caption_keys
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.work_rows import work_row, write_work
@@ -209,7 +209,7 @@ def test_a_million_rows_merge_in_a_few_hundred_bytes_a_row(tmp_path):
     script = f"""
         import resource
         from pathlib import Path
-        from dataset_builder.merging import merge
+        from dataset_builder.building.merging import merge
         from dataset_builder.recipe import BuildRecipe
         recipe = BuildRecipe.from_mapping({{"name": "x", "sources": [{{}}], "splits": {{"test": 10_000}}}})
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

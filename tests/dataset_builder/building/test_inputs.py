@@ -3,8 +3,9 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.identity import finished_report, identity_of, start
-from dataset_builder.inputs import CODE, changes, write_listing
+from dataset_builder.building.identity import finished_report, identity_of
+from dataset_builder.building.inputs import CODE, changes, write_listing
+from dataset_builder.building.work_folder import start
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError

@@ -65,9 +65,10 @@ def write_listing(
 def _entries(
     specs: Sequence[Mapping[str, Any]], readers: Sequence[Any], base: Path, named: Any, out: Path
 ) -> Iterator[Entry]:
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]  # all of it, data tables too: what decides bytes must be in the hash
     scaling = package.parent / "fusionrs_hf" / "processing_fusionrs_clip.py"
-    code = [*package.rglob("*.py"), *package.glob("*.yaml"), scaling, TEMPLATE]
+    tables = (file for file in package.rglob("*.yaml") if file.parent.name not in ("recipes", "sample"))
+    code = [*package.rglob("*.py"), *tables, scaling, TEMPLATE]
     for file in sorted(code, key=lambda file: file.relative_to(package.parent).parts):
         yield Entry(CODE, 0, _content(file), file.relative_to(package.parent).as_posix())
     for number, (label, file) in enumerate(_existing(_strings(named), base)):

@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder import finish
-from dataset_builder.finish import FinishWorker
-from dataset_builder.merging import merge
+from dataset_builder.building import writing as finish
+from dataset_builder.building.merging import merge
+from dataset_builder.building.writing import WriteWorker
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.shards.counts import COUNTED, FACTS, Counts, add_sizes, new_sizes, total_counts
 from dataset_builder.shards.layout import DATA_SCHEMA
@@ -47,7 +47,7 @@ def work(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(work, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    worker = FinishWorker(work[0], out)
+    worker = WriteWorker(work[0], out)
     return out, [json.loads(json.dumps(worker(output))) for output in work[1].outputs]
 
 
@@ -99,7 +99,7 @@ def test_counts_are_the_same_of_columns_as_lists_and_of_splits_without_rows(writ
 def test_a_plan_is_followed_piece_by_piece_to_the_same_bytes(work, written, tmp_path, monkeypatch):
     monkeypatch.setattr(finish, "PLAN_ROWS", 7)
     for output, file in zip(work[1].outputs, written[1]):
-        assert FinishWorker(work[0], tmp_path)(output)["sha256"] == file["sha256"]
+        assert WriteWorker(work[0], tmp_path)(output)["sha256"] == file["sha256"]
 
 
 def test_sizes_are_of_what_each_config_shows(written):

@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataset_builder.building.timing import Clock
+from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.captioning import CaptionStage, make_caption_stage
 from dataset_builder.captioning.funnel import Funnel, caption_and_count
-from dataset_builder.clock import Clock
 from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
-from dataset_builder.finish import WORK_SCHEMA, work_file
 from dataset_builder.grouping import JOINING_ORIGINS
 from dataset_builder.hashing import caption_digest, perceptual_hash
 from dataset_builder.recipe import BuildRecipe

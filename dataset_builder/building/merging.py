@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.finish import KINDS, PLAN_ROWS, PLAN_SCHEMA, WORK_SCHEMA, work_file
+from dataset_builder.building.work_files import KINDS, PLAN_ROWS, PLAN_SCHEMA, WORK_SCHEMA, work_file
 from dataset_builder.grouping import Groups, group
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import SPLITS

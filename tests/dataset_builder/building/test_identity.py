@@ -5,15 +5,8 @@ import threading
 
 import pytest
 
-from dataset_builder.identity import (
-    at_work,
-    discard,
-    fingerprint,
-    identity_of,
-    last_world_size,
-    start,
-    stops_in_a_line,
-)
+from dataset_builder.building.identity import fingerprint, identity_of
+from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
 

@@ -22,7 +22,7 @@ from tests.dataset_builder.made.tile_repository import digests, recipe_of, write
 
 FORKS = get_context("forkserver")  # its children have imported what a build needs
 FORKS.set_forkserver_preload(
-    ["dataset_builder.pipeline", "dataset_builder.fusionrs", "tests.dataset_builder.test_kills"]
+    ["dataset_builder.pipeline", "dataset_builder.fusionrs", "tests.dataset_builder.building.test_kills"]
 )
 STEPS = ("planning", "reading", "merging", "writing", "reporting")
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # what lets root write where modes forbid it

@@ -11,40 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset_builder.building.work_files import ADDED, KINDS, PLAN_ROWS, work_file
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes
 from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
 from dataset_builder.shards.parquet import file_sha256, shard_writer
 
-WORK_SCHEMA = QUARANTINE_SCHEMA
-for _name, _type in (
-    ("_split", pa.string()),
-    ("_force_train", pa.bool_()),
-    ("_rgb_sha256", pa.binary(32)),
-    ("_ir_sha256", pa.binary(32)),
-    ("_caption_keys", pa.list_(pa.binary(16))),
-    ("_bytes", pa.int64()),
-):
-    WORK_SCHEMA = WORK_SCHEMA.append(pa.field(_name, _type))
-KINDS = ("kept", "left")
-ADDED = ("image_group_id", "joint_group_id", "is_eval_representative", "reason")
-# Where a planned row lies: `kind` is an index into KINDS, `row` counts in the file of that kind and shard.
-PLAN_SCHEMA = pa.schema(
-    [
-        ("kind", pa.int8()),
-        ("shard", pa.int32()),
-        ("row", pa.int32()),
-        *(QUARANTINE_SCHEMA.field(name) for name in ADDED),
-    ]
-)
-PLAN_ROWS = 16_384  # read at a time
 
-
-def work_file(work: Path, kind: str, shard: int) -> Path:
-    """Returns where the read stage puts the rows of a shard that were `kept`, or that `left` with a reason."""
-    return work / kind / f"{shard:06d}.parquet"
-
-
-class FinishWorker:
+class WriteWorker:
     """Writes one output file by its plan.
 
     Returns its name, rows, bytes and SHA-256; of published ones also rows and Arrow bytes by config, and `Counts`.

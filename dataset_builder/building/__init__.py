@@ -1,0 +1,1 @@
+"""The folder that a build works in: begun whole, continued, locked, discarded."""

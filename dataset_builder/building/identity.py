@@ -1,0 +1,116 @@
+"""Which build a folder holds: builds of one identity give the same bytes; one may continue or stand for another."""
+
+import hashlib
+import json
+import logging
+import platform
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dataset_builder.building.inputs import CODE, LISTING, RECIPE, changes, write_listing
+from dataset_builder.recipe import BuildRecipe
+from dataset_builder.shards.report import BuildReport
+from dataset_builder.tombstones import check_no_removal
+from fusionrs_hf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+VERSIONED = ("datasets", "numpy", "pillow", "pyarrow", "scipy", "simplemma")  # what the bytes may depend on
+
+
+def identity_of(
+    recipe: BuildRecipe, out: Path, readers: Sequence[Any] = (), listing: Path | None = None
+) -> dict[str, Any]:
+    """What the output is a function of; two builds with equal identities give the same bytes.
+
+    Args:
+        recipe: The build.
+        out: Its output folder, which is no input.
+        readers: The open sources of the recipe.
+        listing: Where to leave the list of files, for `changes`; None: nowhere.
+    """
+    named = {name: value for name, value in asdict(recipe).items() if name not in ("sources", "base", "rights_policy")}
+    with TemporaryDirectory(prefix="fusionrs-") as scratch:
+        path = listing or Path(scratch) / LISTING
+        digests = write_listing(path, recipe.sources, readers, Path(recipe.base), named, out)
+    return {
+        "recipe": recipe.echo(),
+        "inputs": [digests[group] for group in sorted(digests) if group >= RECIPE],
+        "code": digests[CODE],
+        "versions": {
+            **{name: version(name) for name in VERSIONED},
+            "python": platform.python_version(),
+            "zlib": zlib.ZLIB_RUNTIME_VERSION,  # of the PNG files that a build encodes
+        },
+    }
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """Returns SHA-256 of an identity, 64 hex digits."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def finished_report(out: Path, identity: dict, listing: Path | None = None) -> BuildReport | None:
+    """Returns the report of a build that is whole and the same as wanted; raises InputError where it is another."""
+    path = out / "build_report.json"
+    if not path.exists():
+        return None
+    check_no_removal(out)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    compare(found.get("identity", {}), identity, out, out / LISTING, listing)
+    report = BuildReport(**found)
+    missing = [name for name, file in report.files.items() if not _has_size(out / name, file["bytes"])]
+    if missing:
+        raise InputError(f"{out} was built, but {missing[0]} is missing or changed; delete the folder and build again")
+    return report
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.exists() and path.stat().st_size == size
+
+
+def compare(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path, before: Path | None, after: Path | None
+) -> None:
+    """Raises InputError with what differs between the identity of the build that is there and the one asked for."""
+    known = found.get("recipe", {})
+    changed = [
+        f"recipe: {key} changed{_told(_differences(known.get(key), wanted['recipe'].get(key)))}"
+        for key in sorted({*known, *wanted["recipe"]})
+        if known.get(key) != wanted["recipe"].get(key)
+    ]
+    listed = before is not None and after is not None and before.exists()
+    for key, group in (("inputs", None), ("code", CODE)):
+        if found.get(key) != wanted[key]:
+            changed.append(f"{key} changed{_told(changes(before, after, group) if listed else [])}")
+    if found.get("versions") != wanted["versions"]:
+        changed.append(f"versions changed{_told(_differences(found.get('versions'), wanted['versions']))}")
+    if changed:
+        raise InputError(
+            f"{out} holds a build that differs from the one asked for: {'; '.join(changed)}; "
+            "delete it, or choose another output folder"
+        )
+
+
+def _told(details: Sequence[str]) -> str:
+    return f" ({', '.join(details)})" if details else ""
+
+
+def _differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """Returns what differs between two JSON values, in words, part by part."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        before, now = ({str(place + 1): part for place, part in enumerate(value)} for value in (before, now))
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+        return [
+            text
+            for key in keys
+            for text in _differences(before.get(key), now.get(key), f"{where}.{key}" if where else key)
+        ]
+    was, is_now = ("none" if value is None else json.dumps(value)[:60] for value in (before, now))
+    return [f"{where + ' ' if where else ''}was {was}, is {is_now}"]
