@@ -24,7 +24,8 @@ from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning import CaptionStage
 from dataset_builder.captioning.funnel import merged_report
 from dataset_builder.card import write_croissant, write_dataset_card
-from dataset_builder.engine import Launch, TaskFile, finished, results, run_tasks
+from dataset_builder.engine.run import run_tasks
+from dataset_builder.engine.tasks import Launch, TaskFile, finished, results
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights import keep_policy, read_policy
 from dataset_builder.shards.counts import sizes_by_split, total_counts

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS
 from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.clearance import refused_rows
-from dataset_builder.engine import run_shards
+from dataset_builder.engine.run import run_shards
 from dataset_builder.notices import LEVELS, rights_facts, write_notices
 from dataset_builder.rights import POLICY, RightsTable, folder_policy
 from dataset_builder.schema import LIST_COLUMNS

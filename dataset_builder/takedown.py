@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataset_builder.card import write_croissant, write_dataset_card
-from dataset_builder.engine import run_shards
+from dataset_builder.engine.run import run_shards
 from dataset_builder.notices import LEVELS
 from dataset_builder.publish import FOLDER, write_copy
 from dataset_builder.recipe import BuildRecipe

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dataset_builder.engine import Launch
+from dataset_builder.engine.tasks import Launch
 from dataset_builder.pipeline import build
 from dataset_builder.sources.repository import RepositorySource
 from fusionrs_hf.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dataset_builder.engine import AHEAD, Launch, MakeWorker, run_one, worker_died
+from dataset_builder.engine.tasks import AHEAD, Launch, MakeWorker, run_one, worker_died
 from fusionrs_hf.errors import InputError
 
 

@@ -8,7 +8,8 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.engine import Launch, TaskFile, finished, results, run_shards, run_tasks
+from dataset_builder.engine.run import run_shards, run_tasks
+from dataset_builder.engine.tasks import Launch, TaskFile, finished, results
 from fusionrs_hf.errors import InputError
 
 
@@ -168,8 +169,8 @@ def test_when_the_main_process_is_killed_its_workers_end(tmp_path):
     log = tmp_path / "log"
     code = (
         "import functools, pathlib, sys\n"
-        "from dataset_builder.engine import run_shards\n"
-        "from tests.dataset_builder.test_engine import Sleeper\n"
+        "from dataset_builder.engine.run import run_shards\n"
+        "from tests.dataset_builder.engine.test_run import Sleeper\n"
         "if __name__ == '__main__':\n"
         f"    log = pathlib.Path({str(log)!r})\n"
         "    run_shards(range(4), functools.partial(Sleeper, log), 2, log.with_name('manifest'))\n"

@@ -1,0 +1,1 @@
+"""Runs tasks on interchangeable workers, resumably: here, in processes, or on Ray."""

@@ -1,0 +1,53 @@
+"""Runs the tasks of a plan in this process, or in processes that it spawns."""
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.engine.tasks import AHEAD, MakeWorker, Worker, run_one, worker_died
+
+_worker: Worker | None = None  # of this process, between its tasks
+
+
+def run_here(waiting: Iterator, make_worker: MakeWorker, workers: int, manifest_dir: Path) -> Iterator[int]:
+    worker = None
+    for index, task in waiting:
+        worker = worker or make_worker()
+        yield run_one(index, task, worker, manifest_dir)
+
+
+def run_processes(waiting: Iterator, make_worker: MakeWorker, workers: int, manifest_dir: Path) -> Iterator[int]:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _build_worker, (make_worker,))
+    try:
+        running = {pool.submit(_run_there, *item, manifest_dir) for item in islice(waiting, AHEAD * workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+            running |= {pool.submit(_run_there, *item, manifest_dir) for item in islice(waiting, len(done))}
+    except BrokenProcessPool as error:
+        raise worker_died(workers) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _build_worker(make_worker: MakeWorker) -> None:
+    global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = make_worker()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed: else it would write beside the run that continues."""
+    connection.wait([parent_process().sentinel])
+    os._exit(1)
+
+
+def _run_there(index: int, task: Any, manifest_dir: Path) -> int:
+    return run_one(index, task, _worker, manifest_dir)
