@@ -9,9 +9,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from dataset_builder.grouping import RELATIONS
+from dataset_builder.groups.grouping import RELATIONS
+from dataset_builder.groups.splits import SplitPolicy
 from dataset_builder.schema import IR_BANDS
-from dataset_builder.splits import SplitPolicy
 from fusionrs_hf.errors import InputError, nearest
 
 KINDS = {

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset
 from scipy import sparse
 
-from dataset_builder.hashing import caption_key
+from dataset_builder.groups.keys import caption_key
 from fusionrs_hf.errors import InputError
 from training.encoders import Encoders
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives

@@ -12,7 +12,7 @@ from datasets import Dataset, load_dataset
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from dataset_builder.hashing import caption_key
+from dataset_builder.groups.keys import caption_key
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel

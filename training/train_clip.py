@@ -33,7 +33,7 @@ from transformers import (
 )
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
-from dataset_builder.hashing import caption_key
+from dataset_builder.groups.keys import caption_key
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataset_builder.building.work_files import KINDS, PLAN_ROWS, PLAN_SCHEMA, WORK_SCHEMA, work_file
-from dataset_builder.grouping import Groups, group
+from dataset_builder.groups.grouping import Groups, group
+from dataset_builder.groups.splits import REASONS, assign_splits, representatives
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import SPLITS
 from dataset_builder.shards.parquet import plan_shards
-from dataset_builder.splits import REASONS, assign_splits, representatives
 from dataset_builder.tombstones import read_ids
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError

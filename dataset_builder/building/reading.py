@@ -14,8 +14,8 @@ from dataset_builder.captioning import CaptionStage, make_caption_stage
 from dataset_builder.captioning.funnel import Funnel, caption_and_count
 from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
-from dataset_builder.grouping import JOINING_ORIGINS
-from dataset_builder.hashing import caption_digest, perceptual_hash
+from dataset_builder.groups.grouping import JOINING_ORIGINS
+from dataset_builder.groups.keys import caption_digest, perceptual_hash
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import IMAGE_COLUMNS
 from dataset_builder.shards.lines import write_lines

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataset_builder.grouping import LOCATOR
+from dataset_builder.groups.grouping import LOCATOR
 from dataset_builder.sample.card import write_card
 from dataset_builder.sample.scenes import Scene, declared_scenes
 from dataset_builder.scene_captions import write_captions

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.filters import make_rules
-from dataset_builder.hashing import caption_key, perceptual_hash
+from dataset_builder.groups.keys import caption_key, perceptual_hash
 from dataset_builder.png import encode_png
 from dataset_builder.translation import RadiometricTranslator
 from tests.dataset_builder.made.plain_rules import first_reason

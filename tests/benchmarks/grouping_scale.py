@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from dataset_builder.grouping import group
+from dataset_builder.groups.grouping import group
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "grouping_scale.json"

@@ -9,7 +9,7 @@ import pytest
 from dataset_builder.audit.checks import find_components
 from dataset_builder.audit.keys import KEYS, Keys
 from dataset_builder.audit.overlaps import RELATIONS, Rows
-from dataset_builder.grouping import group
+from dataset_builder.groups.grouping import group
 
 ROWS = 300
 

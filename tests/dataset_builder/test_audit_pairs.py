@@ -8,7 +8,7 @@ from PIL import Image
 
 from dataset_builder.audit import keys
 from dataset_builder.audit.pairs import Components, join_near, nearest, overlapping_pairs
-from dataset_builder.hashing import perceptual_hash
+from dataset_builder.groups.keys import perceptual_hash
 from tests.dataset_builder.made.planted import mirrored
 from tests.dataset_builder.made.sample_tiles import sample_rows
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import dataset_builder
-from dataset_builder.grouping import RELATIONS
+from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe, read_caption_recipe
 from fusionrs_hf.errors import InputError
 

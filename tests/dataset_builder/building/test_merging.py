@@ -10,7 +10,7 @@ import pytest
 from dataset_builder.building.merging import merge
 from dataset_builder.building.reading import add_caption_keys
 from dataset_builder.building.work_files import WORK_SCHEMA, work_file
-from dataset_builder.hashing import caption_digest
+from dataset_builder.groups.keys import caption_digest
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.work_rows import work_row, write_work

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from scipy.fft import idctn
 
-from dataset_builder.hashing import perceptual_hash
+from dataset_builder.groups.keys import perceptual_hash
 from dataset_builder.schema import FEATURES, new_row
 
 NEAR, FAR = 0b1111, 0b11111  # four bits, and five

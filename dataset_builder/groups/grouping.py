@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_builder.components import merge
-from dataset_builder.footprints import footprint_components
-from dataset_builder.near_hashes import near_components
+from dataset_builder.groups.components import merge
+from dataset_builder.groups.footprints import footprint_components
+from dataset_builder.groups.near_hashes import near_components
 
 IMAGE_RELATIONS = ("bytes", "rgb_phash", "ir_phash", "footprint")
 RELATIONS = (*IMAGE_RELATIONS, "caption")

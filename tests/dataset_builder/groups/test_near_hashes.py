@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from dataset_builder import near_hashes
-from dataset_builder.near_hashes import near_components
+from dataset_builder.groups import near_hashes
+from dataset_builder.groups.near_hashes import near_components
 
 
 def flipped(rng, hashes, counts):

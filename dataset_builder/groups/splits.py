@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_builder.grouping import LARGE_SHARE, Groups
-from dataset_builder.quotas import Contents, draw
+from dataset_builder.groups.grouping import LARGE_SHARE, Groups
+from dataset_builder.groups.quotas import Contents, draw
 from dataset_builder.schema import SPLITS
 from fusionrs_hf.errors import InputError
 

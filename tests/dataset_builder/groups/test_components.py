@@ -1,6 +1,6 @@
 import numpy as np
 
-from dataset_builder.components import merge
+from dataset_builder.groups.components import merge
 
 
 def test_merge_follows_chains_and_keeps_what_is_joined():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.hashing import caption_digest, caption_key, normalize_caption, perceptual_hash
+from dataset_builder.groups.keys import caption_digest, caption_key, normalize_caption, perceptual_hash
 
 
 def slow_hash(grey):

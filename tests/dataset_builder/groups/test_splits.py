@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataset_builder.grouping import Groups
+from dataset_builder.groups.grouping import Groups
+from dataset_builder.groups.splits import REASONS, SplitPolicy, assign_splits, representatives
 from dataset_builder.schema import SPLITS
-from dataset_builder.splits import REASONS, SplitPolicy, assign_splits, representatives
 from fusionrs_hf.errors import InputError
 
 

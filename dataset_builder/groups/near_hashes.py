@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_builder.components import merge
-from dataset_builder.hashing import HASH_BITS
+from dataset_builder.groups.components import merge
+from dataset_builder.groups.keys import HASH_BITS
 
 CHUNK = 1 << 16  # values worked on at a time: they stay in the cache
 BESIDE = 8  # how far apart in sorted order every two values are compared

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dataset_builder.components import merge
+from dataset_builder.groups.components import merge
 
 ODD = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads nearby numbers over all 64
 PENDING = 1 << 20  # pairs compared at a time

@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataset_builder.footprints import footprint_components
-from dataset_builder.grouping import LARGE_SHARE, RELATIONS, group
+from dataset_builder.groups.footprints import footprint_components
+from dataset_builder.groups.grouping import LARGE_SHARE, RELATIONS, group
 
 SCHEMA = pa.schema(
     {
@@ -215,7 +215,7 @@ def test_rows_in_any_order_and_in_chunks_give_the_same_groups():
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
 def test_group_names_are_hashes_of_their_sorted_members(chunk, monkeypatch):
-    monkeypatch.setattr("dataset_builder.grouping.CHUNK", chunk)
+    monkeypatch.setattr("dataset_builder.groups.grouping.CHUNK", chunk)
     images = [0, 1, 0, 2, 3, 3, 3, 4]
     captions = ["x", "y", "z", "y", "x", "q", "q", "w"]
     ids = ["b", "ä", "a", "c", "zoë", "e", "f", "g"]

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from dataset_builder.quotas import CELLS, UNREACHED, Contents, _bundles, choose_sums, draw
+from dataset_builder.groups.quotas import CELLS, UNREACHED, Contents, _bundles, choose_sums, draw
 
 VALIDATION, TEST = 1, 2
 

@@ -1,0 +1,1 @@
+"""Keys of images and captions -> groups -> splits: pure numbers."""
