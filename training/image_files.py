@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset_builder.decoding import DecodeError, infrared_array, open_image
 from dataset_builder.filters import InfraredIsColormapped
+from dataset_builder.images.decoding import DecodeError, infrared_array, open_image
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

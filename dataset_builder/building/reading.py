@@ -12,17 +12,18 @@ from dataset_builder.building.timing import Clock
 from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.captioning import CaptionStage, make_caption_stage
 from dataset_builder.captioning.funnel import Funnel, caption_and_count
-from dataset_builder.decoding import DecodeStage, sha256
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
+from dataset_builder.images.decoding import DecodeStage, sha256
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.schema import IMAGE_COLUMNS
 from dataset_builder.shards.lines import write_lines
 from dataset_builder.shards.parquet import ShardWriter, shard_writer
 from dataset_builder.sources import Source
 from dataset_builder.tombstones import excluded_ids, without
-from dataset_builder.translation import RadiometricTranslator, TranslateStage
+from dataset_builder.translators.radiometric import RadiometricTranslator
+from dataset_builder.translators.stage import TranslateStage
 from fusionrs_hf.errors import InputError, nearest
 
 TRANSLATORS = {"radiometric": RadiometricTranslator}

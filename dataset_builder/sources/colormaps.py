@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset_builder.decoding import DecodeError, open_image
+from dataset_builder.images.decoding import DecodeError, open_image
 from dataset_builder.sources.files import encode_png
 from fusionrs_hf.errors import InputError, nearest
 

@@ -23,8 +23,8 @@ from PIL import Image
 
 from dataset_builder.filters import make_rules
 from dataset_builder.groups.keys import caption_key, perceptual_hash
-from dataset_builder.png import encode_png
-from dataset_builder.translation import RadiometricTranslator
+from dataset_builder.images.png import encode_png
+from dataset_builder.translators.radiometric import RadiometricTranslator
 from tests.dataset_builder.made.plain_rules import first_reason
 
 IMG2DATASET = """

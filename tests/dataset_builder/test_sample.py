@@ -14,9 +14,9 @@ import pytest
 from datasets import load_dataset
 from PIL import Image
 
-from dataset_builder.decoding import sha256
 from dataset_builder.groups.grouping import LOCATOR, group
 from dataset_builder.groups.keys import caption_key, perceptual_hash
+from dataset_builder.images.decoding import sha256
 from dataset_builder.sample.scenes import declared_scenes
 from dataset_builder.scene_captions import write_captions
 from dataset_builder.scene_facts import CoverFacts, SceneFacts

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dataset_builder.pipeline import BuildRecipe, build
-from dataset_builder.translation import RadiometricTranslator
+from dataset_builder.translators.radiometric import RadiometricTranslator
 from tests.dataset_builder.made.bad_images import HEIGHT, INFRARED, RGB, WIDTH, encode, scene, turned
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about files that are damaged, as they should be

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from dataset_builder.decoding import DecodeStage
+from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.folder import FolderSource
 from fusionrs_hf.errors import InputError

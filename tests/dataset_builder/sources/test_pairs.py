@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.decoding import DecodeStage
+from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources import open_source
 from dataset_builder.sources.colormaps import colormap_tables

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.decoding import DecodeError, DecodeStage, infrared_array, open_image, rgb_array
+from dataset_builder.images.decoding import DecodeError, DecodeStage, infrared_array, open_image, rgb_array
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 GREY = NOISE[..., 0]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
-from dataset_builder.png import encode_png
+from dataset_builder.images.png import encode_png
 
 # No PostScript, which Pillow hands to a program, and nothing that `datasets` may read otherwise elsewhere.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.png import encode_png
+from dataset_builder.images.png import encode_png
 from tests.dataset_builder.made.sample_tiles import sample_rows
 
 

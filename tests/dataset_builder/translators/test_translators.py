@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset_builder.filters.gray_gate import is_only_gray
 from dataset_builder.schema import new_row, stable_seed
-from dataset_builder.translation import RadiometricTranslator, TranslateStage, is_only_gray
+from dataset_builder.translators.radiometric import RadiometricTranslator
+from dataset_builder.translators.stage import TranslateStage
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.sample_tiles import sample_rows
 

@@ -1,0 +1,1 @@
+"""Encoded images -> arrays, and arrays -> PNG."""
