@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, captions_section
 from dataset_builder.fusionrs import FusionRS
-from dataset_builder.notices import rights_section
+from dataset_builder.rights.notices import rights_section
 from dataset_builder.schema import FEATURES, SPLITS
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path

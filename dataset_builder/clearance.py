@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_builder.notices import NOTICES
-from dataset_builder.rights import PARTS, RightsTable, folder_policy, held_parts
+from dataset_builder.rights.notices import NOTICES
+from dataset_builder.rights.table import PARTS, RightsTable, folder_policy, held_parts
+from dataset_builder.rights.tombstones import check_no_removal
 from dataset_builder.shards.folder import find_shards, light_batches
-from dataset_builder.tombstones import check_no_removal
 from fusionrs_hf.errors import InputError
 
 SHOWN = 3

@@ -27,13 +27,13 @@ from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.engine.run import run_tasks
 from dataset_builder.engine.tasks import Launch, TaskFile, finished, results
 from dataset_builder.recipe import BuildRecipe
-from dataset_builder.rights import keep_policy, read_policy
+from dataset_builder.rights.table import keep_policy, read_policy
+from dataset_builder.rights.tombstones import excluded_ids
 from dataset_builder.shards.counts import sizes_by_split, total_counts
 from dataset_builder.shards.lines import REJECTED, join_lines
 from dataset_builder.shards.report import BuildReport
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.scene import SceneSource
-from dataset_builder.tombstones import excluded_ids
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError

@@ -24,15 +24,15 @@ from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS
 from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.clearance import refused_rows
 from dataset_builder.engine.run import run_shards
-from dataset_builder.notices import LEVELS, rights_facts, write_notices
-from dataset_builder.rights import POLICY, RightsTable, folder_policy
+from dataset_builder.rights.notices import LEVELS, rights_facts, write_notices
+from dataset_builder.rights.table import POLICY, RightsTable, folder_policy
+from dataset_builder.rights.tombstones import TOMBSTONES, check_no_removal
 from dataset_builder.schema import LIST_COLUMNS
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by_split, total_counts
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report
-from dataset_builder.tombstones import TOMBSTONES, check_no_removal
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError, nearest

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from dataset_builder.groups.grouping import LARGE_SHARE
 from dataset_builder.groups.splits import HELD_OUT, REASONS
+from dataset_builder.rights.tombstones import REMOVED, read_tombstones
 from dataset_builder.schema import IMAGE_COLUMNS
 from dataset_builder.shards.counts import COUNTED, Counts, shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of
 from dataset_builder.shards.lines import REJECTED
 from dataset_builder.shards.report import BuildReport
-from dataset_builder.tombstones import REMOVED, read_tombstones
 from fusionrs_hf.errors import InputError
 
 SHOWN = 5

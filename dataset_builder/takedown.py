@@ -20,16 +20,16 @@ import pyarrow.parquet as pq
 
 from dataset_builder.card import write_croissant, write_dataset_card
 from dataset_builder.engine.run import run_shards
-from dataset_builder.notices import LEVELS
 from dataset_builder.publish import FOLDER, write_copy
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.removal_plan import Removal, plan_removal, without_examples
+from dataset_builder.rights.notices import LEVELS
+from dataset_builder.rights.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
 from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report
-from dataset_builder.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 

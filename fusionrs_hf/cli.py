@@ -314,7 +314,7 @@ def _build(arguments: argparse.Namespace) -> None:
     if arguments.date and not arguments.remove:
         raise InputError("--date goes with --remove")
     if arguments.remove:
-        ids = importlib.import_module("dataset_builder.tombstones").read_ids(arguments.remove)
+        ids = importlib.import_module("dataset_builder.rights.tombstones").read_ids(arguments.remove)
         importlib.import_module("dataset_builder.takedown").remove(out, ids, arguments.date, recipe, workers)
     elif recipe is not None:
         if launch.rank is not None and arguments.publish:

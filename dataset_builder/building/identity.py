@@ -14,8 +14,8 @@ from typing import Any
 
 from dataset_builder.building.inputs import CODE, LISTING, RECIPE, changes, write_listing
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.rights.tombstones import check_no_removal
 from dataset_builder.shards.report import BuildReport
-from dataset_builder.tombstones import check_no_removal
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

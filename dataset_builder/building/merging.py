@@ -18,9 +18,9 @@ from dataset_builder.building.work_files import KINDS, PLAN_ROWS, PLAN_SCHEMA, W
 from dataset_builder.groups.grouping import Groups, group
 from dataset_builder.groups.splits import REASONS, assign_splits, representatives
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.rights.tombstones import read_ids
 from dataset_builder.schema import SPLITS
 from dataset_builder.shards.parquet import plan_shards
-from dataset_builder.tombstones import read_ids
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 

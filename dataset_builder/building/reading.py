@@ -17,11 +17,11 @@ from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
 from dataset_builder.images.decoding import DecodeStage, sha256
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.rights.tombstones import excluded_ids, without
 from dataset_builder.schema import IMAGE_COLUMNS
 from dataset_builder.shards.lines import write_lines
 from dataset_builder.shards.parquet import ShardWriter, shard_writer
 from dataset_builder.sources import Source
-from dataset_builder.tombstones import excluded_ids, without
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import TranslateStage
 from fusionrs_hf.errors import InputError, nearest

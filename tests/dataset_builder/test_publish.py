@@ -13,7 +13,7 @@ from dataset_builder import publish as module
 from dataset_builder.clearance import check_folder
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.publish import publish, redact
-from dataset_builder.rights import Rights, read_policy
+from dataset_builder.rights.table import Rights, read_policy
 from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError

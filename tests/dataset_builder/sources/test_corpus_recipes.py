@@ -5,7 +5,7 @@ import pytest
 
 import dataset_builder
 from dataset_builder.recipe import BuildRecipe
-from dataset_builder.rights import read_policy
+from dataset_builder.rights.table import read_policy
 from dataset_builder.sources import open_source
 from tests.dataset_builder.made.corpora import (
     index_row,

@@ -278,7 +278,7 @@ def test_lines_that_are_no_json_and_cut_files_are_told(local):
 
 
 def test_every_rights_code_of_the_public_index_is_in_the_shipped_policy():
-    from dataset_builder.rights import read_policy
+    from dataset_builder.rights.table import read_policy
 
     known = {code.casefold() for code in read_policy().entries}
     assert len(RIGHTS) == 14 and {code.casefold() for code in RIGHTS.values()} <= known

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataset_builder.rights import CONTENT, PARTS, folder_policy, held_parts, keep_policy, read_policy
+from dataset_builder.rights.table import CONTENT, PARTS, folder_policy, held_parts, keep_policy, read_policy
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 

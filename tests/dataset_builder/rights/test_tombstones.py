@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from dataset_builder.rights.tombstones import read_ids, read_tombstones, write_tombstones
 from dataset_builder.schema import COLUMNS
-from dataset_builder.tombstones import read_ids, read_tombstones, write_tombstones
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.rights_rows import TILES, build_rows, rows_of, write_source
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.rights import CONDITIONS, CONTENT, RightsTable
+from dataset_builder.rights.table import CONDITIONS, CONTENT, RightsTable
 from fusionrs_hf.atomic import atomic_path
 from model_cards.render import markdown_table, markdown_text
 

@@ -1,0 +1,1 @@
+"""What may be published by rights code, the notices that go along, and what was taken down."""
