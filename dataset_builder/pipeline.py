@@ -23,7 +23,8 @@ from dataset_builder.building.work_folder import at_work, discard, last_world_si
 from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning import CaptionStage
 from dataset_builder.captioning.funnel import merged_report
-from dataset_builder.card import write_croissant, write_dataset_card
+from dataset_builder.card.croissant import write_croissant
+from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_tasks
 from dataset_builder.engine.tasks import Launch, TaskFile, finished, results
 from dataset_builder.recipe import BuildRecipe

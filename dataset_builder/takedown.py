@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.card import write_croissant, write_dataset_card
+from dataset_builder.card.croissant import write_croissant
+from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_shards
 from dataset_builder.publish import FOLDER, write_copy
 from dataset_builder.recipe import BuildRecipe

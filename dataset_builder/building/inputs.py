@@ -16,7 +16,7 @@ from glob import has_magic
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from dataset_builder.card import TEMPLATE
+from dataset_builder.card.readme import TEMPLATE
 
 LISTING = "inputs.txt.gz"
 LABELS = ("kind", "name", "rights", "source_dataset", "sensor")  # keys of a source whose values are no paths

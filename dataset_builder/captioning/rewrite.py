@@ -19,7 +19,8 @@ from dataset_builder.building.identity import fingerprint, identity_of
 from dataset_builder.building.work_folder import start
 from dataset_builder.captioning import CaptionStage, make_caption_stage
 from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS, Funnel, caption_and_count, merged_report
-from dataset_builder.card import caption_readme, write_croissant, write_dataset_card
+from dataset_builder.card.croissant import write_croissant
+from dataset_builder.card.readme import caption_readme, write_dataset_card
 from dataset_builder.engine.run import run_shards
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe

@@ -5,15 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from dataset_builder.captioning.funnel import (
-    DRAWN_CAPTIONS,
-    EXAMPLES,
-    Funnel,
-    caption_and_count,
-    captions_section,
-    merged_report,
-)
+from dataset_builder.captioning.funnel import DRAWN_CAPTIONS, EXAMPLES, Funnel, caption_and_count, merged_report
 from dataset_builder.captioning.variety import self_bleu
+from dataset_builder.card.captions import captions_section
 from dataset_builder.schema import COLUMNS
 from dataset_builder.shards.lines import join_lines, write_lines
 from tests.dataset_builder.made.captioned_tiles import NoWord, noise, row, stage_of

@@ -9,7 +9,8 @@ from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from dataset_builder.card import write_croissant, write_dataset_card
+from dataset_builder.card.croissant import write_croissant
+from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, new_row
 from dataset_builder.shards.parquet import write_shard

@@ -1,6 +1,5 @@
 """Measured facts of a build -> README.md (card, configs, dataset_info) and croissant.json; no number is typed."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import DatasetInfo, Features, Image, SplitDict, SplitInfo, Value
+from datasets import Image, Value
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from dataset_builder.captioning.funnel import CAPTIONS_END, CAPTIONS_START, captions_section
+from dataset_builder.card.captions import CAPTIONS_END, CAPTIONS_START, captions_section
+from dataset_builder.card.views import configs, infos
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.rights.notices import rights_section
 from dataset_builder.schema import FEATURES, SPLITS
@@ -134,50 +134,6 @@ def _license_name(report: BuildReport) -> str:
     return "-".join(["per-row-rights", *strict])
 
 
-def configs(report: BuildReport) -> dict[str, dict[str, Any]]:
-    """Returns the views of the same files: `columns` and `filters` are options of the Parquet reader of `datasets`."""
-    views = {
-        "default": {"default": True},
-        "captions": {"columns": list(_builder_config("captions").features)},
-        "ir_aware": {"filters": [["captioner", "!=", ""]]},  # null, too, does not pass
-        "sensor": {"filters": [["ir_origin", "==", "sensor"]]},
-    }
-    return {
-        name: {**view, "data_files": [{"split": split, "path": f"data/{split}-*"} for split in splits]}
-        for name, view in views.items()
-        if (splits := _splits(report, name))
-    }
-
-
-def _splits(report: BuildReport, config: str) -> list[str]:
-    """Splits in which a config has rows: `datasets` loads no empty one."""
-    return [split for split in report.splits if report.configs[config][split]["rows"]]
-
-
-def _builder_config(name: str) -> Any:
-    return next(config for config in FusionRS.BUILDER_CONFIGS if config.name == name)
-
-
-def infos(report: BuildReport, others: Mapping[str, Any] | None = None) -> dict[str, DatasetInfo]:
-    """Returns features and sizes by config; `others` are features of columns that are no part of the record."""
-    found = {}
-    download = sum(file["bytes"] for name, file in report.files.items() if name.startswith("data/"))
-    for config, sizes in report.configs.items():
-        splits = SplitDict()
-        if not _splits(report, config):
-            continue
-        for split in _splits(report, config):
-            splits.add(SplitInfo(split, num_bytes=sizes[split]["bytes"], num_examples=sizes[split]["rows"]))
-        known = _builder_config(config)
-        found[config] = DatasetInfo(
-            features=Features({**known.features, **({} if known.columns else others or {})}),
-            splits=splits,
-            download_size=download,
-            dataset_size=sum(sizes[split]["bytes"] for split in report.splits),
-        )
-    return found
-
-
 def _table(report: BuildReport) -> list[dict[str, Any]]:
     """Rows by split, band and origin, with what they are called where a user reads it."""
     counts = Counter()
@@ -209,114 +165,3 @@ def _describe(feature: Any) -> str:
     if isinstance(feature, Image):
         return "image"
     return feature.dtype if isinstance(feature, Value) else f"list of {feature.feature.dtype}"
-
-
-CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
-CROISSANT_TYPES = {"string": "sc:Text", "float64": "sc:Float", "int64": "sc:Integer", "bool": "sc:Boolean"}
-
-
-def write_croissant(out: Path, report: BuildReport) -> None:
-    """Writes `croissant.json` (Croissant 1.0, RAI fields): a file set and a record set a split, over local files."""
-    rights = sorted({str(row["rights"]) for row in report.rows})
-    metadata = {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": report.name,
-        "description": report.description or report.name,
-        "version": report.version,
-        "license": rights,
-        "distribution": [
-            {
-                "@type": "cr:FileSet",
-                "@id": f"{split}-files",
-                "encodingFormat": "application/x-parquet",
-                "includes": f"data/{split}-*.parquet",
-            }
-            for split in report.splits
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": split,
-                "key": {"@id": f"{split}/sample_id"},
-                "field": [_field(split, name, FEATURES) for name in FEATURES],
-            }
-            for split in report.splits
-        ],
-        **_rai(report),
-    }
-    with atomic_path(out / "croissant.json") as temporary:
-        temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _field(split: str, name: str, features: Features) -> dict[str, Any]:
-    feature = features[name]
-    source: dict[str, Any] = {"fileSet": {"@id": f"{split}-files"}, "extract": {"column": name}}
-    field = {"@type": "cr:Field", "@id": f"{split}/{name}", "source": source}
-    if isinstance(feature, Image):
-        return {**field, "dataType": "sc:ImageObject", "source": {**source, "transform": {"jsonPath": "bytes"}}}
-    if isinstance(feature, Value):
-        return {**field, "dataType": CROISSANT_TYPES[feature.dtype]}
-    return {**field, "dataType": CROISSANT_TYPES[feature.feature.dtype], "repeated": True}
-
-
-def _rai(report: BuildReport) -> dict[str, Any]:
-    tools = [*report.facts.get("translator", {}), *report.facts.get("captioner", {})]
-    removed = ", ".join(f"{count} {reason}" for reason, count in report.quarantine.items()) or "none"
-    return {
-        "rai:dataCollection": "Rows by source: "
-        + "; ".join(f"{item['source']} ({item['rows']}, rights {item['rights']})" for item in _sources(report)),
-        "rai:dataCollectionTimeFrame": sorted(report.facts.get("acquired_year", {})),
-        "rai:dataPreprocessingProtocol": f"{report.rows_kept} of {report.rows_read} rows kept; removed: {removed}.",
-        "rai:dataAnnotationProtocol": "Scene captions by origin: " + _counts(report.facts.get("caption_origin", {})),
-        "rai:machineAnnotationTools": tools,
-        "rai:dataLimitations": _limitations(report),
-        "rai:personalSensitiveInformation": "Not screened for; see the ground sampling distances in the card.",
-    }
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
-
-
-def _limitations(report: BuildReport) -> str:
-    translated = report.total(ir_origin="translated")
-    return f"{translated} of {report.rows_kept} rows are translated. {SPLIT_INFRARED}"
