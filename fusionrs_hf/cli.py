@@ -315,13 +315,13 @@ def _build(arguments: argparse.Namespace) -> None:
         raise InputError("--date goes with --remove")
     if arguments.remove:
         ids = importlib.import_module("dataset_builder.rights.tombstones").read_ids(arguments.remove)
-        importlib.import_module("dataset_builder.takedown").remove(out, ids, arguments.date, recipe, workers)
+        importlib.import_module("dataset_builder.publish.takedown").remove(out, ids, arguments.date, recipe, workers)
     elif recipe is not None:
         if launch.rank is not None and arguments.publish:
             raise InputError("a rank reads its share only; --publish goes with --finish, when all have read")
         importlib.import_module("dataset_builder.pipeline").build(recipe, out, workers, launch, arguments.timings)
     if arguments.publish:
-        importlib.import_module("dataset_builder.publish").publish(out, arguments.publish, workers)
+        importlib.import_module("dataset_builder.publish.copies").publish(out, arguments.publish, workers)
 
 
 def _caption(arguments: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ import yaml
 from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from dataset_builder.clearance import check_folder
+from dataset_builder.publish.clearance import check_folder
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from training.plain_clip import write_plain_clip
@@ -105,7 +105,7 @@ def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, rev
 
     Raises:
         InputError: No card, no Parquet, rights that do not allow this Hub, or rows whose codes do not allow what they
-            hold, on whatever Hub; see `dataset_builder.clearance`.
+            hold, on whatever Hub; see `dataset_builder.publish.clearance`.
     """
     folder = Path(folder)
     check_rights(folder, HfApi().endpoint)

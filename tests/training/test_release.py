@@ -15,7 +15,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
-from dataset_builder.publish import publish
+from dataset_builder.publish.copies import publish
 from dataset_builder.schema import FEATURES, new_row
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError

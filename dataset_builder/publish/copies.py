@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
-from dataset_builder.clearance import refused_rows
 from dataset_builder.engine.run import run_shards
+from dataset_builder.publish.clearance import refused_rows
 from dataset_builder.rights.notices import LEVELS, rights_facts, write_notices
 from dataset_builder.rights.table import POLICY, RightsTable, folder_policy
 from dataset_builder.rights.tombstones import TOMBSTONES, check_no_removal

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from dataset_builder import takedown as module
-from dataset_builder.clearance import check_folder
-from dataset_builder.publish import publish
+from dataset_builder.publish import takedown as module
+from dataset_builder.publish.clearance import check_folder
+from dataset_builder.publish.copies import publish
+from dataset_builder.publish.takedown import remove
 from dataset_builder.rights.tombstones import read_tombstones
 from dataset_builder.schema import FEATURES, SPLITS
 from dataset_builder.shards.counts import COUNTED, Counts, shard_sizes
 from dataset_builder.shards.parquet import file_sha256, write_shard
 from dataset_builder.shards.report import build_report
-from dataset_builder.takedown import remove
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.noise_images import noise, png
 from tests.dataset_builder.made.rights_rows import TILES, build_rows, recipe_of, rows_of, tile_rows, write_source
@@ -405,7 +405,7 @@ def test_a_removal_that_is_shot_continues_to_the_same_bytes(removed, tmp_path, r
     script = f"""
         import os, signal
         from pathlib import Path
-        from dataset_builder.takedown import remove
+        from dataset_builder.publish.takedown import remove
         replace, done = os.replace, []
         def dies(*paths):  # what was written before this rename lies under its hidden name
             done.append(paths)

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_shards
-from dataset_builder.publish import FOLDER, write_copy
+from dataset_builder.publish.copies import FOLDER, write_copy
+from dataset_builder.publish.removal_plan import Removal, plan_removal, without_examples
 from dataset_builder.recipe import BuildRecipe
-from dataset_builder.removal_plan import Removal, plan_removal, without_examples
 from dataset_builder.rights.notices import LEVELS
 from dataset_builder.rights.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
 from dataset_builder.shards.counts import shard_sizes

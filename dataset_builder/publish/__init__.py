@@ -1,0 +1,1 @@
+"""Copies that may be published, and rows taken down."""
