@@ -14,9 +14,9 @@ KINDS = {
     "pairs": ("dataset_builder.sources.pairs", "PairsSource"),
     "table": ("dataset_builder.sources.table", "TableSource"),
     "webdataset": ("dataset_builder.sources.webdataset", "WebDatasetSource"),
-    "skyscript": ("dataset_builder.sources.skyscript", "SkyScriptSource"),
-    "caption_corpus": ("dataset_builder.sources.caption_corpus", "CaptionCorpusSource"),
-    "fusionrs_index": ("dataset_builder.sources.fusionrs_index", "FusionRSIndexSource"),
+    "skyscript": ("dataset_builder.sources.corpora.skyscript", "SkyScriptSource"),
+    "caption_corpus": ("dataset_builder.sources.corpora.caption_corpus", "CaptionCorpusSource"),
+    "fusionrs_index": ("dataset_builder.sources.corpora.fusionrs_index", "FusionRSIndexSource"),
     "scene": ("dataset_builder.sources.scene", "SceneSource"),
 }
 Part = TypeVar("Part")

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dataset_builder.schema import CAPTION_ORIGINS, new_row
-from dataset_builder.sources.caption_files import CaptionFiles, CaptionIndex, Place
-from dataset_builder.sources.facts import split_in
-from dataset_builder.sources.files import IMAGE_SUFFIXES, is_image_name, read_image, walk
-from dataset_builder.sources.paths import UnsafeNameError, inside, printable
+from dataset_builder.sources.corpora.caption_files import CaptionFiles, CaptionIndex, Place
+from dataset_builder.sources.formats.facts import split_in
+from dataset_builder.sources.formats.files import IMAGE_SUFFIXES, is_image_name, read_image, walk
+from dataset_builder.sources.formats.paths import UnsafeNameError, inside, printable
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.schema import CAPTION_ORIGINS, IR_BANDS, IR_UNITS, SPLITS, new_row
-from dataset_builder.sources.caption_files import CaptionFiles, CaptionIndex, Place, name_key
-from dataset_builder.sources.colormaps import colormap_tables, undo_colormap
-from dataset_builder.sources.facts import iso_date, metres, split_in
-from dataset_builder.sources.files import read_image, walk
-from dataset_builder.sources.lines import offset_lines
-from dataset_builder.sources.paths import printable
-from dataset_builder.sources.patterns import NamePattern
+from dataset_builder.sources.corpora.caption_files import CaptionFiles, CaptionIndex, Place, name_key
+from dataset_builder.sources.formats.colormaps import colormap_tables, undo_colormap
+from dataset_builder.sources.formats.facts import iso_date, metres, split_in
+from dataset_builder.sources.formats.files import read_image, walk
+from dataset_builder.sources.formats.lines import offset_lines
+from dataset_builder.sources.formats.paths import printable
+from dataset_builder.sources.formats.patterns import NamePattern
 from fusionrs_hf.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataset_builder.sources.facts import iso_date
+from dataset_builder.sources.formats.facts import iso_date
 from fusionrs_hf.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
 from dataset_builder.shards.folder import HUB_ID
-from dataset_builder.sources.hub import hub_rows, hub_splits
-from dataset_builder.sources.row_groups import parquet_schema, read_span, row_group_spans
+from dataset_builder.sources.formats.hub import hub_rows, hub_splits
+from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

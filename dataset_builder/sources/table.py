@@ -10,21 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
-from dataset_builder.sources.columns import (
-    SINGLE,
-    TEXTS,
-    check_names,
-    checked_map,
-    pick,
-    shown,
-    single_values,
-)
-from dataset_builder.sources.entries import SUFFIXES, EntryFile
-from dataset_builder.sources.facts import caption_texts
-from dataset_builder.sources.files import read_image, walk
-from dataset_builder.sources.hub import hub_rows, hub_splits, read_from_hub
-from dataset_builder.sources.paths import SPLIT_WORDS
-from dataset_builder.sources.row_groups import parquet_schema, read_span, row_group_spans
+from dataset_builder.sources.formats.columns import SINGLE, TEXTS, check_names, checked_map, pick, shown, single_values
+from dataset_builder.sources.formats.entries import SUFFIXES, EntryFile
+from dataset_builder.sources.formats.facts import caption_texts
+from dataset_builder.sources.formats.files import read_image, walk
+from dataset_builder.sources.formats.hub import hub_rows, hub_splits, read_from_hub
+from dataset_builder.sources.formats.paths import SPLIT_WORDS
+from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)

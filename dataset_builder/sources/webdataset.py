@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
-from dataset_builder.sources.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
-from dataset_builder.sources.tar import DamagedTarError, Member, members
+from dataset_builder.sources.formats.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
+from dataset_builder.sources.formats.tar import DamagedTarError, Member, members
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

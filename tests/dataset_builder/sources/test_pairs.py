@@ -9,7 +9,7 @@ from PIL import Image
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources import open_source
-from dataset_builder.sources.colormaps import colormap_tables
+from dataset_builder.sources.formats.colormaps import colormap_tables
 from dataset_builder.sources.pairs import PairsSource
 from fusionrs_hf.errors import InputError
 

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.schema import IR_BANDS, SPLITS, new_row
-from dataset_builder.sources.caption_join import CaptionBook, find_places, key_of, open_book, places_of, same_image
-from dataset_builder.sources.index_records import SOURCES, Record, record_of
-from dataset_builder.sources.lines import lines_at, offset_lines
-from dataset_builder.sources.paths import UnsafeNameError, parts_of, printable, read_inside, readable
-from dataset_builder.sources.skyscript import facts_of
+from dataset_builder.sources.corpora.caption_join import (
+    CaptionBook,
+    find_places,
+    key_of,
+    open_book,
+    places_of,
+    same_image,
+)
+from dataset_builder.sources.corpora.index_records import SOURCES, Record, record_of
+from dataset_builder.sources.corpora.skyscript import facts_of
+from dataset_builder.sources.formats.lines import lines_at, offset_lines
+from dataset_builder.sources.formats.paths import UnsafeNameError, parts_of, printable, read_inside, readable
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from dataset_builder.sources.paths import (
+from dataset_builder.sources.formats.paths import (
     UnsafeNameError,
     inside,
     parts_of,

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from dataset_builder.schema import CHOICES
-from dataset_builder.sources.facts import FACTS, words
-from dataset_builder.sources.paths import printable
+from dataset_builder.sources.formats.facts import FACTS, words
+from dataset_builder.sources.formats.paths import printable
 from fusionrs_hf.errors import InputError, nearest
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
-from dataset_builder.sources.entries import EntryFile
-from dataset_builder.sources.paths import printable, read_inside, readable, split_of
+from dataset_builder.sources.formats.entries import EntryFile
+from dataset_builder.sources.formats.paths import printable, read_inside, readable, split_of
 from fusionrs_hf.errors import InputError
 
 FILE_COLUMN = "filepath"

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from dataset_builder.schema import COLUMNS
-from dataset_builder.sources.fusionrs_index import FusionRSIndexSource
-from dataset_builder.sources.index_records import RIGHTS, SCHEMAS
+from dataset_builder.sources.corpora.fusionrs_index import FusionRSIndexSource
+from dataset_builder.sources.corpora.index_records import RIGHTS, SCHEMAS
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import (
     CANARY,

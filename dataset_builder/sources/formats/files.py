@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataset_builder.sources.paths import printable, read_inside
+from dataset_builder.sources.formats.paths import printable, read_inside
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

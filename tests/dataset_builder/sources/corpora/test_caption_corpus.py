@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from dataset_builder.schema import COLUMNS
-from dataset_builder.sources.caption_corpus import CaptionCorpusSource
+from dataset_builder.sources.corpora.caption_corpus import CaptionCorpusSource
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import (
     CANARY,

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from dataset_builder.sources import parse
-from dataset_builder.sources.caption_corpus import CaptionCorpusSource
-from dataset_builder.sources.entries import EntryFile
-from dataset_builder.sources.skyscript import SkyScriptSource
+from dataset_builder.sources.corpora.caption_corpus import CaptionCorpusSource
+from dataset_builder.sources.corpora.skyscript import SkyScriptSource
+from dataset_builder.sources.formats.entries import EntryFile
 from fusionrs_hf.errors import InputError, nearest
 
 CAPTION_COLUMNS = ("captions", "caption", "text")

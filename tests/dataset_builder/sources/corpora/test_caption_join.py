@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from dataset_builder.sources import caption_join
-from dataset_builder.sources.caption_join import EntryCaptions, find_places, key_of, places_of, same_image
+from dataset_builder.sources.corpora import caption_join
+from dataset_builder.sources.corpora.caption_join import EntryCaptions, find_places, key_of, places_of, same_image
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import put
 

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.sources.lines import csv_records, lines_at, offset_lines
+from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import put
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.sources.colormaps import NAMES, colormap_tables, invert, undo_colormap
+from dataset_builder.sources.formats.colormaps import NAMES, colormap_tables, invert, undo_colormap
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.sample_tiles import sample_rows
 

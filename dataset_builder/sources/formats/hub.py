@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.sources.paths import printable
+from dataset_builder.sources.formats.paths import printable
 from fusionrs_hf.errors import InputError
 
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.sources.lines import csv_records, lines_at, offset_lines
+from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines
 from fusionrs_hf.errors import InputError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")

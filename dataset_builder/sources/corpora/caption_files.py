@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.sources.entries import EntryFile
-from dataset_builder.sources.facts import caption_texts, known_facts
+from dataset_builder.sources.formats.entries import EntryFile
+from dataset_builder.sources.formats.facts import caption_texts, known_facts
 from fusionrs_hf.errors import InputError
 
 FILE_COLUMN = "file_name"

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from dataset_builder.schema import COLUMNS
-from dataset_builder.sources.skyscript import COLLECTIONS, SkyScriptSource, facts_of
+from dataset_builder.sources.corpora.skyscript import COLLECTIONS, SkyScriptSource, facts_of
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import (
     CANARY,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataset_builder.sources.paths import SPLIT_WORDS, printable
+from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable
 
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 

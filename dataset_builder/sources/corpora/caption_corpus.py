@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
-from dataset_builder.sources.paths import SPLIT_WORDS, printable, read_inside, readable
+from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable, read_inside, readable
 from fusionrs_hf.errors import InputError
 
 RAW = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")  # the five captions of an image in dataset_nwpu.json

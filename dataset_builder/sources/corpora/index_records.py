@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataset_builder.sources.paths import SPLIT_WORDS, printable
-from dataset_builder.sources.skyscript import facts_of
+from dataset_builder.sources.corpora.skyscript import facts_of
+from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable
 from fusionrs_hf.errors import InputError
 
 SOURCES = ("NWPU", "RS5M", "RSICD", "RSITMD", "SkyScript")

@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-from dataset_builder.sources.files import IMAGE_SUFFIXES
+from dataset_builder.sources.formats.files import IMAGE_SUFFIXES
 from fusionrs_hf.errors import InputError
 
 WILD = re.compile(r"\*\*/|\*\*|\*|\?")

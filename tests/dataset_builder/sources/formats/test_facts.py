@@ -2,8 +2,8 @@ import datetime
 
 import pytest
 
-from dataset_builder.sources.columns import box, identifier
-from dataset_builder.sources.facts import caption_texts, iso_date, known_facts, metres, split_in
+from dataset_builder.sources.formats.columns import box, identifier
+from dataset_builder.sources.formats.facts import caption_texts, iso_date, known_facts, metres, split_in
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from dataset_builder.sources.tar import BLOCK, DamagedTarError, members
+from dataset_builder.sources.formats.tar import BLOCK, DamagedTarError, members
 
 LONG = "folder/" * 30 + "a.name.that.needs.an.extension.header.jpg"
 NAMES = ["a.jpg", "b/c.txt", "ü.png", "x" * 100, "p" * 60 + "/" + "q" * 60, LONG, "empty.txt"]

@@ -1,0 +1,1 @@
+"""Readers of public corpora and of the authors' index."""

@@ -1,0 +1,1 @@
+"""What files hold, for all readers: tars, lines, columns and names, read by offset, resumable, without extraction or pickle."""
