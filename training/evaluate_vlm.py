@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from dataset_builder.claims import fact_matches
-from dataset_builder.grounding import FACT_KINDS, InfraredFacts, measure
+from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
+from dataset_builder.claims.judge import fact_matches
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_clip import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor

@@ -24,7 +24,7 @@ from dataset_builder.captioning.answers import AnswerCache, ask_once, question_k
 from dataset_builder.captioning.chat import Chat, ChatError, ChatOptions, Question
 from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
-from dataset_builder.grounding import InfraredFacts
+from dataset_builder.claims.grounding import InfraredFacts
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dataset_builder.grounding import InfraredFacts
+from dataset_builder.claims.grounding import InfraredFacts
 
 
 @dataclass(slots=True)

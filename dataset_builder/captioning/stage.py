@@ -6,7 +6,7 @@ from typing import Any
 
 from dataset_builder.caption_rules import CaptionRule, first_fault
 from dataset_builder.captioning.protocol import Captioner, Written
-from dataset_builder.grounding import InfraredFacts, measure
+from dataset_builder.claims.grounding import InfraredFacts, measure
 
 
 class CaptionStage:

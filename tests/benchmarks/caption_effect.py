@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dataset_builder.captioning import GroundedCaptioner
-from dataset_builder.grounding import measure
+from dataset_builder.claims.grounding import measure
 from dataset_builder.shards.parquet import write_shard
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
 from training.journey import has_fast_bf16, steps, travel

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.caption_rules import CAPTION_RULES, Contradicted, Fault, NearCopy, first_fault, make_caption_rules
-from dataset_builder.grounding import measure
+from dataset_builder.claims.grounding import measure
 from dataset_builder.lexicon import implied, lexicon, objects
 from dataset_builder.overclaims import OVERCLAIM_RULES
 from fusionrs_hf.errors import InputError

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dataset_builder.captioning.grounded import compact_caption
-from dataset_builder.grounding import FACT_KINDS, measure
+from dataset_builder.claims.grounding import FACT_KINDS, measure
 from tests.made import tiny
 from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
 from training.evaluate_vlm import (

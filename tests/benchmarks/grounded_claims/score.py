@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 from scipy.stats import binomtest
 
-from dataset_builder.claims import judge
-from dataset_builder.grounding import InfraredFacts, measure
+from dataset_builder.claims.grounding import InfraredFacts, measure
+from dataset_builder.claims.judge import judge
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[2] / "dataset_builder" / "sample" / "data"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dataset_builder.captioning.endpoint import EndpointCaptioner, EndpointSettings
-from dataset_builder.grounding import measure
+from dataset_builder.claims.grounding import measure
 
 
 def make_row(number: int, captions=None, size: int = 24, **columns):

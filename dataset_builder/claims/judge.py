@@ -3,14 +3,11 @@
 Standard library and numpy only beside its siblings `grounding` and `claim_*`: a metric's release copies them together.
 """
 
-import bisect
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
-from .claim_reading import Claim, read_claims
 from .grounding import (
     CELLS,
     COLOURS,
@@ -21,84 +18,43 @@ from .grounding import (
     GRID,
     LEVEL_BORDERS,
     LEVELS,
-    RELATION_CORRELATION,
     TEXTURE_BORDERS,
     TEXTURES,
     InfraredFacts,
 )
+from .image_view import _mask, _siblings, _sided, _View
+from .reading import Claim, read_claims
+from .zones import (
+    AREA,
+    CELL_MARGIN,
+    COMPARED,
+    CONTRAST_WORDS,
+    CORRELATION_WORDS,
+    DIFFERENCE,
+    EDGE_WORDS,
+    EXTREME_BEHIND,
+    EXTREME_FIRST,
+    EXTREME_SHARE,
+    FAINT,
+    FEATURELESS_SPREAD,
+    GRAIN_WORDS,
+    LEVEL_WORDS,
+    MOST,
+    NARROW,
+    PART,
+    ROUGHNESS_WORDS,
+    SAME,
+    SHARE_WORDS,
+    SHARPNESS_WORDS,
+    SPOT,
+    _classed,
+    _step,
+    _zone,
+)
 
 __all__ = ["Claim", "Judged", "fact_matches", "judge", "read_claims"]
 
-# What people mean by a word, beside the class of that name: (wrong up to, right from, right to, wrong from). Between
-# wrong and right a claim is unverifiable. Calibrated on the open and the practice part of
-# tests/benchmarks/grounded_claims and rounded. The stronger a statement, the stricter its zone.
-_ANY = float("inf")
-LEVEL_WORDS = {  # mean of mean and median, grey levels
-    "very dark": (-_ANY, -_ANY, 70, 92),
-    "dark": (-_ANY, -_ANY, 105, 120),
-    "medium": (80, 97, 158, 172),
-    "bright": (125, 142, _ANY, _ANY),
-    "very bright": (155, 178, _ANY, _ANY),
-    "not dark": (85, 115, _ANY, _ANY),
-    "not bright": (-_ANY, -_ANY, 145, 170),
-}
-CONTRAST_WORDS = {  # spread, grey levels
-    "none": (-_ANY, -_ANY, 16, 30),
-    "very low": (-_ANY, -_ANY, 50, 72),
-    "low": (-_ANY, -_ANY, 75, 97),
-    "moderate": (45, 65, 150, 175),
-    "high": (82, 98, _ANY, _ANY),
-    "very high": (95, 115, _ANY, _ANY),
-}
-GRAIN_WORDS = {  # grain
-    "smooth": (-_ANY, -_ANY, 0.53, 0.62),
-    "moderately textured": (0.12, 0.2, 0.9, 1.4),
-    "uneven": (0.32, 0.39, _ANY, _ANY),
-    "strongly textured": (0.43, 0.6, _ANY, _ANY),
-    "grainy": (0.43, 0.6, _ANY, _ANY),
-}
-ROUGHNESS_WORDS = {  # roughness, grey levels: what hardly shows is no texture, however flat the rest
-    "featureless": (-_ANY, -_ANY, 1.8, 2.6),
-    "uneven": (3.6, 4.4, _ANY, _ANY),
-    "strongly textured": (4.1, 5.0, _ANY, _ANY),
-    "grainy": (4.1, 5.0, _ANY, _ANY),
-}
-FEATURELESS_SPREAD = (-_ANY, -_ANY, 45, 60)
-SHARPNESS_WORDS = {"sharp": (0.26, 0.3, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.26, 0.3)}
-EDGE_WORDS = {"sharp": (0.03, 0.07, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.02, 0.05)}  # share of strong edges
-SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright or dark third
-    "mostly bright": (0.3, 0.5, 1, _ANY),
-    "mostly dark": (0.3, 0.5, 1, _ANY),
-    "nearly bright": (0.6, 0.78, 1, _ANY),
-    "nearly dark": (0.6, 0.78, 1, _ANY),
-    "mostly white": (0.35, 0.55, 1, _ANY),
-    "mostly black": (0.35, 0.55, 1, _ANY),
-    "no bright": (-_ANY, -_ANY, 0.06, 0.15),
-    "no dark": (-_ANY, -_ANY, 0.06, 0.15),
-    "all bright": (-_ANY, -_ANY, 0.08, 0.18),
-    "all dark": (-_ANY, -_ANY, 0.08, 0.18),
-    "all medium": (-_ANY, -_ANY, 0.2, 0.4),
-}
-CORRELATION_WORDS = {
-    "follows": (0.3, 0.5, 1, _ANY),
-    "follows closely": (0.6, 0.75, 1, _ANY),
-    "different": (-_ANY, -_ANY, RELATION_CORRELATION, 0.7),
-    "inverted": (-_ANY, -_ANY, -0.15, 0.15),
-}
-EXTREME_SHARE = (0.26, 0.45)  # of the most extreme 3 % of the image, in the place of a superlative
-EXTREME_FIRST = 0.1  # the same where the place's mean is the most extreme, too
-EXTREME_BEHIND = (0.02, 0.045)  # how far its mean stays behind the extreme: as good as first, not far off; of spread
 BLACK_PIXELS, WHITE_PIXELS = (52.0, 64.0), (165.0, 190.0)  # a place's extreme pixels, for `black` and `white` there
-SPOT = (0.79, 0.86)  # rank among all pixels of a place's brightest tenth: no bright region below, one above
-NARROW = 0.88  # rank of its brightest pixels from which something narrow may be meant
-FAINT = (8.0, 12.0)  # how far they must depart from the median, grey levels
-AREA = (0.48, 0.56)  # the rank of its mean, where all of it is meant
-COMPARED = (-0.03, 0.03)  # difference of two places' means, shares of the spread
-PART = (0.15, 0.4)  # share of the visible image's part that looks as claimed
-MOST = (0.58, 0.75)  # mean rank of the part that is said to be the brightest or the darkest
-SAME = (60.0, 35.0)  # mean distance from the luminance of the part that is said to be as bright or dark
-DIFFERENCE = (-5.0, 5.0)  # infrared minus luminance, grey levels
-CELL_MARGIN = 4.0  # grey levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,86 +92,6 @@ def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:
         if claim.kind in claimed:
             claimed[claim.kind].add(claim.value)
     return {kind: claimed[kind] == {getattr(facts, kind)} for kind in FACT_KINDS}
-
-
-class _View:
-    """The grids of one image, decoded when first asked for."""
-
-    def __init__(self, facts: InfraredFacts) -> None:
-        self.facts = facts
-        self.scale = max(facts.spread, 12.0)
-
-    @cached_property
-    def grey(self) -> np.ndarray:
-        return _decoded(self.facts.grid)
-
-    @cached_property
-    def ranked(self) -> np.ndarray:
-        return np.sort(self.grey, axis=None)
-
-    @cached_property
-    def luminance(self) -> np.ndarray | None:
-        return None if self.facts.luminance_grid is None else _decoded(self.facts.luminance_grid)
-
-    @cached_property
-    def colours(self) -> np.ndarray:
-        return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
-
-    def rank(self, value: float) -> float:
-        """Share of the image that is darker, half of what is equal included."""
-        below, upto = (np.searchsorted(self.ranked, value, side) for side in ("left", "right"))
-        return float(below + upto) / 2 / self.ranked.size
-
-
-def _decoded(grid: str) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex(grid), np.uint8).reshape(GRID, GRID).astype(np.float32)
-
-
-@lru_cache(maxsize=64)
-def _mask(place: str) -> np.ndarray:
-    """Working pixels of a place; a side by its bare name (`north`) is all of it."""
-    mask = np.zeros((GRID, GRID), bool)
-    third = GRID // 3
-    if place in ("centre", "margins"):
-        mask[third:-third, third:-third] = True
-        return mask if place == "centre" else ~mask
-    depth = GRID // 2 if place.endswith(" half") else third
-    name = place.split(" ")[0]
-    rows = slice(0, depth) if "north" in name else slice(GRID - depth, GRID) if "south" in name else slice(None)
-    columns = slice(0, depth) if "west" in name else slice(GRID - depth, GRID) if "east" in name else slice(None)
-    mask[rows, columns] = True
-    return mask
-
-
-@lru_cache(maxsize=64)
-def _siblings(place: str) -> tuple[str, ...]:
-    """Places of the same size, itself included, that it may be compared with."""
-    if place.endswith(" half"):
-        return (place, _flipped(place))
-    if place.endswith(" side"):
-        return tuple(f"{side} side" for side in ("north", "south", "west", "east"))
-    return ("centre", "margins") if place == "margins" else CELLS
-
-
-def _flipped(place: str) -> str:
-    pairs = {"north": "south", "south": "north", "west": "east", "east": "west"}
-    name, part = place.split(" ")
-    return f"{pairs[name]} {part}"
-
-
-def _zone(value: float, zone: tuple[float, float, float, float]) -> str:
-    wrong_below, right_from, right_to, wrong_above = zone
-    if right_from <= value <= right_to:
-        return "supported"
-    return "contradicted" if value <= wrong_below or value >= wrong_above else "unverifiable"
-
-
-def _step(value: float, borders: tuple[float, float]) -> str:
-    return "contradicted" if value < borders[0] else "supported" if value >= borders[1] else "unverifiable"
-
-
-def _classed(name: str, names: Sequence[str], value: float, borders: Sequence[float]) -> bool:
-    return name in names and names[bisect.bisect_right(borders, value)] == name
 
 
 def _level(value: str, view: _View) -> str:
@@ -297,10 +173,6 @@ def _extreme(place: str, view: _View, sign: int) -> str:
     if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
         return "supported" if own >= sign * facts.mean else "unverifiable"  # a spot in a place of the other tone
     return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
-
-
-def _sided(place: str) -> str:
-    return f"{place} side" if place in ("north", "south", "west", "east") else place
 
 
 def _bright(value: str, view: _View) -> str:

@@ -10,17 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .claim_places import (
-    ENDS,
-    merged,
-    read_compared_places,
-    read_course,
-    read_gradient,
-    read_regions,
-    read_superlatives,
-)
-from .claim_tokens import Token, has, kinds_of, pieces_of, sentences
-from .claim_tones import (
+from .places import ENDS, merged, read_compared_places, read_course, read_gradient, read_regions, read_superlatives
+from .tokens import Token, has, kinds_of, pieces_of, sentences
+from .tones import (
     Found,
     is_level,
     own_edges,
@@ -30,7 +22,7 @@ from .claim_tones import (
     read_sharpness,
     read_texture,
 )
-from .claim_words import BRIGHT, MID, WHITE
+from .words import BRIGHT, MID, WHITE
 
 COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
 CLOSELY = {"closely", "exactly", "exact", "perfectly", "faithfully", "detail", "feature", "precisely", "identical"}

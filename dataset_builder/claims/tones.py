@@ -6,8 +6,8 @@ Standard library only beside its siblings.
 import re
 from collections.abc import Sequence
 
-from .claim_tokens import Token, has, kinds_of, pieces_of
-from .claim_words import BLACK, BRIGHT, DARK, MID, WHITE, words_of
+from .tokens import Token, has, kinds_of, pieces_of
+from .words import BLACK, BRIGHT, DARK, MID, WHITE, words_of
 
 STRONG = words_of("deep deeply exceptionally extremely intensely pure very")
 EDGE_WORDS = words_of("clear clearly crisp distinct faint hard sharp sharply soft strong weak")

@@ -5,9 +5,9 @@ Standard library only beside its siblings.
 
 from collections.abc import Sequence
 
-from .claim_tokens import Token, has, kinds_of
-from .claim_tones import Found
-from .claim_words import BLACK, WHITE
+from .tokens import Token, has, kinds_of
+from .tones import Found
+from .words import BLACK, WHITE
 
 OPPOSITE = {"north": "south", "west": "east", "centre": "margins"}
 OPPOSITE |= {end: start for start, end in OPPOSITE.items()}

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dataset_builder import grounding
-from dataset_builder.grounding import CELLS, measure
+from dataset_builder.claims import grounding
+from dataset_builder.claims.grounding import CELLS, measure
 
 
 def cells_image(values, side=16):

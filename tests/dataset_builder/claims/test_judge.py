@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dataset_builder import grounding
-from dataset_builder.claim_words import WORDS
-from dataset_builder.claims import fact_matches, judge, read_claims
-from dataset_builder.grounding import measure
-from tests.dataset_builder.test_grounding import cells_image, gray_rgb, landscape
+from dataset_builder.claims import grounding
+from dataset_builder.claims.grounding import measure
+from dataset_builder.claims.judge import fact_matches, judge, read_claims
+from dataset_builder.claims.words import WORDS
+from tests.dataset_builder.claims.test_grounding import cells_image, gray_rgb, landscape
 
 COMPACT = "Infrared: bright, low contrast, brightest north-west, darkest south, darker than visible."
 LINES = Path(__file__).with_name("claim_wordings.txt").read_text().splitlines()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .claim_words import WORDS, words_of
+from .words import WORDS, words_of
 
 
 @dataclass(slots=True)

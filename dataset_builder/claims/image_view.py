@@ -1,0 +1,76 @@
+"""An image's facts as a judge looks at them: tones by place, on the working grid."""
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from .grounding import CELLS, GRID, InfraredFacts
+
+
+class _View:
+    """The grids of one image, decoded when first asked for."""
+
+    def __init__(self, facts: InfraredFacts) -> None:
+        self.facts = facts
+        self.scale = max(facts.spread, 12.0)
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        return _decoded(self.facts.grid)
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        return np.sort(self.grey, axis=None)
+
+    @cached_property
+    def luminance(self) -> np.ndarray | None:
+        return None if self.facts.luminance_grid is None else _decoded(self.facts.luminance_grid)
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
+
+    def rank(self, value: float) -> float:
+        """Share of the image that is darker, half of what is equal included."""
+        below, upto = (np.searchsorted(self.ranked, value, side) for side in ("left", "right"))
+        return float(below + upto) / 2 / self.ranked.size
+
+
+def _decoded(grid: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(grid), np.uint8).reshape(GRID, GRID).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _mask(place: str) -> np.ndarray:
+    """Working pixels of a place; a side by its bare name (`north`) is all of it."""
+    mask = np.zeros((GRID, GRID), bool)
+    third = GRID // 3
+    if place in ("centre", "margins"):
+        mask[third:-third, third:-third] = True
+        return mask if place == "centre" else ~mask
+    depth = GRID // 2 if place.endswith(" half") else third
+    name = place.split(" ")[0]
+    rows = slice(0, depth) if "north" in name else slice(GRID - depth, GRID) if "south" in name else slice(None)
+    columns = slice(0, depth) if "west" in name else slice(GRID - depth, GRID) if "east" in name else slice(None)
+    mask[rows, columns] = True
+    return mask
+
+
+@lru_cache(maxsize=64)
+def _siblings(place: str) -> tuple[str, ...]:
+    """Places of the same size, itself included, that it may be compared with."""
+    if place.endswith(" half"):
+        return (place, _flipped(place))
+    if place.endswith(" side"):
+        return tuple(f"{side} side" for side in ("north", "south", "west", "east"))
+    return ("centre", "margins") if place == "margins" else CELLS
+
+
+def _flipped(place: str) -> str:
+    pairs = {"north": "south", "south": "north", "west": "east", "east": "west"}
+    name, part = place.split(" ")
+    return f"{pairs[name]} {part}"
+
+
+def _sided(place: str) -> str:
+    return f"{place} side" if place in ("north", "south", "west", "east") else place
