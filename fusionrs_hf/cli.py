@@ -338,7 +338,7 @@ def _caption(arguments: argparse.Namespace) -> None:
             raise InputError(
                 "--check writes no dataset: leave OUT and --retry out; --report names a file for the scores"
             )
-        check = importlib.import_module("dataset_builder.captioning.check")
+        check = importlib.import_module("dataset_builder.caption_check")
         print(
             check.check_table(
                 check.check_captions(arguments.dataset, rules=recipe.rules, report=arguments.report, **shared)
@@ -347,7 +347,7 @@ def _caption(arguments: argparse.Namespace) -> None:
         return
     if arguments.output is None or arguments.report is not None:
         raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
-    rewrite = importlib.import_module("dataset_builder.captioning.rewrite")
+    rewrite = importlib.import_module("dataset_builder.recaption")
     rewrite.caption_dataset(arguments.dataset, arguments.output, recipe, retry=arguments.retry, **shared)
 
 

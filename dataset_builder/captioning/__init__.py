@@ -3,9 +3,9 @@
 from dataclasses import fields
 from importlib import import_module
 
-from dataset_builder.caption_rules import make_caption_rules
 from dataset_builder.captioning.grounded import GroundedCaptioner
 from dataset_builder.captioning.protocol import Captioner, Written
+from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.sources import parse
@@ -15,8 +15,8 @@ __all__ = ["Captioner", "CaptionStage", "GroundedCaptioner", "Written", "make_ca
 
 # Module, class and settings of the captioners that ask a model: imported where one is asked for.
 MODEL_CAPTIONERS = {
-    "endpoint": ("dataset_builder.captioning.endpoint", "EndpointCaptioner", "EndpointSettings"),
-    "local": ("dataset_builder.captioning.local", "LocalCaptioner", "LocalSettings"),
+    "endpoint": ("dataset_builder.captioning.models.endpoint", "EndpointCaptioner", "EndpointSettings"),
+    "local": ("dataset_builder.captioning.models.local", "LocalCaptioner", "LocalSettings"),
 }
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataset_builder.caption_rules import CaptionRule, first_fault
 from dataset_builder.captioning.protocol import Captioner, Written
+from dataset_builder.captioning.rules.caption_rules import CaptionRule, first_fault
 from dataset_builder.claims.grounding import InfraredFacts, measure
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from dataset_builder.scene_facts import CaptionRule, hidden_bands
+from dataset_builder.captioning.scene_facts import CaptionRule, hidden_bands
 from dataset_builder.shards.parquet import file_sha256
 from dataset_builder.sources import parse
 from dataset_builder.sources.scene import SceneSource

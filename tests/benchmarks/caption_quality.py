@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.caption_rules import first_fault, make_caption_rules
 from dataset_builder.captioning import GroundedCaptioner
+from dataset_builder.captioning.rules.caption_rules import first_fault, make_caption_rules
 from dataset_builder.captioning.variety import distinct_n, self_bleu
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judge import judge

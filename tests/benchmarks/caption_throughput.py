@@ -23,8 +23,8 @@ import numpy as np
 from datasets import load_dataset
 from PIL import Image
 
-from dataset_builder.caption_rules import make_caption_rules
 from dataset_builder.captioning import CaptionStage, GroundedCaptioner
+from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "caption_throughput.json"

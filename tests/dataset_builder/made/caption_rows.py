@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dataset_builder.captioning.endpoint import EndpointCaptioner, EndpointSettings
+from dataset_builder.captioning.models.endpoint import EndpointCaptioner, EndpointSettings
 from dataset_builder.claims.grounding import measure
 
 

@@ -11,10 +11,10 @@ import yaml
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
+from dataset_builder import recaption as rewrite
 from dataset_builder.building import reading
-from dataset_builder.captioning import rewrite
-from dataset_builder.captioning.rewrite import caption_dataset
 from dataset_builder.pipeline import build
+from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import BuildRecipe
 from model_cards.render import markdown_table, markdown_text
 from model_cards.report import CaptionedPair, write_report

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.captioning.answers import clean_text
+from dataset_builder.captioning.models.answers import clean_text
 from dataset_builder.claims.grounding import InfraredFacts
 
 MAX_CAPTIONS, MAX_CAPTION_CHARACTERS = 5, 600  # of the scene captions shown to the model: they share its context

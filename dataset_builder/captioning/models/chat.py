@@ -13,7 +13,7 @@ from huggingface_hub import AsyncInferenceClient, ChatCompletionOutput
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from dataset_builder.captioning.answers import Answer, BadAnswerError, answer_schema, read_answer
+from dataset_builder.captioning.models.answers import Answer, BadAnswerError, answer_schema, read_answer
 from fusionrs_hf.errors import InputError
 
 MAX_BACKOFF_S = 60.0

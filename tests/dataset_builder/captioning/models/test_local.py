@@ -12,7 +12,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from dataset_builder.captioning.local import OUR_MODEL_TYPE, OUR_PROMPT, LocalCaptioner, LocalSettings
+from dataset_builder.captioning.models.local import OUR_MODEL_TYPE, OUR_PROMPT, LocalCaptioner, LocalSettings
 from fusionrs_hf.configuration_fusionrs_vlm import FusionRSVLMConfig
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.caption_rows import ask, make_row

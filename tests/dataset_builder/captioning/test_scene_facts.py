@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset_builder.scene_facts import CaptionRule, CoverFacts, hidden_bands, measure_scene
+from dataset_builder.captioning.scene_facts import CaptionRule, CoverFacts, hidden_bands, measure_scene
 
 COVERS = [
     {"cover": "water", "A": [None, 10]},

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from dataset_builder.lexicon import NAME, is_title_case, lemma, lowered, plain, scene_captions, words
+from dataset_builder.captioning.rules.lexicon import NAME, is_title_case, lemma, lowered, plain, scene_captions, words
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from dataset_builder.captioning.endpoint import EndpointSettings
+from dataset_builder.captioning.models.endpoint import EndpointSettings
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.caption_rows import ask, endpoint, make_row
 from tests.made.chat_server import ChatServer, Reply, infrared

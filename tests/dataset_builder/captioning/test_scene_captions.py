@@ -4,8 +4,16 @@ import re
 
 import pytest
 
-from dataset_builder.scene_captions import COVERS, MAX_CHARACTERS, PLACES, SHAPES, TRENDS, WORDS, write_captions
-from dataset_builder.scene_facts import CoverFacts, SceneFacts
+from dataset_builder.captioning.scene_captions import (
+    COVERS,
+    MAX_CHARACTERS,
+    PLACES,
+    SHAPES,
+    TRENDS,
+    WORDS,
+    write_captions,
+)
+from dataset_builder.captioning.scene_facts import CoverFacts, SceneFacts
 
 FACTS = SceneFacts(
     (

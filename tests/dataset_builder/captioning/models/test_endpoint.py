@@ -12,7 +12,7 @@ from multiprocessing import get_context
 import huggingface_hub.constants
 import pytest
 
-from dataset_builder.captioning.endpoint import EndpointCaptioner, EndpointSettings
+from dataset_builder.captioning.models.endpoint import EndpointCaptioner, EndpointSettings
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.caption_rows import ask, endpoint, make_row
 from tests.made.chat_server import ChatServer, Reply, completion, infrared

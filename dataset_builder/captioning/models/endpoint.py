@@ -20,9 +20,9 @@ import numpy as np
 from huggingface_hub import get_token
 from PIL import Image
 
-from dataset_builder.captioning.answers import AnswerCache, ask_once, question_key
-from dataset_builder.captioning.chat import Chat, ChatError, ChatOptions, Question
-from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
+from dataset_builder.captioning.models.answers import AnswerCache, ask_once, question_key
+from dataset_builder.captioning.models.chat import Chat, ChatError, ChatOptions, Question
+from dataset_builder.captioning.models.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.claims.grounding import InfraredFacts
 from fusionrs_hf.errors import InputError

@@ -8,10 +8,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dataset_builder.caption_rules import CAPTION_RULES, Contradicted, Fault, NearCopy, first_fault, make_caption_rules
+from dataset_builder.captioning.rules.caption_rules import (
+    CAPTION_RULES,
+    Contradicted,
+    Fault,
+    NearCopy,
+    first_fault,
+    make_caption_rules,
+)
+from dataset_builder.captioning.rules.lexicon import implied, lexicon, objects
+from dataset_builder.captioning.rules.overclaims import OVERCLAIM_RULES
 from dataset_builder.claims.grounding import measure
-from dataset_builder.lexicon import implied, lexicon, objects
-from dataset_builder.overclaims import OVERCLAIM_RULES
 from fusionrs_hf.errors import InputError
 
 PATH = Path(__file__).with_name("caption_rule_cases.jsonl")

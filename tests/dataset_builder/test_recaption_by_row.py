@@ -7,7 +7,7 @@ import huggingface_hub.constants
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.captioning.rewrite import caption_dataset
+from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import CaptionRecipe
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.captioned_tiles import row, write

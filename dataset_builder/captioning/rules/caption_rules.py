@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Protocol
 
+from dataset_builder.captioning.rules.lexicon import implied, lemma, lexicon, lowered, objects, scene_captions, words
+from dataset_builder.captioning.rules.overclaims import OVERCLAIM_RULES
 from dataset_builder.claims.judge import judge
-from dataset_builder.lexicon import implied, lemma, lexicon, lowered, objects, scene_captions, words
-from dataset_builder.overclaims import OVERCLAIM_RULES
 from dataset_builder.recipe_rules import Thresholds, build_rules, threshold
 
 

@@ -14,9 +14,9 @@ import pytest
 from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import DatasetCard
 
-from dataset_builder.captioning import rewrite
-from dataset_builder.captioning.rewrite import caption_dataset
+from dataset_builder import recaption as rewrite
 from dataset_builder.pipeline import build
+from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
 from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError

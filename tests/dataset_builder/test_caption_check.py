@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from dataset_builder.captioning.check import check_captions, check_table
-from dataset_builder.captioning.rewrite import caption_dataset
+from dataset_builder.caption_check import check_captions, check_table
+from dataset_builder.recaption import caption_dataset
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.captioned_tiles import HOSTILE, noise, png, row, write
 

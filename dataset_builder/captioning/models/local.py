@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataset_builder.captioning.answers import AnswerCache, BadAnswerError, ask_once, question_key, read_answer
-from dataset_builder.captioning.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
+from dataset_builder.captioning.models.answers import AnswerCache, BadAnswerError, ask_once, question_key, read_answer
+from dataset_builder.captioning.models.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.shards.parquet import file_sha256

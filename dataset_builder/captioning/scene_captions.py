@@ -7,7 +7,7 @@ the sample's id alone, so that they can be written again from what is recorded.
 import random
 from collections.abc import Callable, Sequence
 
-from dataset_builder.scene_facts import CoverFacts, SceneFacts
+from dataset_builder.captioning.scene_facts import CoverFacts, SceneFacts
 from dataset_builder.schema import stable_seed
 
 SIDES = ("north", "west", "east", "south")

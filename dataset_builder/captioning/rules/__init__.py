@@ -1,0 +1,1 @@
+"""The open caption filter: rules on words, each with its reason."""
