@@ -400,12 +400,12 @@ def _embed(arguments: argparse.Namespace) -> None:
     scene = {name: value for name, value in scene.items() if value is not None}
     read_recipe = importlib.import_module("dataset_builder.recipe").BuildRecipe.from_yaml
     open_source = importlib.import_module("dataset_builder.sources").open_source
-    print(importlib.import_module("fusionrs_hf.search_verbs").embed(arguments, scene, read_recipe, open_source))
+    print(importlib.import_module("dataset_builder.search.verbs").embed(arguments, scene, read_recipe, open_source))
 
 
 def _search(arguments: argparse.Namespace) -> None:
     open_source = importlib.import_module("dataset_builder.sources").open_source
-    print(importlib.import_module("fusionrs_hf.search_verbs").search(arguments, open_source))
+    print(importlib.import_module("dataset_builder.search.verbs").search(arguments, open_source))
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ from dataset_builder.filters.text_rules import (
     CaptionTooLong,
     CaptionTooShort,
 )
-from dataset_builder.recipe_rules import Thresholds, build_rules
+from dataset_builder.thresholds import Thresholds, build_rules
 
 
 class Rule(Protocol):

@@ -10,7 +10,7 @@ from scipy import fft
 
 from dataset_builder.filters.gray_gate import GRAY_R2, is_only_gray
 from dataset_builder.filters.image_rules import grey_of
-from dataset_builder.recipe_rules import threshold
+from dataset_builder.thresholds import threshold
 
 SMOOTHING = np.exp(-0.5 * np.arange(5.0) ** 2)  # half a Gaussian of one pixel, cut at four
 SMOOTHING = (SMOOTHING / (SMOOTHING.sum() + SMOOTHING[1:].sum())).astype(np.float32)

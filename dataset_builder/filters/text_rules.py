@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dataset_builder.recipe_rules import threshold
+from dataset_builder.thresholds import threshold
 
 # Tab and line ends are blanks. U+FFFD is what a decoder leaves of damaged bytes; surrogates are no characters.
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffd-\uffff]")

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from PIL import Image
 from transformers import AutoModel, CLIPConfig, CLIPModel, CLIPProcessor
 
+from dataset_builder.search.row_embedder import readable_infrared
 from fusionrs_hf import encoders
 from fusionrs_hf.encoders import Encoder, load_clip, one_channel
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.row_embedder import readable_infrared
 from tests.made import tiny
 
 

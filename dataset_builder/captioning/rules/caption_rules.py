@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 from dataset_builder.captioning.rules.lexicon import implied, lemma, lexicon, lowered, objects, scene_captions, words
 from dataset_builder.captioning.rules.overclaims import OVERCLAIM_RULES
 from dataset_builder.claims.judge import judge
-from dataset_builder.recipe_rules import Thresholds, build_rules, threshold
+from dataset_builder.thresholds import Thresholds, build_rules, threshold
 
 
 @dataclass(frozen=True, slots=True)

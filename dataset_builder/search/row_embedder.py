@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fusionrs_hf.embedding_store import ROW_FEATURES
+from dataset_builder.search.store import ROW_FEATURES
 from fusionrs_hf.encoders import BROKEN, Encoder, one_channel, open_image
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_clip import WIDE_MODES, check_infrared, check_rgb, scale_infrared

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fusionrs_hf.embedding_store import (
+from dataset_builder.search.row_embedder import BROKEN, Limits, RowEmbedder, open_image, readable_infrared
+from dataset_builder.search.rows import Opener, Rows
+from dataset_builder.search.store import (
     DTYPES,
     MODALITIES,
     ROW_FEATURES,
@@ -24,8 +26,6 @@ from fusionrs_hf.embedding_store import (
 from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_clip import check_rgb
-from fusionrs_hf.row_embedder import BROKEN, Limits, RowEmbedder, open_image, readable_infrared
-from fusionrs_hf.source_rows import Opener, Rows
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fusionrs_hf import retrieval, search_results
-from fusionrs_hf.embedding_store import EmbeddingStore
-from fusionrs_hf.source_rows import Opener, Rows, describe_rows, describe_sources, moved, parse_limits
+from dataset_builder.search import results as search_results
+from dataset_builder.search import retrieval
+from dataset_builder.search.rows import Opener, Rows, describe_rows, describe_sources, moved, parse_limits
+from dataset_builder.search.store import EmbeddingStore
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset_builder.search.results import TILE_PX, footprint, results_table, write_geojson, write_sheet
+from dataset_builder.search.retrieval import Hit, Query
 from fusionrs_hf.cli import main
-from fusionrs_hf.retrieval import Hit, Query
-from fusionrs_hf.search_results import TILE_PX, footprint, results_table, write_geojson, write_sheet
 from tests.made import tiny, tiny_dataset
 
 

@@ -11,14 +11,14 @@ from datasets import Dataset, load_dataset
 from PIL import Image
 
 from dataset_builder.schema import FEATURES
+from dataset_builder.search import retrieval
+from dataset_builder.search.row_embedder import RowEmbedder
+from dataset_builder.search.rows import Rows, describe_rows, parse_limits
+from dataset_builder.search.store import EmbeddingStore
 from dataset_builder.sources import open_source
-from fusionrs_hf import retrieval
 from fusionrs_hf.cli import main
-from fusionrs_hf.embedding_store import EmbeddingStore
 from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.row_embedder import RowEmbedder
-from fusionrs_hf.source_rows import Rows, describe_rows, parse_limits
 from tests.made import tiny, tiny_dataset
 
 pytest.importorskip("faiss")
