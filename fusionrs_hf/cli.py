@@ -386,11 +386,11 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    importlib.import_module("fusionrs_hf.convert").convert_demo_weights(arguments.packages, arguments.output)
+    importlib.import_module("fusionrs_hf.convert_demo").convert_demo_weights(arguments.packages, arguments.output)
 
 
 def _convert_open_clip(arguments: argparse.Namespace) -> None:
-    importlib.import_module("fusionrs_hf.open_clip_weights").convert_open_clip(
+    importlib.import_module("fusionrs_hf.convert_open_clip").convert_open_clip(
         arguments.checkpoint, arguments.output, arguments.tokenizer, arguments.quick_gelu
     )
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainingArguments
 
+from fusionrs_hf.convert_open_clip import read_open_clip
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.open_clip_weights import read_open_clip
 from tests.benchmarks.open_clip_peer import images_of
 from tests.benchmarks.sides import Pace, answer
 from training.contrastive import ContrastiveTrainer

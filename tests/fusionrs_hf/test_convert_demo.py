@@ -28,7 +28,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from fusionrs_hf import convert
+from fusionrs_hf import convert_demo as convert
 from fusionrs_hf.errors import InputError
 
 GRAPH_NAMES = {
@@ -320,7 +320,7 @@ def test_options_out_of_range_are_refused(packages, tmp_path, option, expected):
 
 
 def test_importing_the_converter_imports_no_torch():
-    code = "import sys, fusionrs_hf.convert; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    code = "import sys, fusionrs_hf.convert_demo; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

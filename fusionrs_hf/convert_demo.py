@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fusionrs_hf.convert_demo_readers import demo_package, read_gguf_llama, read_gguf_tokenizer, read_onnx_vit
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.foreign_weights import demo_package, read_gguf_llama, read_gguf_tokenizer, read_onnx_vit
 
 if TYPE_CHECKING:
     from torch import Tensor

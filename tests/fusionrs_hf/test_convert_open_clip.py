@@ -9,8 +9,8 @@ from transformers import AutoModel, AutoProcessor, CLIPModel
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.cli import main
+from fusionrs_hf.convert_open_clip import convert_open_clip, read_open_clip, read_state
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.open_clip_weights import convert_open_clip, read_open_clip, read_state
 from tests.made import tiny
 
 FIXTURE = Path(__file__).parents[1] / "data" / "open_clip" / "tiny.safetensors"
@@ -104,7 +104,7 @@ def test_a_tokenizer_of_another_size_is_refused(state, tmp_path):
 
 def test_the_bpe_file_of_clip_becomes_its_tokenizer(tmp_path):
     """Two merges of the real file's form: "l o" and "lo w</w>"."""
-    from fusionrs_hf.open_clip_weights import _tokenizer
+    from fusionrs_hf.convert_open_clip import _tokenizer
 
     (tmp_path / "bpe.gz").write_bytes(gzip.compress(b'"bpe"#version: 0.2\nl o\nlo w</w>\n'))
     tokenizer = _tokenizer(str(tmp_path / "bpe.gz"), 8)
