@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from transformers import AutoConfig, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.images import BROKEN, open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.processing_fusionrs_clip import WIDE_MODES, FusionRSCLIPProcessor, check_infrared, check_rgb
+from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, check_infrared, check_rgb, one_channel
 
 Picture = Image.Image | str | PathLike
-# What Pillow's decoders raise.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError)
 # What decides an embedding beside the weights; by name, so that another version of transformers changes nothing.
 MODEL_SETTINGS = ("vision_pooling", "text_pooling", "grid_size", "feature_norm", "fusion", "fusion_weight")
 IMAGE_SETTINGS = (
@@ -69,29 +68,6 @@ def fingerprint(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor) -> s
     settings["tokenizer"] = processor.tokenizer.backend_tokenizer.to_str()
     running.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return running.hexdigest()
-
-
-def open_image(file: Any) -> Image.Image:
-    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`."""
-    with Image.open(file) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image
-
-
-def one_channel(image: Image.Image) -> Image.Image:
-    """Returns infrared that a file keeps in three channels, as translators write it, in one: their mean.
-
-    Args:
-        image: Mode RGB whose channels agree within 2 grey levels in 99 % of the pixels, as the dataset builder has it;
-            anything else is returned as it is.
-    """
-    if image.mode != "RGB":
-        return image
-    values = np.asarray(image).astype(np.uint16)  # (height, width, 3)
-    if (np.ptp(values, axis=2) > 2).mean() > 0.01:
-        return image
-    return Image.fromarray(((values.sum(2) + 1) // 3).astype(np.uint8))
 
 
 class Encoder:

@@ -12,7 +12,7 @@ from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, Batch
 from transformers.image_utils import make_flat_list_of_images
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
-from .processing_fusionrs_clip import check_infrared, check_rgb
+from .processing_fusionrs_images import check_infrared, check_rgb
 
 # ChatML, which SmolLM2 and Qwen speak, without their default system prompt: images cost enough tokens.
 CHAT_TEMPLATE = """\

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.processing_fusionrs_clip import check_infrared
+from fusionrs_hf.processing_fusionrs_images import check_infrared
 
 
 class Encoders:

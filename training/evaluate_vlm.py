@@ -25,7 +25,7 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
 from dataset_builder.claims.judge import fact_matches
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
-from fusionrs_hf.processing_fusionrs_clip import check_infrared
+from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.frozen import remember_layers
 from training.pairs import load_pairs

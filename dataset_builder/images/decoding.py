@@ -118,7 +118,7 @@ def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.nda
     if image.mode in WIDE_MODES:
         if limits is None:
             raise DecodeError("ir_range_missing")
-        from fusionrs_hf.processing_fusionrs_clip import scale_infrared  # brings torch: only where it is needed
+        from fusionrs_hf.processing_fusionrs_images import scale_infrared  # brings torch: only where it is needed
 
         values = np.asarray(image)
         if image.mode == "F" and not np.isfinite(values).all():

@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.search.store import ROW_FEATURES
-from fusionrs_hf.encoders import BROKEN, Encoder, one_channel, open_image
+from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.processing_fusionrs_clip import WIDE_MODES, check_infrared, check_rgb, scale_infrared
-
-Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
+from fusionrs_hf.images import BROKEN, Limits, open_image, readable_infrared
+from fusionrs_hf.processing_fusionrs_images import check_rgb
 
 
 class RowEmbedder:
@@ -115,30 +114,6 @@ class RowEmbedder:
     def _column(self, vectors: Sequence[np.ndarray | None]) -> np.ndarray:
         nothing = np.full(self.encoder.size, np.nan, np.float32)
         return np.stack([nothing if vector is None else vector for vector in vectors])
-
-
-def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) -> tuple[Image.Image, float | None]:
-    """Returns infrared in mode L by the processor's own scaling, and the share of pixels clipped (None for 8 bit).
-
-    Args:
-        image: Mode L, above 8 bit, or three channels that agree, see `one_channel`.
-        ir_range: Limits `[low, high]`, or by `ir_band`.
-        band: `ir_band` of the image.
-
-    Raises:
-        InputError: Above 8 bit without limits.
-        ValueError: The image has not one channel.
-    """
-    if image.mode not in WIDE_MODES:
-        return check_infrared(one_channel(image)), None
-    limits = ir_range.get(band) if isinstance(ir_range, Mapping) else ir_range
-    if limits is None:
-        raise InputError(
-            f"infrared of band {band} has more than 8 bit and no limits (known: {ir_range or 'none'}); give them in "
-            f"its unit: --ir-range {band or 'nir'}=0,10000"
-        )
-    grey, clipped_ratio = scale_infrared(np.asarray(image), tuple(limits))
-    return Image.fromarray(grey), clipped_ratio
 
 
 def _digest(image: Mapping[str, Any] | None) -> str | None:

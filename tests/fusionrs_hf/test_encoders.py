@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from PIL import Image
 from transformers import AutoModel, CLIPConfig, CLIPModel, CLIPProcessor
 
-from dataset_builder.search.row_embedder import readable_infrared
 from fusionrs_hf import encoders
-from fusionrs_hf.encoders import Encoder, load_clip, one_channel
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.images import readable_infrared
+from fusionrs_hf.processing_fusionrs_images import one_channel
 from tests.made import tiny
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401
-from fusionrs_hf.processing_fusionrs_clip import check_infrared, scale_infrared
+from fusionrs_hf.processing_fusionrs_images import check_infrared, scale_infrared
 from tests.made import tiny
 
 

@@ -21,7 +21,7 @@ from dataset_builder.groups.keys import caption_key, perceptual_hash
 from dataset_builder.images.decoding import sha256
 from dataset_builder.sample.scenes import declared_scenes
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, SPLITS
-from fusionrs_hf.processing_fusionrs_clip import scale_infrared
+from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
 SAMPLE = Path(__file__).parents[2] / "dataset_builder" / "sample"
 FIXTURE = Path(__file__).parents[1] / "data" / "ir16"

@@ -14,7 +14,7 @@ from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.formats.files import encode_png
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.processing_fusionrs_clip import scale_infrared
+from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
 SIDE = 32  # of the scenes made here, in pixels of 10 m
 BANDS = {"red": 1, "green": 2, "blue": 3, "nir": 4}

@@ -1,0 +1,49 @@
+"""Image files -> what the processors take."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, check_infrared, one_channel, scale_infrared
+
+Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
+
+
+# What Pillow's decoders raise.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError)
+
+
+def open_image(file: Any) -> Image.Image:
+    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`."""
+    with Image.open(file) as opened:
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+    return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image
+
+
+def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) -> tuple[Image.Image, float | None]:
+    """Returns infrared in mode L by the processor's own scaling, and the share of pixels clipped (None for 8 bit).
+
+    Args:
+        image: Mode L, above 8 bit, or three channels that agree, see `one_channel`.
+        ir_range: Limits `[low, high]`, or by `ir_band`.
+        band: `ir_band` of the image.
+
+    Raises:
+        InputError: Above 8 bit without limits.
+        ValueError: The image has not one channel.
+    """
+    if image.mode not in WIDE_MODES:
+        return check_infrared(one_channel(image)), None
+    limits = ir_range.get(band) if isinstance(ir_range, Mapping) else ir_range
+    if limits is None:
+        raise InputError(
+            f"infrared of band {band} has more than 8 bit and no limits (known: {ir_range or 'none'}); give them in "
+            f"its unit: --ir-range {band or 'nir'}=0,10000"
+        )
+    grey, clipped_ratio = scale_infrared(np.asarray(image), tuple(limits))
+    return Image.fromarray(grey), clipped_ratio

@@ -1,0 +1,119 @@
+"""What an image is taken for, decided once: RGB or infrared, one channel, grey levels. Without torch; travels with the models."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from fusionrs_hf.processing_fusionrs_clip import logger
+
+WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+
+
+def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndarray, float]:
+    """Scales infrared linearly between declared limits to grey levels; never by the image's own minimum and maximum.
+
+    Args:
+        ir: Any real dtype, `(height, width)`.
+        limits: `(low, high)` in the image's unit; low becomes 0 and high 255, what lies beyond is clipped.
+
+    Returns:
+        uint8 `(height, width)`, and the share of pixels clipped, in [0, 1].
+
+    Raises:
+        ValueError: The limits are not increasing, the array has not two dimensions, or a value is NaN or infinite.
+    """
+    low, high = limits
+    if not low < high:
+        raise ValueError(f"ir_range must be (low, high) with low < high, got {limits}")
+    if ir.ndim != 2:
+        raise ValueError(f"an infrared image has two dimensions (height, width), got shape {ir.shape}")
+    values = ir.astype(np.float64)
+    if ir.dtype.kind == "f" and (missing := values.size - np.isfinite(values).sum()):
+        raise ValueError(
+            f"{missing} of {values.size} values of an infrared image are NaN or infinite; fill them first, or leave "
+            "the image out: what was not measured is not dark"
+        )
+    clipped_ratio = float(((values < low) | (values > high)).mean())
+    scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * 255.0
+    return np.rint(scaled).astype(np.uint8), clipped_ratio
+
+
+def check_rgb(image: Image.Image) -> Image.Image:
+    """Returns an RGB image, refusing one without colour: converted infrared would lose its modality unseen.
+
+    Raises:
+        ValueError: It is no PIL image, its mode is not RGB, or its three channels are equal.
+    """
+    mode = getattr(image, "mode", None)
+    if mode is None:
+        raise ValueError(f"an RGB image is a PIL image of mode RGB, got {_kind(image)}; open or make it with PIL")
+    if mode != "RGB":
+        is_infrared = mode == "L" or mode in WIDE_MODES
+        remedy = "infrared goes into ir_images=" if is_infrared else 'give image.convert("RGB")'
+        raise ValueError(f"an RGB image has mode RGB, got mode {mode!r}; {remedy}")
+    red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        raise ValueError(
+            "an RGB image has three equal channels: give infrared and grey images in mode L. A path, a URL and "
+            'pipeline(images=[...]) convert to RGB: open the image with PIL and pass it as {"type": "image", "image": '
+            "image} in messages, or in ir_images="
+        )
+    return image
+
+
+def check_infrared(image: Image.Image | np.ndarray, ir_range: Sequence[float] | None = None) -> Image.Image:
+    """Returns an infrared image in mode L; above 8 bit it is scaled between its limits, and what that clips is logged.
+
+    Args:
+        image: PIL image of mode L or 16 bit (I;16, I, F), or a 2-D array of dtype uint8 or wider.
+        ir_range: `(low, high)` in the image's unit; required above 8 bit.
+
+    Raises:
+        ValueError: The image has not one channel, has more than 8 bit and no `ir_range`, or holds NaN or infinity.
+            Grey kept in three channels (mode RGB) is refused, too: `image.convert("L")` says that it is infrared.
+    """
+    mode = getattr(image, "mode", None)
+    if mode == "L":
+        return image
+    if mode not in WIDE_MODES and getattr(image, "ndim", None) != 2:
+        remedy = ""
+        if mode == "RGB":
+            remedy = '; RGB goes into images=, and infrared kept in three grey channels goes in as image.convert("L")'
+        raise ValueError(
+            "an image must be of mode RGB (RGB) or of one channel, mode L or I;16 (infrared), got "
+            f"{_kind(image)}{remedy}"
+        )
+    array = np.asarray(image)
+    if array.dtype == np.uint8:
+        return Image.fromarray(array)
+    if ir_range is None:
+        raise ValueError(
+            f"infrared of dtype {array.dtype} needs limits: build the processor with ir_range=(low, high) in its own "
+            "unit, or with a pair for each band and name ir_bands= in the call; in messages give 8 bit"
+        )
+    scaled, clipped_ratio = scale_infrared(array, tuple(ir_range))
+    if clipped_ratio:
+        logger.warning("ir_range %s clips %.1f %% of an infrared image", tuple(ir_range), 100 * clipped_ratio)
+    return Image.fromarray(scaled)
+
+
+def _kind(image: object) -> str:
+    """Returns what an image is, for an error: its mode, or its type with the shape where it has one."""
+    shape = f" of shape {tuple(image.shape)}" if hasattr(image, "shape") else ""
+    return getattr(image, "mode", None) or f"{type(image).__name__}{shape}"
+
+
+def one_channel(image: Image.Image) -> Image.Image:
+    """Returns infrared that a file keeps in three channels, as translators write it, in one: their mean.
+
+    Args:
+        image: Mode RGB whose channels agree within 2 grey levels in 99 % of the pixels, as the dataset builder has it;
+            anything else is returned as it is.
+    """
+    if image.mode != "RGB":
+        return image
+    values = np.asarray(image).astype(np.uint16)  # (height, width, 3)
+    if (np.ptp(values, axis=2) > 2).mean() > 0.01:
+        return image
+    return Image.fromarray(((values.sum(2) + 1) // 3).astype(np.uint8))
