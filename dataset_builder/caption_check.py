@@ -17,7 +17,7 @@ from dataset_builder.shards.folder import find_shards, open_dataset, read_batche
 from dataset_builder.shards.report import build_report
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
-from model_cards.render import visible
+from model_cards.markdown import visible
 
 COLUMNS = ("sample_id", "source_dataset", "rgb", "ir", "ir_captions", "captions", "ir_origin", "ir_band", "ir_unit")
 WIDTH = 100  # of an example

@@ -5,26 +5,11 @@ Fields are grouped as given by the user, filled by the run, and constant; `rende
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PAPER = "arXiv 2606.17020"
-DIRECTIONS = {
-    "rgb_to_ir": "RGB → IR",
-    "ir_to_rgb": "IR → RGB",
-    "rgb_to_text": "RGB → text",
-    "text_to_rgb": "text → RGB",
-    "ir_to_text": "IR → text",
-    "text_to_ir": "text → IR",
-    "fused_to_text": "RGB + IR → text",
-    "text_to_fused": "text → RGB + IR",
-}
-CONTROLS = {
-    "pretrained": "(a) towers as loaded",
-    "grayscale": "(b) trained on grayscale for IR",
-    "shuffled": "(c) trained on shuffled pairs",
-}
 
 
 class Estimate(NamedTuple):
@@ -52,63 +37,6 @@ class BaseModel:
     licence: str | None = None
     statement: str = ""
     demo_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Recall of one direction on one part of the held-out rows, beside its controls.
-
-    Args:
-        subset: Part, `held_out_region/nir`: which rows are held out, and the infrared band.
-        direction: Key of `DIRECTIONS`, with `_hard` for the gallery with distractors, or `/scene`, `/ir_aware` for the
-            kind of text.
-        queries: How many queries.
-        recall: `R@1`, `R@5`, `R@10`, in [0, 1].
-        interval: R@1 with its interval over queries.
-        controls: R@1 of each control that was run, by key of `CONTROLS`, or `chance`.
-        margins: R@1 minus the control's, paired over queries, by the same keys.
-    """
-
-    subset: str
-    direction: str
-    queries: int
-    recall: Mapping[str, float]
-    interval: Estimate
-    controls: Mapping[str, float] = field(default_factory=dict)
-    margins: Mapping[str, Estimate] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class MeanRecall:
-    """The published mean recall on one part of the held-out rows: of R@1, R@5 and R@10 over several directions.
-
-    Args:
-        subset: As in `Retrieval`.
-        kind: `scene` or `ir_aware`, the texts of IR -> text and back, which count beside RGB -> IR and back; or
-            `rgb_ir`, these two alone.
-        recall: Its value, with its interval over groups of rows that show the same thing.
-    """
-
-    subset: str
-    kind: str
-    recall: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class FactScore:
-    """How often generated captions state one kind of infrared fact as measured, beside the controls.
-
-    Args:
-        kind: Kind of fact (`level`, `contrast`, `brightest`, `darkest`, `relation`), or `mean` over kinds.
-        model: Share of captions that are right.
-        controls: The same for each control, by its name as a reader should see it.
-        margins: Model minus control, paired over pairs, by the same names.
-    """
-
-    kind: str
-    model: Estimate
-    controls: Mapping[str, Estimate] = field(default_factory=dict)
-    margins: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -158,70 +86,6 @@ class ModelFacts:
         return any(base.demo_only for base in self.base_models)
 
 
-@dataclass(kw_only=True)
-class ClipFacts(ModelFacts):
-    """What the card of a dual-modal CLIP says.
-
-    Args:
-        projection_dim: Width of the joint space.
-        image_size: Side of the input, pixels.
-        vision_pooling, text_pooling: How the tokens of an image, of a text, become one vector.
-        image_tower, text_tower: Kind and size, in words.
-        text_tokens: Tokens that a text may have; None: not stated.
-        infrared_tower: `shared`, `shared with a learned infrared tile` or `its own`.
-        fusion: How an RGB and an infrared embedding become one, in words.
-        contrastive_loss: `info_nce` or `sigmoid`.
-        weights: Weight of each pair in the loss; a pair without weight is not there.
-        group_aware: Whether rows that show or tell the same are no negatives of each other.
-        retrieval: Rows of the results tables.
-        mean_recall: Cells of the table of mean recall.
-        scored_fusion: How the fused embeddings that were scored were made, in words; empty where none were.
-        control_source: Where the controls' figures come from, in words.
-    """
-
-    projection_dim: int
-    image_size: int
-    vision_pooling: str
-    text_pooling: str = "pooler"
-    image_tower: str = "a vision transformer"
-    text_tower: str = "a transformer"
-    text_tokens: int | None = None
-    infrared_tower: str = "shared"
-    fusion: str = "the mean"
-    contrastive_loss: str = "info_nce"
-    weights: Mapping[str, float] = field(
-        default_factory=lambda: {"RGB-text": 1.0, "infrared-text": 1.0, "RGB-infrared": 1.0}
-    )
-    group_aware: bool = True
-    retrieval: Sequence[Retrieval] = ()
-    mean_recall: Sequence[MeanRecall] = ()
-    scored_fusion: str = ""
-    control_source: str = ""
-
-
-@dataclass(kw_only=True)
-class VlmFacts(ModelFacts):
-    """What the card of a two-image VLM says.
-
-    Args:
-        prompt: The question it was trained to answer.
-        tokens_per_image: Image tokens that each picture takes.
-        language_layers: Layers of the language model in use.
-        scored_pairs: Held-out pairs that captions were scored on.
-        scores: Rows of the results table; the one of kind `mean` is the headline.
-        examples: Reference and generated caption of a few held-out pairs, not picked by quality.
-        adapter_base: For a LoRA adapter, the repository or folder of the model it belongs on; None for a whole model.
-    """
-
-    prompt: str
-    tokens_per_image: int
-    language_layers: int
-    scored_pairs: int
-    scores: Sequence[FactScore]
-    examples: Sequence[tuple[str, str]] = ()
-    adapter_base: str | None = None
-
-
 def read_base_model(tower: str) -> BaseModel:
     """Describes a recipe's tower: a folder by the `origin.json` in it, anything else as a Hub repository.
 
@@ -239,57 +103,3 @@ def read_base_model(tower: str) -> BaseModel:
         statement=stated["statement"],
         demo_only=stated["demo_only"],
     )
-
-
-def read_retrieval(
-    metrics: Mapping[str, Any],
-    controls: Mapping[str, Mapping[str, Any]] | None = None,
-    margins: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] | None = None,
-) -> list[Retrieval]:
-    """Turns what `training.evaluate_clip` wrote into rows of the results table.
-
-    Args:
-        metrics: By subset: `queries`, `scores` (direction -> recalls), `intervals` (direction -> value, low, high);
-            and in `fused`, where pairs were scored as one, the same.
-        controls: The same by key of `CONTROLS`; a subset or direction a control lacks is left empty. Image-text
-            directions, for which untrained projections say nothing, get `chance` as their control (a).
-        margins: Paired differences of R@1 by control, subset and direction, each `(value, low, high)`.
-
-    Returns:
-        One row a subset and direction, in the order of `metrics`.
-    """
-    rows = []
-    for subset, part in metrics.items():
-        fused = part.get("fused", {"scores": {}, "intervals": {}})
-        scores, intervals = ({**part[name], **fused[name]} for name in ("scores", "intervals"))
-        for direction, recall in scores.items():
-            known = {
-                name: found["R@1"]
-                for name, control in (controls or {}).items()
-                if (found := control.get(subset, {}).get("scores", {}).get(direction))
-            }
-            if "text" in direction:
-                known["chance"] = 1 / scores[_reverse(direction)]["queries"]
-            apart = {
-                name: Estimate(*found)
-                for name, by_subset in (margins or {}).items()
-                if (found := by_subset.get(subset, {}).get(direction))
-            }
-            interval = Estimate(*intervals[direction])
-            rows.append(Retrieval(subset, direction, int(recall["queries"]), recall, interval, known, apart))
-    return rows
-
-
-def read_mean_recall(metrics: Mapping[str, Any]) -> list[MeanRecall]:
-    """Turns what `training.evaluate_clip` wrote into the cells of the table of mean recall; none without captions."""
-    return [
-        MeanRecall(subset, kind, Estimate(*found))
-        for subset, part in metrics.items()
-        for kind, found in part.get("mean_recall", {}).items()
-    ]
-
-
-def _reverse(direction: str) -> str:
-    pair, slash, kind = direction.partition("/")
-    query, gallery = pair.split("_to_")
-    return f"{gallery}_to_{query}{slash}{kind}"

@@ -12,8 +12,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from model_cards.charts import Curve, line_chart
-from model_cards.facts import CONTROLS, BaseModel, FactScore, Retrieval
-from model_cards.render import UNSEEN, direction_title, percent, subset_title
+from model_cards.clip import CONTROLS, Retrieval, direction_title, subset_title
+from model_cards.facts import BaseModel
+from model_cards.markdown import UNSEEN, percent
+from model_cards.vlm import FactScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

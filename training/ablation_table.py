@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from model_cards.render import markdown_table
+from model_cards.markdown import markdown_table
 from training.embedded_rows import embed_rows, image_ranks, text_ranks
 from training.encoders import Encoders
 from training.recall_tables import MODALITIES, published_directions, tally, tally_bootstrap

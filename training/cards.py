@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from model_cards.facts import (
-    BaseModel,
-    ClipFacts,
-    Estimate,
-    FactScore,
-    Retrieval,
-    VlmFacts,
-    read_mean_recall,
-    read_retrieval,
-)
-from model_cards.render import render_clip_card, render_vlm_card
+from model_cards.clip import ClipFacts, Retrieval, read_mean_recall, read_retrieval, render_clip_card
+from model_cards.facts import BaseModel, Estimate
+from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
 from training.run_log import read_run_log
 
 METRICS_NAME = "metrics.json"

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dataset_builder.audit.overlaps import Overlap
-from model_cards.render import visible
+from model_cards.markdown import visible
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 CHECKS = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataset_builder.captioning.funnel import CLAIMS, VERDICTS
-from model_cards.render import markdown_table, markdown_text
+from model_cards.markdown import markdown_table, markdown_text
 
 CAPTIONS_START, CAPTIONS_END = "<!-- captions:start -->", "<!-- captions:end -->"  # around the card's section
 

@@ -20,7 +20,7 @@ from dataset_builder.schema import FEATURES, SPLITS
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
-from model_cards.render import markdown_cell, markdown_text
+from model_cards.markdown import markdown_cell, markdown_text
 
 TEMPLATE = Path(__file__).parents[1] / "model_cards" / "templates" / "dataset_card.md"
 # Rights codes that are licences the Hub knows; any other set of codes becomes `other`, told row by row.

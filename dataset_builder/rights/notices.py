@@ -7,7 +7,7 @@ from typing import Any
 
 from dataset_builder.rights.table import CONDITIONS, CONTENT, RightsTable
 from fusionrs_hf.atomic import atomic_path
-from model_cards.render import markdown_table, markdown_text
+from model_cards.markdown import markdown_table, markdown_text
 
 NOTICES = "NOTICE.md"
 NO_ADVICE = "Not legal advice: what a table of rights codes says, and that table is a reading of licences."

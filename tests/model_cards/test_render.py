@@ -7,18 +7,10 @@ import yaml
 from huggingface_hub import ModelCard
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes that the snippets load
-from model_cards.facts import (
-    BaseModel,
-    ClipFacts,
-    Estimate,
-    FactScore,
-    Retrieval,
-    VlmFacts,
-    read_base_model,
-    read_mean_recall,
-    read_retrieval,
-)
-from model_cards.render import markdown_table, percent, render_clip_card, render_vlm_card
+from model_cards.clip import ClipFacts, Retrieval, read_mean_recall, read_retrieval, render_clip_card
+from model_cards.facts import BaseModel, Estimate, read_base_model
+from model_cards.markdown import markdown_table, percent
+from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
 from tests.made import tiny, tiny_vlm
 
 RUN = {

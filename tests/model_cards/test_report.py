@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from model_cards.charts import Curve, line_chart, ticks
-from model_cards.facts import BaseModel, Estimate, FactScore, Retrieval
+from model_cards.clip import Retrieval
+from model_cards.facts import BaseModel, Estimate
 from model_cards.report import (
     Candidate,
     CaptionedPair,
@@ -21,6 +22,7 @@ from model_cards.report import (
     duration,
     write_report,
 )
+from model_cards.vlm import FactScore
 
 RGB = Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3).astype(np.uint8))
 IR = RGB.convert("L")

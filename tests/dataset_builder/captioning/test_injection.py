@@ -16,7 +16,7 @@ from dataset_builder.building import reading
 from dataset_builder.pipeline import build
 from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import BuildRecipe
-from model_cards.render import markdown_table, markdown_text
+from model_cards.markdown import markdown_table, markdown_text
 from model_cards.report import CaptionedPair, write_report
 from tests.dataset_builder.made.captioned_tiles import HOSTILE, NoWord, row, stage_of, write
 from tests.model_cards.test_report import IR, RGB, Page, demo  # noqa: F401
