@@ -415,7 +415,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _push(arguments: argparse.Namespace) -> None:
-    release = importlib.import_module("training.release")
+    release = importlib.import_module("training.release.door")
     print(
         release.push(
             arguments.kind,
@@ -429,7 +429,9 @@ def _push(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    report = importlib.import_module("training.release").verify(arguments.kind, arguments.folder, arguments.repo_id)
+    report = importlib.import_module("training.release.door").verify(
+        arguments.kind, arguments.folder, arguments.repo_id
+    )
     print(json.dumps(dataclasses.asdict(report), indent=1))
     if report.differences:
         raise InputError(

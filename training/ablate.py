@@ -27,13 +27,13 @@ import yaml
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from training import train_clip
-from training.ablation_table import AblationTable, Tallies, markdown, tally_rows
-from training.encoders import Encoders
+from training.data.pairs import IR_ORIGINS
 from training.evaluate_clip import held_out
 from training.journey import CHILD_ENVIRONMENT
-from training.pairs import IR_ORIGINS
 from training.recipe import read_mapping, read_recipe
-from training.run_log import describe_hardware, read_run_log
+from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
+from training.scoring.encoders import Encoders
+from training.trainers.run_log import describe_hardware, read_run_log
 
 logger = logging.getLogger(__name__)
 Run = tuple[str, int]  # recipe's name and seed

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
-from training.augmentation import PairAugmentation
-from training.pairs import IR_ORIGINS, IR_VIEWS
+from training.data.augmentation import PairAugmentation
+from training.data.pairs import IR_ORIGINS, IR_VIEWS
 
 
 @dataclass

@@ -14,10 +14,10 @@ from dataset_builder.schema import SPLITS, stable_seed
 from model_cards.charts import Curve
 from model_cards.facts import BaseModel
 from model_cards.report import Candidate, CaptionedPair, DatasetSummary, DemoResults, Pair, Search, write_report
-from training.cards import fact_scores, read_metrics, retrieval_rows
+from training.data.pairs import load_pairs
 from training.evaluate_clip import Encoders, held_out
-from training.pairs import load_pairs
-from training.run_log import read_run_log
+from training.release.cards import fact_scores, read_metrics, retrieval_rows
+from training.trainers.run_log import read_run_log
 
 SHOWN_PAIRS, SHOWN_SEARCHES, SHOWN_CAPTIONS, SHOWN_CANDIDATES = 6, 3, 9, 5
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
-from training.encoders import Encoders
-from training.image_files import embed_files, read_infrared, read_rgb
+from training.data.image_files import embed_files, read_infrared, read_rgb
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives, summarize
-from training.significance import bootstrap_mean
+from training.scoring.encoders import Encoders
+from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 PAIRS = 279

@@ -19,13 +19,13 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from training.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
-from training.encoders import Encoders
-from training.hard_gallery import parse_locator, shifted_crops
+from training.data.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
-from training.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
-from training.recall_tables import MODALITIES, choose_fusion_weight, mean_recalls, missing_modality, tables_by
-from training.significance import bootstrap_mean
+from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
+from training.scoring.encoders import Encoders
+from training.scoring.hard_gallery import parse_locator, shifted_crops
+from training.scoring.recall_tables import MODALITIES, choose_fusion_weight, mean_recalls, missing_modality, tables_by
+from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 

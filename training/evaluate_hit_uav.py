@@ -21,11 +21,11 @@ import numpy as np
 
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
-from training.encoders import Encoders
+from training.data.image_files import embed_files, read_infrared
 from training.evaluate_zero_shot import class_embeddings
-from training.image_files import embed_files, read_infrared
-from training.probe import C_GRID, average_precision, choose, fit_binary
-from training.significance import bootstrap_mean
+from training.scoring.encoders import Encoders
+from training.scoring.probe import C_GRID, average_precision, choose, fit_binary
+from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")

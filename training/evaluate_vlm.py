@@ -7,149 +7,34 @@ import argparse
 import dataclasses
 import json
 import logging
-import math
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
-from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
-from dataset_builder.claims.judge import fact_matches
+from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
-from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.frozen import remember_layers
-from training.pairs import load_pairs
-from training.significance import bootstrap_mean, paired_bootstrap
-from training.train_vlm import PROMPT
+from training.data.conversations import PROMPT
+from training.data.pairs import load_pairs
+from training.scoring.fact_tables import (
+    balanced_sample,
+    best_constant,
+    match_table,
+    measured_facts,
+    other_of_band,
+    summary,
+)
+from training.scoring.generation import CONDITIONS, tampered, write_captions
+from training.scoring.significance import paired_bootstrap
+from training.trainers.frozen import remember_layers
 
 logger = logging.getLogger(__name__)
-CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")
-
-
-def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
-    """Draws row indices, as many of each band as there are, up to an equal share.
-
-    Args:
-        bands: `ir_band` of each row.
-        count: Rows wanted in all; 0 for all rows.
-        seed: Of the draw.
-
-    Returns:
-        Sorted indices. A band with too few rows leaves its share to the others.
-    """
-    generator = np.random.default_rng(seed)
-    members = [generator.permutation(np.flatnonzero(np.asarray(bands) == band)) for band in sorted(set(bands))]
-    chosen: list[int] = []
-    wanted = count or len(bands)
-    for index, band_rows in enumerate(sorted(members, key=len)):  # the smallest band first
-        share = math.ceil((wanted - len(chosen)) / (len(members) - index))
-        chosen.extend(band_rows[:share].tolist())
-    return sorted(chosen)
-
-
-def measured_facts(rows: Dataset, processor: FusionRSVLMProcessor) -> list[InfraredFacts]:
-    """Measures each row's infrared and its relation to the RGB; deeper than 8 bit is scaled as the processor does."""
-    return [
-        measure(
-            np.asarray(check_infrared(row["ir"], processor.limits(row["ir_band"]))),
-            np.asarray(row["rgb"].convert("RGB")),
-        )
-        for row in rows
-    ]
-
-
-def other_of_band(bands: Sequence[str], image_groups: Sequence[str], seed: int) -> np.ndarray:
-    """Returns for each row another row of its band that shows another tile, `(rows,)`; itself if there is none."""
-    bands, groups = np.asarray(bands), np.asarray(image_groups)
-    donors = np.arange(len(bands))
-    generator = np.random.default_rng(seed)
-    for index in range(len(bands)):
-        others = np.flatnonzero((bands == bands[index]) & (groups != groups[index]))
-        if len(others):
-            donors[index] = generator.choice(others)
-    return donors
-
-
-def tampered(pixels: Tensor, donors: np.ndarray, condition: str) -> Tensor:
-    """Applies a control to pixels, after the processor, so that no image is mislabelled.
-
-    Args:
-        pixels: `(rows, 2, 3, height, width)`, RGB then infrared.
-        donors: Row from which each row's shuffled image comes, `(rows,)`.
-        condition: One of `CONDITIONS`; blanked is zero, the mean grey of the processor's normalisation.
-    """
-    pixels = pixels.clone()
-    if condition == "ir_shuffled":
-        pixels[:, 1] = pixels[donors, 1]
-    elif condition == "rgb_shuffled":
-        pixels[:, 0] = pixels[donors, 0]
-    elif condition == "ir_blanked":
-        pixels[:, 1] = 0
-    return pixels
-
-
-@torch.inference_mode()
-def write_captions(
-    model: FusionRSVLMForConditionalGeneration,
-    processor: FusionRSVLMProcessor,
-    pixels: Tensor,
-    prompt_ids: Tensor,
-    batch_size: int,
-    name: str,
-) -> list[str]:
-    """Generates greedily.
-
-    Args:
-        model, processor: The VLM.
-        pixels: `(rows, 2, 3, height, width)`.
-        prompt_ids: The prompt with both images' tokens, `(1, length)`, equal for all rows.
-        batch_size: Rows at a time.
-        name: Of the progress bar.
-    """
-    captions: list[str] = []
-    for start in tqdm(range(0, len(pixels), batch_size), desc=name):
-        batch = pixels[start : start + batch_size].flatten(0, 1).to(model.device)  # (2 * batch, 3, height, width)
-        ids = prompt_ids.to(model.device).expand(len(batch) // 2, -1)
-        written = model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=batch,
-            max_new_tokens=64,
-            do_sample=False,
-        )
-        captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
-    return captions
-
-
-def match_table(captions: Sequence[str], facts: Sequence[InfraredFacts]) -> np.ndarray:
-    """Returns bool `(rows, len(FACT_KINDS))`: which facts each caption states as measured."""
-    return np.array([list(fact_matches(text, fact).values()) for text, fact in zip(captions, facts)])
-
-
-def best_constant(training_facts: Sequence[InfraredFacts]) -> dict[str, str]:
-    """Returns the most frequent measured value of each fact: what the best constant caption says."""
-    values = {kind: [getattr(fact, kind) for fact in training_facts] for kind in FACT_KINDS}
-    return {kind: Counter(value for value in found if value).most_common(1)[0][0] for kind, found in values.items()}
-
-
-def summary(matches: np.ndarray, bands: np.ndarray) -> dict[str, Any]:
-    """Summarises a match table: accuracy by kind, their mean with its 95 % interval, and the mean of each band."""
-    return {
-        **dict(zip(FACT_KINDS, matches.mean(0).tolist())),
-        "mean": float(matches.mean()),
-        "interval": list(bootstrap_mean(matches.mean(1)))[1:],
-        "by_band": {band: float(matches[bands == band].mean()) for band in np.unique(bands).tolist()},
-    }
 
 
 def evaluate(

@@ -14,10 +14,8 @@ import numpy as np
 
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
-from training.encoders import Encoders
-from training.image_files import embed_files, read_infrared, read_rgb
-from training.probe import L2_GRID, choose, fit_softmax
-from training.scene_folders import (
+from training.data.image_files import embed_files, read_infrared, read_rgb
+from training.data.scene_folders import (
     LAYOUTS,
     PROTOCOLS,
     SUFFIXES,
@@ -28,7 +26,9 @@ from training.scene_folders import (
     read_folder,
     scored_images,
 )
-from training.significance import bootstrap_mean
+from training.scoring.encoders import Encoders
+from training.scoring.probe import L2_GRID, choose, fit_softmax
+from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 TEMPLATES = {

@@ -159,8 +159,8 @@ def _discard_if_stale(out: Path, name: str, fingerprint: str) -> None:
 
 def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     """Writes metrics.json, the cards and the page, and prints the table of retrieval beside its controls."""
-    from training.cards import read_metrics, retrieval_rows, write_clip_card, write_vlm_card
     from training.demo_page import write_page
+    from training.release.cards import read_metrics, retrieval_rows, write_clip_card, write_vlm_card
 
     metrics = {"seed": seed, "clip": read_metrics(out / "clip"), "vlm": read_metrics(out / "vlm")}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1))

@@ -8,114 +8,45 @@ gradients, so N processes give the loss of one with the whole batch.
 
 import dataclasses
 import logging
-import math
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from datasets import Dataset
-from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 from transformers import (
     AutoImageProcessor,
     AutoTokenizer,
-    EvalPrediction,
-    TrainerCallback,
-    TrainerState,
     TrainingArguments,
     set_seed,
 )
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
-from dataset_builder.groups.keys import caption_key
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
-from training import release
-from training.adapters import AdapterTrainer, add_adapters
-from training.cards import write_clip_card
 from training.clip_arguments import ClipArguments, ClipTrainingArguments
-from training.contrastive import ContrastiveTrainer
-from training.embedded_rows import require_groups
-from training.frozen import freeze_lower_layers, remember_layers
-from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives
-from training.pairs import (
-    IR_ORIGINS,
-    PairCollator,
-    ShuffledInfrared,
-    first_rows,
-    fit_feature_norm,
-    load_pairs,
-)
-from training.recall_tables import KS
+from training.data.pairs import IR_ORIGINS, PairCollator, ShuffledInfrared, first_rows, fit_feature_norm, load_pairs
+from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
-from training.resume import last_whole_checkpoint
-from training.run_log import write_run_log
-from training.streaming import EndlessRows, read_facts, stream_pairs
+from training.release.cards import write_clip_card
+from training.release.door import door as release
+from training.scoring.embedded_rows import require_groups
+from training.scoring.validation_recall import make_recall
+from training.trainers.adapters import AdapterTrainer, add_adapters
+from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
+from training.trainers.contrastive import ContrastiveTrainer
+from training.trainers.frozen import freeze_lower_layers, remember_layers
+from training.trainers.resume import last_whole_checkpoint
+from training.trainers.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
 
 AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
-
-
-class CaptionEpoch(TrainerCallback):
-    """Tells the collator which epoch it draws captions for."""
-
-    def __init__(self, collator: PairCollator) -> None:
-        self.collator = collator
-
-    def on_epoch_begin(self, args: object, state: TrainerState, control: object, **kwargs: object) -> None:
-        """A run resumed inside an epoch starts with that epoch's number."""
-        self.collator.epoch = math.floor((state.epoch or 0) + 1e-6)
-
-
-class LogitScaleClamp(TrainerCallback):
-    """Keeps the inverse temperature at or below CLIP's limit after each step."""
-
-    def __init__(self, maximum: float | None) -> None:
-        self.log_maximum = math.inf if maximum is None else math.log(maximum)
-
-    def on_step_end(self, args: object, state: object, control: object, model: nn.Module, **kwargs: object) -> None:
-        """Clamps in place."""
-        with torch.no_grad():
-            model.logit_scale.clamp_(max=self.log_maximum)
-
-
-def make_recall(rows: Dataset, collator: PairCollator) -> Callable[[EvalPrediction], dict[str, float]]:
-    """Returns `compute_metrics` for these validation rows: R@1, R@5, R@10 in the published directions, and their mean.
-
-    Rows are ranked within their `ir_band`, and bands count alike. Each row's text is the one that the collator draws;
-    rows of one image group are no wrong answers, nor are, for a text, rows with an equal one.
-    """
-    bands, groups = np.asarray(rows["ir_band"]), np.asarray(rows["image_group_id"])
-    captions = rows.select_columns(["sample_id", "captions", "ir_captions"])
-    keys = np.asarray([caption_key(text) for row in captions for text in collator.captions(row)])
-
-    def compute(prediction: EvalPrediction) -> dict[str, float]:
-        embeds = dict(zip(("rgb", "ir", "text"), prediction.predictions))
-        ranks = defaultdict(list)
-        for inside in (bands == band for band in np.unique(bands)):
-            alike = equal_id_positives(groups[inside], groups[inside])
-            told = ((alike + equal_id_positives(keys[inside], keys[inside])) > 0).tocsr()
-            for left, right, positives in (("rgb", "ir", alike), ("ir", "text", told)):
-                forward, backward = both_ranks(embeds[left][inside], embeds[right][inside], positives)
-                ranks[f"{left}_to_{right}"].append(forward)
-                ranks[f"{right}_to_{left}"].append(backward)
-        scores = {
-            f"{name}_R@{k}": float(np.mean([(band < k).mean() for band in found]))
-            for name, found in ranks.items()
-            for k in KS
-        }
-        return {**scores, "mean_recall": float(np.mean(list(scores.values())))}
-
-    return compute
 
 
 def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:

@@ -24,9 +24,9 @@ from dataset_builder.captioning import GroundedCaptioner
 from dataset_builder.claims.grounding import measure
 from dataset_builder.shards.parquet import write_shard
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
+from training.data.pairs import donors_within, load_pairs
 from training.journey import has_fast_bf16, steps, travel
-from training.pairs import donors_within, load_pairs
-from training.significance import bootstrap_mean, paired_bootstrap
+from training.scoring.significance import bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "caption_effect.json"

@@ -16,8 +16,8 @@ from fusionrs_hf.convert_open_clip import read_open_clip
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.benchmarks.open_clip_peer import images_of
 from tests.benchmarks.sides import Pace, answer
-from training.contrastive import ContrastiveTrainer
-from training.train_clip import LogitScaleClamp
+from training.trainers.callbacks import LogitScaleClamp
+from training.trainers.contrastive import ContrastiveTrainer
 
 AS_OPEN_CLIP = {  # its defaults for a ViT, as TrainingArguments name them
     "optim": "adamw_torch",

@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
 from training.journey import has_fast_bf16, steps, travel
-from training.significance import bootstrap_mean, paired_bootstrap
+from training.scoring.significance import bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "retrieval_controls.json"
@@ -35,8 +35,8 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     from transformers import AutoModel, AutoProcessor
 
     from training import train_clip
+    from training.data.pairs import PairCollator, fit_feature_norm, load_pairs
     from training.evaluate_clip import evaluate, evaluate_pretrained
-    from training.pairs import PairCollator, fit_feature_norm, load_pairs
 
     started = time.monotonic()
     dataset = str(demo / "dataset")

@@ -17,9 +17,9 @@ import training
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
-from training.contrastive import ContrastiveTrainer
-from training.parallel import check_processes, forward_as, prepare_fsdp
 from training.train_clip import main
+from training.trainers.contrastive import ContrastiveTrainer
+from training.trainers.parallel import check_processes, forward_as, prepare_fsdp
 
 CONFIGS = Path(training.__file__).parent / "accelerate_configs"
 MODULES = {"ddp": "training.train_clip", "fsdp": "tests.training.made.fsdp_on_cpu"}

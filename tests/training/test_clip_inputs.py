@@ -15,7 +15,7 @@ from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
-from training.pairs import PairCollator, load_pairs
+from training.data.pairs import PairCollator, load_pairs
 from training.train_clip import main
 
 

@@ -13,9 +13,15 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
-from training.embedded_rows import EmbeddedRows, EmbeddedTexts, text_ranks
-from training.encoders import Encoders
-from training.recall_tables import choose_fusion_weight, mean_recall, missing_modality, published_directions, table
+from training.scoring.embedded_rows import EmbeddedRows, EmbeddedTexts, text_ranks
+from training.scoring.encoders import Encoders
+from training.scoring.recall_tables import (
+    choose_fusion_weight,
+    mean_recall,
+    missing_modality,
+    published_directions,
+    table,
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,9 @@ from dataset_builder.captioning.grounded import compact_caption
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from tests.made import tiny
 from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
-from training.evaluate_vlm import (
-    CONDITIONS,
-    balanced_sample,
-    best_constant,
-    main,
-    match_table,
-    other_of_band,
-    summary,
-    tampered,
-)
+from training.evaluate_vlm import main
+from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band, summary
+from training.scoring.generation import CONDITIONS, tampered
 
 
 @pytest.mark.parametrize("count, expected", [(9, (2, 4, 3)), (6, (2, 2, 2)), (0, (2, 5, 13)), (100, (2, 5, 13))])

@@ -6,8 +6,8 @@ import pytest
 from fusionrs_hf import cli
 from fusionrs_hf.errors import InputError
 from tests.made import scene_sets, tiny
-from training.encoders import Encoders
 from training.evaluate_zero_shot import accuracy, class_embeddings
+from training.scoring.encoders import Encoders
 
 
 @pytest.fixture(scope="module")

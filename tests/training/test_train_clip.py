@@ -26,9 +26,10 @@ from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
 from training.clip_arguments import ClipTrainingArguments
-from training.contrastive import ContrastiveTrainer
-from training.pairs import PairCollator
-from training.train_clip import main, make_recall
+from training.data.pairs import PairCollator
+from training.scoring.validation_recall import make_recall
+from training.train_clip import main
+from training.trainers.contrastive import ContrastiveTrainer
 
 
 @pytest.fixture(scope="module")

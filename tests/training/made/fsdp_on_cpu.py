@@ -13,7 +13,7 @@ from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 
 from training import train_clip
-from training.contrastive import ContrastiveTrainer
+from training.trainers.contrastive import ContrastiveTrainer
 
 start = PartialState.__init__
 

@@ -1,0 +1,102 @@
+"""What is looked at before anything is uploaded."""
+
+import ast
+import ipaddress
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from huggingface_hub import metadata_load
+
+from dataset_builder.shards.parquet import file_sha256
+from fusionrs_hf.errors import InputError
+
+UNSTATED = ("", "none", "unknown", "unstated")
+
+
+def _check_shards(folder: Path) -> None:
+    """Refuses a build whose shards are not those that its report tells."""
+    path = folder / "build_report.json"
+    files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.is_file() else {}
+    told = {name: file["sha256"] for name, file in files.items() if name.startswith("data/")}
+    there = {file.relative_to(folder).as_posix(): file for file in folder.glob("data/*.parquet")}
+    changed = [name for name in sorted({*told, *there} if told else ()) if name not in there or name not in told]
+    changed += [name for name in told.keys() & there.keys() if file_sha256(there[name]) != told[name]]
+    if changed:
+        raise InputError(
+            f"{folder} is not what its build_report.json tells: {', '.join(changed[:3])} differ; build it again"
+        )
+
+
+def check_rights(folder: Path, endpoint: str) -> None:
+    """Refuses a folder without a card, and away from a loopback Hub one whose origin or licence is unstated.
+
+    Unstated is what the card calls `demo_only: true`, a card without `license` (or with `other` and no name for it),
+    and a converted checkpoint whose `origin.json` says `demo_only`.
+
+    Raises:
+        InputError: The folder may not be pushed to `endpoint`.
+    """
+    path = folder / "README.md"
+    if not path.is_file():
+        raise InputError(f"{path} is missing, expected the card that a release needs; training and build write it")
+    try:
+        card = metadata_load(path) or {}
+    except yaml.YAMLError as error:
+        problem = str(error).replace("\n", " ")
+        raise InputError(f"{path} starts with a block that is not YAML ({problem}); correct or rewrite it") from error
+    if is_loopback(endpoint):
+        return
+    origin = folder / "origin.json"
+    demo_only = card.get("demo_only") or (origin.is_file() and json.loads(origin.read_text()).get("demo_only"))
+    only_here = f"{endpoint} is not a loopback address; push to a loopback Hub (HF_ENDPOINT=http://127.0.0.1:PORT)"
+    if demo_only:
+        raise InputError(
+            f"{folder} is for the demo only, as the origin or licence of its weights is unstated: {only_here}"
+        )
+    if not _licence_is_stated(card):
+        raise InputError(
+            f"{path} states no licence, and {only_here} or state `license` and, for other, `license_name`"
+        )
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether a URL points at this machine."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _licence_is_stated(card: Mapping) -> bool:
+    licence = card.get("license")
+    names = licence if isinstance(licence, list) else [licence]
+    names = [card.get("license_name") if name == "other" else name for name in names]
+    return bool(names) and all(str(name).lower() not in UNSTATED for name in names)
+
+
+def _check_code(path: Path, auto_class: str) -> None:
+    """Refuses a configuration unless the code of each class that it names, and what that imports, lies beside it."""
+    remedy = "import fusionrs_hf.auto before save_pretrained"
+    auto_map = _read_json(path).get("auto_map", {})
+    if auto_class not in auto_map:
+        raise InputError(f"{path} has no auto_map entry for {auto_class}, expected one for remote code; {remedy}")
+    pending, seen = [reference.rpartition(".")[0] for reference in auto_map.values()], set()
+    while pending:
+        module = pending.pop()
+        code = path.with_name(f"{module}.py")
+        if not code.is_file():
+            raise InputError(f"{code} is missing, expected the remote code that {path.name} needs; {remedy}")
+        if module not in seen:
+            imports = [node for node in ast.walk(ast.parse(code.read_text())) if isinstance(node, ast.ImportFrom)]
+            pending += [node.module for node in imports if node.level == 1 and node.module]
+            seen.add(module)
+
+
+def _read_json(path: Path) -> dict:
+    if not path.is_file():
+        raise InputError(f"{path} is missing, expected a folder that save_pretrained wrote with its processor")
+    return json.loads(path.read_text())

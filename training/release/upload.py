@@ -1,0 +1,42 @@
+"""The upload itself: one folder, one repository."""
+
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi
+
+from fusionrs_hf.errors import InputError
+from training.release.door import logger
+
+REPO_TYPES = {"dataset": "dataset", "clip": "model", "vlm": "model"}
+STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"]  # of an older release: deleted
+
+
+def _upload(
+    kind: str, folder: Path, repo_id: str, patterns: tuple[str, ...], private: bool, revision: str | None
+) -> str:
+    """Makes the repository if needed and commits the chosen files at once, stale shards and code removed."""
+    chosen = sorted({path.relative_to(folder).as_posix() for name in patterns for path in folder.glob(name)})
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    logger.info(
+        "pushing %d files of %s; left at home: %s", len(chosen), folder, sorted(present - set(chosen)) or "none"
+    )
+    api, repo_type = HfApi(), REPO_TYPES[kind]
+    try:
+        repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
+    except httpx2.TransportError as error:
+        raise InputError(f"cannot reach {api.endpoint} ({error}); check HF_ENDPOINT and the network") from error
+    if private and not api.repo_info(repo_id, repo_type=repo_type).private:
+        raise InputError(f"{repo_id} exists and is public, expected a private one; choose another name")
+    if revision:
+        api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
+    commit = api.upload_folder(
+        folder_path=folder,
+        repo_id=repo_id,
+        repo_type=repo_type,
+        revision=revision,
+        allow_patterns=chosen,
+        delete_patterns=STALE,
+        commit_message=f"Release {kind}",
+    )
+    return commit.commit_url

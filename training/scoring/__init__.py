@@ -1,0 +1,1 @@
+"""How models are scored: embeddings, generation, tables and intervals."""

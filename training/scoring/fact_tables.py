@@ -1,0 +1,80 @@
+"""Which measured facts captions tell: tables, constants and draws."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
+from dataset_builder.claims.judge import fact_matches
+from fusionrs_hf.processing_fusionrs_images import check_infrared
+from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from training.scoring.significance import bootstrap_mean
+
+
+def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
+    """Draws row indices, as many of each band as there are, up to an equal share.
+
+    Args:
+        bands: `ir_band` of each row.
+        count: Rows wanted in all; 0 for all rows.
+        seed: Of the draw.
+
+    Returns:
+        Sorted indices. A band with too few rows leaves its share to the others.
+    """
+    generator = np.random.default_rng(seed)
+    members = [generator.permutation(np.flatnonzero(np.asarray(bands) == band)) for band in sorted(set(bands))]
+    chosen: list[int] = []
+    wanted = count or len(bands)
+    for index, band_rows in enumerate(sorted(members, key=len)):  # the smallest band first
+        share = math.ceil((wanted - len(chosen)) / (len(members) - index))
+        chosen.extend(band_rows[:share].tolist())
+    return sorted(chosen)
+
+
+def measured_facts(rows: Dataset, processor: FusionRSVLMProcessor) -> list[InfraredFacts]:
+    """Measures each row's infrared and its relation to the RGB; deeper than 8 bit is scaled as the processor does."""
+    return [
+        measure(
+            np.asarray(check_infrared(row["ir"], processor.limits(row["ir_band"]))),
+            np.asarray(row["rgb"].convert("RGB")),
+        )
+        for row in rows
+    ]
+
+
+def other_of_band(bands: Sequence[str], image_groups: Sequence[str], seed: int) -> np.ndarray:
+    """Returns for each row another row of its band that shows another tile, `(rows,)`; itself if there is none."""
+    bands, groups = np.asarray(bands), np.asarray(image_groups)
+    donors = np.arange(len(bands))
+    generator = np.random.default_rng(seed)
+    for index in range(len(bands)):
+        others = np.flatnonzero((bands == bands[index]) & (groups != groups[index]))
+        if len(others):
+            donors[index] = generator.choice(others)
+    return donors
+
+
+def match_table(captions: Sequence[str], facts: Sequence[InfraredFacts]) -> np.ndarray:
+    """Returns bool `(rows, len(FACT_KINDS))`: which facts each caption states as measured."""
+    return np.array([list(fact_matches(text, fact).values()) for text, fact in zip(captions, facts)])
+
+
+def best_constant(training_facts: Sequence[InfraredFacts]) -> dict[str, str]:
+    """Returns the most frequent measured value of each fact: what the best constant caption says."""
+    values = {kind: [getattr(fact, kind) for fact in training_facts] for kind in FACT_KINDS}
+    return {kind: Counter(value for value in found if value).most_common(1)[0][0] for kind, found in values.items()}
+
+
+def summary(matches: np.ndarray, bands: np.ndarray) -> dict[str, Any]:
+    """Summarises a match table: accuracy by kind, their mean with its 95 % interval, and the mean of each band."""
+    return {
+        **dict(zip(FACT_KINDS, matches.mean(0).tolist())),
+        "mean": float(matches.mean()),
+        "interval": list(bootstrap_mean(matches.mean(1)))[1:],
+        "by_band": {band: float(matches[bands == band].mean()) for band in np.unique(bands).tolist()},
+    }

@@ -1,0 +1,62 @@
+"""Captions that a VLM writes of pairs, as they are and tampered with."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
+from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+
+CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")
+
+
+def tampered(pixels: Tensor, donors: np.ndarray, condition: str) -> Tensor:
+    """Applies a control to pixels, after the processor, so that no image is mislabelled.
+
+    Args:
+        pixels: `(rows, 2, 3, height, width)`, RGB then infrared.
+        donors: Row from which each row's shuffled image comes, `(rows,)`.
+        condition: One of `CONDITIONS`; blanked is zero, the mean grey of the processor's normalisation.
+    """
+    pixels = pixels.clone()
+    if condition == "ir_shuffled":
+        pixels[:, 1] = pixels[donors, 1]
+    elif condition == "rgb_shuffled":
+        pixels[:, 0] = pixels[donors, 0]
+    elif condition == "ir_blanked":
+        pixels[:, 1] = 0
+    return pixels
+
+
+@torch.inference_mode()
+def write_captions(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    pixels: Tensor,
+    prompt_ids: Tensor,
+    batch_size: int,
+    name: str,
+) -> list[str]:
+    """Generates greedily.
+
+    Args:
+        model, processor: The VLM.
+        pixels: `(rows, 2, 3, height, width)`.
+        prompt_ids: The prompt with both images' tokens, `(1, length)`, equal for all rows.
+        batch_size: Rows at a time.
+        name: Of the progress bar.
+    """
+    captions: list[str] = []
+    for start in tqdm(range(0, len(pixels), batch_size), desc=name):
+        batch = pixels[start : start + batch_size].flatten(0, 1).to(model.device)  # (2 * batch, 3, height, width)
+        ids = prompt_ids.to(model.device).expand(len(batch) // 2, -1)
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=batch,
+            max_new_tokens=64,
+            do_sample=False,
+        )
+        captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
+    return captions

@@ -1,0 +1,162 @@
+"""Tables of a retrieval result: mean recall with its interval, by source and band, by missing modality; fusion weight.
+
+Mean recall is the published one (arXiv 2606.17020): the mean of R@1, R@5 and R@10 over four directions, infrared to
+text and back, RGB to infrared and back.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from training.metrics.cross_modal_recall.cross_modal_recall import summarize
+from training.scoring.embedded_rows import EmbeddedRows, image_ranks, query_groups, text_ranks
+from training.scoring.encoders import Encoders
+from training.scoring.significance import Interval, bootstrap_mean, paired_bootstrap
+
+KS = (1, 5, 10)
+MODALITIES = ("rgb", "ir", "fused")
+FUSION_GRID = tuple(round(0.1 * step, 1) for step in range(11))
+TABLE_DRAWS = 1_000
+
+
+def published_directions(kind: str) -> tuple[str, ...]:
+    """Names the four directions of the published mean recall, with captions of a kind."""
+    return (f"ir_to_text/{kind}", f"text_to_ir/{kind}", "rgb_to_ir", "ir_to_rgb")
+
+
+def tally(
+    part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Adds up each image group's queries: a scene's images and captions are asked in several directions at once.
+
+    Args:
+        part: The rows that were ranked.
+        ranks: By direction.
+        directions: Which of them count.
+
+    Returns:
+        Names of the groups `(groups,)`; the sum over a group's queries of the mean of R@1, R@5 and R@10, and the
+        number of its queries, both `(groups, directions)`.
+    """
+    names, group = np.unique(part.groups, return_inverse=True)
+    place = dict(zip(names, range(len(names))))
+    hits, queries = np.zeros((len(names), len(directions))), np.zeros((len(names), len(directions)))
+    for column, direction in enumerate(directions):
+        where = np.array([place[name] for name in query_groups(part, direction)])
+        score = np.mean([ranks[direction] < k for k in KS], axis=0)  # (queries,)
+        hits[:, column] = np.bincount(where, score, len(names))
+        queries[:, column] = np.bincount(where, minlength=len(names))
+    return names, hits, queries
+
+
+def tally_bootstrap(hits: np.ndarray, queries: np.ndarray, draws: int = TABLE_DRAWS, seed: int = 0) -> Interval:
+    """Returns the mean over columns of hits per query, with its 95 % interval; groups come and go as wholes.
+
+    Of the difference of two models' hits it is the paired difference of their means.
+
+    Args:
+        hits, queries: Of `tally`, `(groups, columns)`.
+        draws, seed: Of the bootstrap.
+    """
+    generator = np.random.default_rng(seed)
+    drawn, groups = [], len(hits)
+    for start in range(0, draws, 100):  # 100 resamples at a time bound the memory
+        times = generator.multinomial(groups, np.full(groups, 1 / groups), min(100, draws - start))
+        asked = times @ queries  # (resamples, columns)
+        drawn.append(np.where(asked > 0, times @ hits / np.maximum(asked, 1), np.nan))
+    low, high = np.nanquantile(np.nanmean(np.concatenate(drawn), axis=1), [0.025, 0.975])
+    return Interval(float((hits.sum(0) / queries.sum(0)).mean()), float(low), float(high))
+
+
+def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]) -> Interval:
+    """Returns the mean of R@1, R@5 and R@10 over directions of `tally`, with its 95 % interval over image groups."""
+    _, hits, queries = tally(part, ranks, directions)
+    return tally_bootstrap(hits, queries)
+
+
+def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+    """Returns the published mean recall for each kind of caption, and `rgb_ir`, of the two image directions alone."""
+    found = {kind: mean_recall(part, ranks, published_directions(kind)) for kind in part.texts}
+    return {"rgb_ir": mean_recall(part, ranks, ("rgb_to_ir", "ir_to_rgb")), **found}
+
+
+def table(part: EmbeddedRows) -> dict:
+    """Scores rows of one band among themselves in all directions.
+
+    Returns:
+        `queries` (rows), `scores` (direction -> `summarize`), `intervals` of R@1 and `mean_recall` by kind of caption.
+    """
+    ranks = image_ranks(part) | text_ranks(part, [name for name in MODALITIES if name in part.images])
+    return {
+        "queries": len(part),
+        "scores": {name: summarize(values, KS) for name, values in ranks.items()},
+        "intervals": {name: list(bootstrap_mean(values < 1, TABLE_DRAWS)) for name, values in ranks.items()},
+        "mean_recall": {kind: list(value) for kind, value in mean_recalls(part, ranks).items()},
+    }
+
+
+def tables_by(part: EmbeddedRows, by_source: bool) -> dict[str, dict]:
+    """Returns `table` for each band, or for each source and band in a gallery of its own, keyed `source/band`.
+
+    What has fewer than two rows is left out.
+    """
+    keys = part.bands if not by_source else np.char.add(np.char.add(part.sources.astype(str), "/"), part.bands)
+    chosen = {str(key): np.flatnonzero(keys == key) for key in np.unique(keys)}
+    return {key: table(part.select(rows)) for key, rows in chosen.items() if len(rows) > 1}
+
+
+def missing_modality(ranks: Mapping[str, np.ndarray], kinds: list[str]) -> dict[str, dict]:
+    """Puts the searches by text of RGB alone, infrared alone and both fused side by side.
+
+    Args:
+        ranks: With the text directions of all three `MODALITIES`.
+        kinds: Kinds of caption.
+
+    Returns:
+        By kind: by modality the scores of `text_to_image` and `image_to_text`, and `fused_minus`: differences of R@1
+        of text -> fused to each single modality with 95 % paired bootstrap intervals over texts.
+    """
+    found = {}
+    for kind in kinds:
+        found[kind] = {
+            modality: {
+                "text_to_image": summarize(ranks[f"text_to_{modality}/{kind}"], KS),
+                "image_to_text": summarize(ranks[f"{modality}_to_text/{kind}"], KS),
+            }
+            for modality in MODALITIES
+        }
+        fused = ranks[f"text_to_fused/{kind}"] < 1
+        found[kind]["fused_minus"] = {
+            modality: list(paired_bootstrap(fused, ranks[f"text_to_{modality}/{kind}"] < 1, TABLE_DRAWS))
+            for modality in ("rgb", "ir")
+        }
+    return found
+
+
+def choose_fusion_weight(encoders: Encoders, part: EmbeddedRows) -> dict:
+    """Chooses infrared's weight in the fused mean by the mean recall of fused <-> text, within bands.
+
+    Args:
+        encoders: Fuses.
+        part: Rows of the validation split; captions of the scene count, where there are none the IR-aware ones.
+
+    Returns:
+        `weight` (of equal ones the nearest to a half), `grid` (weight -> mean recall) and `text_kind`; weight None
+        where there are no captions, or the model's fusion is learned and has no weight.
+    """
+    kind = next(iter(part.texts), None)
+    if kind is None or encoders.model.fusion is not None:
+        return {"weight": None, "grid": {}, "text_kind": kind, "fusion": encoders.model.config.fusion}
+    bands = [part.select(np.flatnonzero(part.bands == band)) for band in np.unique(part.bands)]
+    grid = {}
+    for weight in FUSION_GRID:
+        recalls = []
+        for band in bands:
+            if kind not in band.texts:
+                continue
+            band.images["fused"] = encoders.fuse(band.images["rgb"], band.images["ir"], weight)
+            band.texts = {kind: band.texts[kind]}
+            recalls += [summarize(values, KS)["mean_recall"] for values in text_ranks(band, ["fused"]).values()]
+        grid[weight] = float(np.mean(recalls))
+    best = min(grid, key=lambda weight: (-round(grid[weight], 12), abs(weight - 0.5)))
+    return {"weight": best, "grid": grid, "text_kind": kind, "fusion": "mean"}
