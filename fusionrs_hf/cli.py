@@ -305,7 +305,9 @@ def check_packages() -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     names = ("engine", "ray_address", "gpus_per_worker", "rank", "world_size", "finish")
-    launch = importlib.import_module("dataset_builder.engine.run").Launch(**{n: getattr(arguments, n) for n in names})
+    launch = importlib.import_module("dataset_builder.engine.tasks").Launch(
+        **{n: getattr(arguments, n) for n in names}
+    )
     recipe, out, workers = None, arguments.output, arguments.workers
     if arguments.recipe is not None:
         recipe = importlib.import_module("dataset_builder.recipe").BuildRecipe.from_yaml(arguments.recipe)
@@ -429,7 +431,7 @@ def _push(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    report = importlib.import_module("training.release.door").verify(
+    report = importlib.import_module("training.release.verify").verify(
         arguments.kind, arguments.folder, arguments.repo_id
     )
     print(json.dumps(dataclasses.asdict(report), indent=1))

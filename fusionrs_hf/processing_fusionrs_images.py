@@ -1,11 +1,13 @@
-"""What an image is taken for, decided once: RGB or infrared, one channel, grey levels. Without torch; travels with the models."""
+"""What an image is taken for, decided once: RGB or infrared, one channel, grey levels; needs no torch, and travels."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
-from fusionrs_hf.processing_fusionrs_clip import logger
+logger = logging.getLogger(__name__)
+
 
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 

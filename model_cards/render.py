@@ -12,6 +12,7 @@ TAGS = ["remote-sensing", "infrared", "fusionrs"]
 
 
 def card_data(facts: ModelFacts, task: str, tags: list[str], results: list[EvalResult]) -> ModelCardData:
+    """Returns the front matter of a model's card."""
     data = ModelCardData(
         language="en",
         license="other" if facts.demo_only else facts.license,
@@ -30,6 +31,7 @@ def card_data(facts: ModelFacts, task: str, tags: list[str], results: list[EvalR
 
 
 def render(template: str, facts: ModelFacts, data: ModelCardData, **tables: object) -> ModelCard:
+    """Returns the card that a template makes of facts; what the template names and nobody gives is an error."""
     # Not ModelCard.from_template: it would render a fact that a template misspells as nothing.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -52,4 +54,5 @@ def render(template: str, facts: ModelFacts, data: ModelCardData, **tables: obje
 
 
 def title(facts: ModelFacts) -> str:
+    """Returns the model's name as the card tells it."""
     return facts.model_id.rstrip("/").rpartition("/")[2]

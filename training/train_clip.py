@@ -33,8 +33,8 @@ from training.clip_arguments import ClipArguments, ClipTrainingArguments
 from training.data.pairs import IR_ORIGINS, PairCollator, ShuffledInfrared, first_rows, fit_feature_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
+from training.release import door
 from training.release.cards import write_clip_card
-from training.release.door import door as release
 from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if trainer.is_world_process_zero():
         write_clip_card(folder, model_id=training.hub_model_id)
         if push:
-            release.push("clip", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
+            door.push("clip", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
 
 
 if __name__ == "__main__":

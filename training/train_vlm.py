@@ -23,8 +23,8 @@ from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.data.conversations import conversations, fit_feature_norm
 from training.data.pairs import load_pairs
 from training.recipe import parse_recipe
+from training.release import door
 from training.release.cards import write_vlm_card
-from training.release.door import door as release
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
 from training.trainers.frozen import remember_layers
 from training.trainers.resume import last_whole_checkpoint
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Push
         write_vlm_card(folder, model_id=training.hub_model_id)
         if push:
-            release.push("vlm", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
+            door.push("vlm", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
 
 
 if __name__ == "__main__":

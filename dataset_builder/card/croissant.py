@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Features, Image, Value
 
-from dataset_builder.card.readme import SPLIT_INFRARED, _sources
+from dataset_builder.card.readme import SPLIT_INFRARED, sources_with_rights
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
@@ -104,7 +104,9 @@ def _rai(report: BuildReport) -> dict[str, Any]:
     removed = ", ".join(f"{count} {reason}" for reason, count in report.quarantine.items()) or "none"
     return {
         "rai:dataCollection": "Rows by source: "
-        + "; ".join(f"{item['source']} ({item['rows']}, rights {item['rights']})" for item in _sources(report)),
+        + "; ".join(
+            f"{item['source']} ({item['rows']}, rights {item['rights']})" for item in sources_with_rights(report)
+        ),
         "rai:dataCollectionTimeFrame": sorted(report.facts.get("acquired_year", {})),
         "rai:dataPreprocessingProtocol": f"{report.rows_kept} of {report.rows_read} rows kept; removed: {removed}.",
         "rai:dataAnnotationProtocol": "Scene captions by origin: " + _counts(report.facts.get("caption_origin", {})),

@@ -22,7 +22,7 @@ from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 from model_cards.markdown import markdown_cell, markdown_text
 
-TEMPLATE = Path(__file__).parents[1] / "model_cards" / "templates" / "dataset_card.md"
+TEMPLATE = Path(__file__).parents[2] / "model_cards" / "templates" / "dataset_card.md"
 # Rights codes that are licences the Hub knows; any other set of codes becomes `other`, told row by row.
 HUB_LICENSES = {
     "CC0-1.0": "cc0-1.0",
@@ -73,7 +73,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         report=report,
         configs=configs(report),
         table=_table(report),
-        sources=_sources(report),
+        sources=sources_with_rights(report),
         by_source=_by_source(report),
         columns={name: _describe(FEATURES[name]) for name in FEATURES},
         band_names=BAND_NAMES,
@@ -146,7 +146,8 @@ def _table(report: BuildReport) -> list[dict[str, Any]]:
     ]
 
 
-def _sources(report: BuildReport) -> list[dict[str, Any]]:
+def sources_with_rights(report: BuildReport) -> list[dict[str, Any]]:
+    """Returns the rows and the attribution of each source and rights code."""
     counts = Counter()
     for row in report.rows:
         counts[row["source_dataset"], row["rights"]] += row["rows"]

@@ -7,7 +7,7 @@ import numpy as np
 from .grounding import CELLS, GRID, InfraredFacts
 
 
-class _View:
+class View:
     """The grids of one image, decoded when first asked for."""
 
     def __init__(self, facts: InfraredFacts) -> None:
@@ -16,18 +16,22 @@ class _View:
 
     @cached_property
     def grey(self) -> np.ndarray:
+        """Infrared, grey levels; float32 `(GRID, GRID)`."""
         return _decoded(self.facts.grid)
 
     @cached_property
     def ranked(self) -> np.ndarray:
+        """All values of `grey`, sorted."""
         return np.sort(self.grey, axis=None)
 
     @cached_property
     def luminance(self) -> np.ndarray | None:
+        """Of the RGB image, as `grey`; None where there was none."""
         return None if self.facts.luminance_grid is None else _decoded(self.facts.luminance_grid)
 
     @cached_property
     def colours(self) -> np.ndarray:
+        """Bits of `COLOURS` by pixel; uint8 `(GRID, GRID)`."""
         return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
 
     def rank(self, value: float) -> float:
@@ -41,7 +45,7 @@ def _decoded(grid: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _mask(place: str) -> np.ndarray:
+def place_mask(place: str) -> np.ndarray:
     """Working pixels of a place; a side by its bare name (`north`) is all of it."""
     mask = np.zeros((GRID, GRID), bool)
     third = GRID // 3
@@ -57,7 +61,7 @@ def _mask(place: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _siblings(place: str) -> tuple[str, ...]:
+def siblings(place: str) -> tuple[str, ...]:
     """Places of the same size, itself included, that it may be compared with."""
     if place.endswith(" half"):
         return (place, _flipped(place))
@@ -72,5 +76,6 @@ def _flipped(place: str) -> str:
     return f"{pairs[name]} {part}"
 
 
-def _sided(place: str) -> str:
+def sided(place: str) -> str:
+    """Returns the name of a whole side where one is named barely: `north side` for `north`."""
     return f"{place} side" if place in ("north", "south", "west", "east") else place

@@ -22,7 +22,7 @@ from .grounding import (
     TEXTURES,
     InfraredFacts,
 )
-from .image_view import _mask, _siblings, _sided, _View
+from .image_view import View, place_mask, siblings, sided
 from .reading import Claim, read_claims
 from .zones import (
     AREA,
@@ -47,9 +47,9 @@ from .zones import (
     SHARE_WORDS,
     SHARPNESS_WORDS,
     SPOT,
-    _classed,
-    _step,
-    _zone,
+    classed,
+    step,
+    zone,
 )
 
 __all__ = ["Claim", "Judged", "fact_matches", "judge", "read_claims"]
@@ -77,7 +77,7 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
 
 @lru_cache(maxsize=1024)  # a caption that a rule has judged is judged again where its claims are counted
 def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
-    view = _View(facts)
+    view = View(facts)
     return tuple(Judged(claim, _VERDICTS[claim.kind](claim.value, view)) for claim in read_claims(caption))
 
 
@@ -94,77 +94,77 @@ def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:
     return {kind: claimed[kind] == {getattr(facts, kind)} for kind in FACT_KINDS}
 
 
-def _level(value: str, view: _View) -> str:
+def _level(value: str, view: View) -> str:
     facts = view.facts
-    if _classed(value, LEVELS, facts.mean, LEVEL_BORDERS):
+    if classed(value, LEVELS, facts.mean, LEVEL_BORDERS):
         return "supported"
-    return _zone((facts.mean + facts.median) / 2, LEVEL_WORDS[value])
+    return zone((facts.mean + facts.median) / 2, LEVEL_WORDS[value])
 
 
-def _share(value: str, view: _View) -> str:
+def _share(value: str, view: View) -> str:
     how, name = value.split(" ")
     if name == "medium":
-        return _zone(view.facts.bright_share + view.facts.dark_share, SHARE_WORDS[value])
+        return zone(view.facts.bright_share + view.facts.dark_share, SHARE_WORDS[value])
     if how in ("no", "all"):
         bright = (name == "bright") == (how == "no")  # all dark: nothing bright
-        return _zone(view.facts.bright_share if bright else view.facts.dark_share, SHARE_WORDS[value])
+        return zone(view.facts.bright_share if bright else view.facts.dark_share, SHARE_WORDS[value])
     border = {"bright": 127.0, "dark": 127.0, "white": 192.0, "black": 62.0}[name]
     share = (view.grey > border).mean() if name in ("bright", "white") else (view.grey < border).mean()
-    return _zone(float(share), SHARE_WORDS[value])
+    return zone(float(share), SHARE_WORDS[value])
 
 
-def _contrast(value: str, view: _View) -> str:
+def _contrast(value: str, view: View) -> str:
     if value == "full":  # from black to white: both are there
         low, high = (float(np.quantile(view.grey, share)) for share in (0.02, 0.98))
-        ends = _step(high, WHITE_PIXELS), _step(-low, (-BLACK_PIXELS[1] - 20, -BLACK_PIXELS[1]))
-        return _least(_zone(view.facts.spread, CONTRAST_WORDS["high"]), *ends)
-    if _classed(value, CONTRASTS, view.facts.spread, CONTRAST_BORDERS):
+        ends = step(high, WHITE_PIXELS), step(-low, (-BLACK_PIXELS[1] - 20, -BLACK_PIXELS[1]))
+        return _least(zone(view.facts.spread, CONTRAST_WORDS["high"]), *ends)
+    if classed(value, CONTRASTS, view.facts.spread, CONTRAST_BORDERS):
         return "supported"
-    return _zone(view.facts.spread, CONTRAST_WORDS[value])
+    return zone(view.facts.spread, CONTRAST_WORDS[value])
 
 
-def _texture(value: str, view: _View) -> str:
+def _texture(value: str, view: View) -> str:
     facts = view.facts
     if value in SHARPNESS_WORDS:
-        verdicts = _zone(facts.sharpness, SHARPNESS_WORDS[value]), _zone(facts.edge_share, EDGE_WORDS[value])
+        verdicts = zone(facts.sharpness, SHARPNESS_WORDS[value]), zone(facts.edge_share, EDGE_WORDS[value])
         return (_least if value == "sharp" else _most)(*verdicts)
     name = next(name for name in (*TEXTURES, "featureless", "uneven", "grainy") if value.startswith(name))
     place = value[len(name) + 1 :]
     if place:
         across, down = np.gradient(view.grey)
-        mask = _mask(_sided(place))
+        mask = place_mask(sided(place))
         # a gradient is a third above the deviation of its window
         roughness = float(np.median(np.hypot(across, down)[mask])) * 0.75
         low, high = np.quantile(view.grey[mask], (0.05, 0.95))
         grain, spread = roughness**2 / view.scale, float(high - low)
     else:
         grain, roughness, spread = facts.grain, facts.roughness, facts.spread
-        if _classed(name, TEXTURES, roughness, TEXTURE_BORDERS):
+        if classed(name, TEXTURES, roughness, TEXTURE_BORDERS):
             return "supported"
     if name == "featureless":
-        return _least(_zone(roughness, ROUGHNESS_WORDS[name]), _zone(spread, FEATURELESS_SPREAD))
-    verdict = _zone(grain, GRAIN_WORDS[name])
-    return _least(verdict, _zone(roughness, ROUGHNESS_WORDS[name])) if name in ROUGHNESS_WORDS else verdict
+        return _least(zone(roughness, ROUGHNESS_WORDS[name]), zone(spread, FEATURELESS_SPREAD))
+    verdict = zone(grain, GRAIN_WORDS[name])
+    return _least(verdict, zone(roughness, ROUGHNESS_WORDS[name])) if name in ROUGHNESS_WORDS else verdict
 
 
-def _brightest(value: str, view: _View) -> str:
+def _brightest(value: str, view: View) -> str:
     return _extreme(value, view, 1)
 
 
-def _darkest(value: str, view: _View) -> str:
+def _darkest(value: str, view: View) -> str:
     return _extreme(value, view, -1)
 
 
-def _extreme(place: str, view: _View, sign: int) -> str:
+def _extreme(place: str, view: View, sign: int) -> str:
     facts = view.facts
     measured = facts.brightest if sign > 0 else facts.darkest
     if measured is None:
         return "unverifiable"
     if place == measured:
         return "supported"
-    mask, grey = _mask(_sided(place)), sign * view.grey
+    mask, grey = place_mask(sided(place)), sign * view.grey
     own = float(grey[mask].mean())
-    others = (float(grey[_mask(other)].mean()) for other in _siblings(_sided(place)) if other != _sided(place))
+    others = (float(grey[place_mask(other)].mean()) for other in siblings(sided(place)) if other != sided(place))
     behind = max(others) - own
     top = grey >= np.quantile(grey, 0.97)
     share = float((top & mask).sum() / top.sum())
@@ -175,17 +175,17 @@ def _extreme(place: str, view: _View, sign: int) -> str:
     return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
 
 
-def _bright(value: str, view: _View) -> str:
+def _bright(value: str, view: View) -> str:
     return _region(value, view, 1)
 
 
-def _dark(value: str, view: _View) -> str:
+def _dark(value: str, view: View) -> str:
     return _region(value, view, -1)
 
 
-def _region(value: str, view: _View, sign: int) -> str:
+def _region(value: str, view: View, sign: int) -> str:
     *how, place = value.split(": ")
-    pixels = view.grey[_mask(_sided(place))]
+    pixels = view.grey[place_mask(sided(place))]
     spot, extreme = (float(np.quantile(pixels, share if sign > 0 else 1 - share)) for share in (0.9, 0.97))
     mean = float(pixels.mean())
     rank, farthest, centre = (view.rank(x) if sign > 0 else 1 - view.rank(x) for x in (spot, extreme, mean))
@@ -195,19 +195,19 @@ def _region(value: str, view: _View, sign: int) -> str:
     if not how and any(region.place == place for region in told):
         return "supported"
     if "all" in how and absolute:
-        verdict = _step(float((pixels < BLACK_PIXELS[1] if sign < 0 else pixels > WHITE_PIXELS[0]).mean()), (0.4, 0.6))
+        verdict = step(float((pixels < BLACK_PIXELS[1] if sign < 0 else pixels > WHITE_PIXELS[0]).mean()), (0.4, 0.6))
     elif "all" in how:
-        verdict = _step(centre, AREA)
+        verdict = step(centre, AREA)
     elif sign * (mean - view.facts.mean) >= departure:
         verdict = "supported"
     else:
-        verdict = _step(rank, SPOT)
+        verdict = step(rank, SPOT)
         if verdict == "contradicted" and farthest >= NARROW:
             verdict = "unverifiable"
-    verdict = _least(verdict, _step(sign * (extreme - view.facts.median), FAINT))
+    verdict = _least(verdict, step(sign * (extreme - view.facts.median), FAINT))
     if absolute:
         borders = WHITE_PIXELS if sign > 0 else (-BLACK_PIXELS[1], -BLACK_PIXELS[0])
-        verdict = _least(verdict, _step(sign * extreme, borders))
+        verdict = _least(verdict, step(sign * extreme, borders))
     if "line" in how:  # its ends may be right and its course wrong
         return "unverifiable" if verdict == "supported" else verdict
     return _denied(verdict) if "no" in how else verdict
@@ -228,40 +228,40 @@ def _denied(verdict: str) -> str:
     return {"supported": "contradicted", "contradicted": "supported"}.get(verdict, verdict)
 
 
-def _compare(value: str, view: _View) -> str:
-    bright, dark = (view.grey[_mask(_sided(place))].mean() for place in value.split(" > "))
-    return _step(float(bright - dark) / view.scale, COMPARED)
+def _compare(value: str, view: View) -> str:
+    bright, dark = (view.grey[place_mask(sided(place))].mean() for place in value.split(" > "))
+    return step(float(bright - dark) / view.scale, COMPARED)
 
 
-def _relation(value: str, view: _View) -> str:
+def _relation(value: str, view: View) -> str:
     facts = view.facts
     if facts.difference is None or facts.correlation is None:
         return "unverifiable"
     if value in CORRELATION_WORDS:
-        return _zone(facts.correlation, CORRELATION_WORDS[value])
+        return zone(facts.correlation, CORRELATION_WORDS[value])
     excess = facts.difference if value.endswith("brighter") else -facts.difference
-    return _step(-excess if value.startswith("not") else excess, DIFFERENCE)
+    return step(-excess if value.startswith("not") else excess, DIFFERENCE)
 
 
-def _local_relation(value: str, view: _View) -> str:
+def _local_relation(value: str, view: View) -> str:
     if view.luminance is None:
         return "unverifiable"
     place, sign = value.rsplit(" ", 1)
     denied = place.endswith(" not")
-    mask = _mask(_sided(place.removesuffix(" not")))
+    mask = place_mask(sided(place.removesuffix(" not")))
     excess = float((view.grey - view.luminance)[mask].mean()) * (1 if sign == "brighter" else -1)
-    return _step(-excess if denied else excess, DIFFERENCE)
+    return step(-excess if denied else excess, DIFFERENCE)
 
 
-def _object_relation(value: str, view: _View) -> str:
+def _object_relation(value: str, view: View) -> str:
     """An object's brightness beside the visible image's: right where it holds nearly everywhere."""
     if view.luminance is None:
         return "unverifiable"
     excess = (view.grey - view.luminance) * (1 if value.endswith("brighter") else -1)
-    return _step(float((excess > 0).mean()), (0.15, 0.97))
+    return step(float((excess > 0).mean()), (0.15, 0.97))
 
 
-def _disagreement(value: str, view: _View) -> str:
+def _disagreement(value: str, view: View) -> str:
     facts = view.facts
     if facts.cell_differences is None or " not " in value:
         return "unverifiable"
@@ -279,13 +279,13 @@ def _disagreement(value: str, view: _View) -> str:
     return "contradicted" if max(signed) < -CELL_MARGIN else "unverifiable"
 
 
-def _visible(value: str, view: _View) -> str:
+def _visible(value: str, view: View) -> str:
     """Judges how the part of the visible image that is named by tone, colour and place looks in the infrared."""
     if view.luminance is None:
         return "unverifiable"
     part, seen = value.split(" -> ")
     tone, colour, place = part.split(", ")
-    base = np.ones((GRID, GRID), bool) if place == "anywhere" else _mask(_sided(place))
+    base = np.ones((GRID, GRID), bool) if place == "anywhere" else place_mask(sided(place))
     mask = base
     if colour != "any":
         coloured = base & (view.colours >> COLOURS.index(colour) & 1).astype(bool)
@@ -302,36 +302,36 @@ def _visible(value: str, view: _View) -> str:
     elif name in ("brighter", "darker"):
         sign = 1 if name == "brighter" else -1
         excess = float((view.grey - view.luminance)[mask].mean()) * sign
-        verdict = _step(excess, DIFFERENCE)
+        verdict = step(excess, DIFFERENCE)
         if verdict == "contradicted" and seen == name and _ranks(pixels, view, sign) > 0.4:
             verdict = "unverifiable"  # than its surroundings, perhaps
     elif name in ("brightest", "darkest"):
         sign = 1 if name == "brightest" else -1
         top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
         held = float((top & mask).sum() / top.sum())
-        verdict = _step(_ranks(pixels, view, sign), MOST) if held < 0.3 else "supported"
+        verdict = step(_ranks(pixels, view, sign), MOST) if held < 0.3 else "supported"
     elif name == "same":
-        verdict = _step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
+        verdict = step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
     else:
         share = float(_looking(name, pixels, view).mean())
         if place == "anywhere" and tone != "any":  # an object may be a small part of what has its tone
             border = np.quantile(view.luminance, 0.9 if tone == "bright" else 0.1)
             extreme = (view.luminance >= border) if tone == "bright" else (view.luminance <= border)
             share = max(share, float(_looking(name, view.grey[extreme], view).mean()))
-        verdict = _step(share, PART)
+        verdict = step(share, PART)
         sign = -1 if name == "dark" else 1
         if verdict == "contradicted" and name in ("dark", "bright") and _ranks(pixels, view, sign) > 0.6:
             verdict = "unverifiable"  # beside the rest of a bright or a dark image
     return verdict if seen == name else _denied(verdict)
 
 
-def _ranks(pixels: np.ndarray, view: _View, sign: int) -> float:
+def _ranks(pixels: np.ndarray, view: View, sign: int) -> float:
     """Mean share of the image that these pixels outdo in brightness, or in darkness."""
     rank = float(np.searchsorted(view.ranked, pixels).mean()) / view.ranked.size
     return rank if sign > 0 else 1 - rank
 
 
-def _looking(name: str, pixels: np.ndarray, view: _View) -> np.ndarray:
+def _looking(name: str, pixels: np.ndarray, view: View) -> np.ndarray:
     """Which of these pixels look as named, in grey levels or beside the rest of the image."""
     low, high = np.quantile(view.ranked, (0.35, 0.65))
     if name == "medium":
@@ -343,7 +343,7 @@ def _looking(name: str, pixels: np.ndarray, view: _View) -> np.ndarray:
     return pixels > min(160, max(high, 115))
 
 
-def _targets(value: str, view: _View) -> str:
+def _targets(value: str, view: View) -> str:
     return "supported" if (value == "present") == (view.facts.small_bright_targets > 0) else "contradicted"
 
 

@@ -76,16 +76,19 @@ DIFFERENCE = (-5.0, 5.0)  # infrared minus luminance, grey levels
 CELL_MARGIN = 4.0  # grey levels
 
 
-def _zone(value: float, zone: tuple[float, float, float, float]) -> str:
-    wrong_below, right_from, right_to, wrong_above = zone
+def zone(value: float, borders: tuple[float, float, float, float]) -> str:
+    """Judges a value: right between the inner two borders, wrong beyond the outer two, open between."""
+    wrong_below, right_from, right_to, wrong_above = borders
     if right_from <= value <= right_to:
         return "supported"
     return "contradicted" if value <= wrong_below or value >= wrong_above else "unverifiable"
 
 
-def _step(value: float, borders: tuple[float, float]) -> str:
+def step(value: float, borders: tuple[float, float]) -> str:
+    """Judges a value: wrong below the first border, right from the second on, open between."""
     return "contradicted" if value < borders[0] else "supported" if value >= borders[1] else "unverifiable"
 
 
-def _classed(name: str, names: Sequence[str], value: float, borders: Sequence[float]) -> bool:
+def classed(name: str, names: Sequence[str], value: float, borders: Sequence[float]) -> bool:
+    """Tells whether a value is of the class of this name; `borders` part the classes of `names`."""
     return name in names and names[bisect.bisect_right(borders, value)] == name

@@ -16,6 +16,7 @@ _worker: Worker | None = None  # of this process, between its tasks
 
 
 def run_here(waiting: Iterator, make_worker: MakeWorker, workers: int, manifest_dir: Path) -> Iterator[int]:
+    """Yields the places of tasks as they are finished, one after the other in this process."""
     worker = None
     for index, task in waiting:
         worker = worker or make_worker()
@@ -23,6 +24,7 @@ def run_here(waiting: Iterator, make_worker: MakeWorker, workers: int, manifest_
 
 
 def run_processes(waiting: Iterator, make_worker: MakeWorker, workers: int, manifest_dir: Path) -> Iterator[int]:
+    """Yields the places of tasks as they are finished, by spawned processes that end with this one."""
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _build_worker, (make_worker,))
     try:
         running = {pool.submit(_run_there, *item, manifest_dir) for item in islice(waiting, AHEAD * workers)}

@@ -18,6 +18,7 @@ from dataset_builder.engine.tasks import Launch, MakeWorker, TaskFile, finished,
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
+HERE = Launch()
 
 
 def run_shards(
@@ -48,7 +49,7 @@ def run_tasks(
     workers: int | None,
     manifest_dir: Path,
     description: str = "shards",
-    launch: Launch = Launch(),
+    launch: Launch = HERE,
     show: bool = True,
 ) -> None:
     """Runs every task of this process that has no result yet; memory does not grow with the number of tasks.

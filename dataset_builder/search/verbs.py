@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.search import results as search_results
-from dataset_builder.search import retrieval
+from dataset_builder.search import results, retrieval
 from dataset_builder.search.rows import Opener, Rows, describe_rows, describe_sources, moved, parse_limits
 from dataset_builder.search.store import EmbeddingStore
 
@@ -64,7 +63,7 @@ def search(arguments: argparse.Namespace, opener: Opener) -> str:
     hits = retrieval.search(store, query, arguments.model, arguments.gallery, arguments.k)
     if arguments.sheet:
         rows = Rows(moved(store.meta.source, arguments.dataset), opener).pick([hit.row for hit in hits])
-        search_results.write_sheet(arguments.sheet, query, hits, rows, store.meta.ir_range)
-    if arguments.geojson and (left_out := search_results.write_geojson(arguments.geojson, hits)):
+        results.write_sheet(arguments.sheet, query, hits, rows, store.meta.ir_range)
+    if arguments.geojson and (left_out := results.write_geojson(arguments.geojson, hits)):
         logger.info("%d of %d rows have no place and are not in %s", left_out, len(hits), arguments.geojson)
-    return search_results.results_json(hits) if arguments.json else search_results.results_table(hits)
+    return results.results_json(hits) if arguments.json else results.results_table(hits)

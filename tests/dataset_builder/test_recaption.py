@@ -14,7 +14,7 @@ import pytest
 from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import DatasetCard
 
-from dataset_builder import recaption as rewrite
+from dataset_builder import recaption
 from dataset_builder.pipeline import build
 from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe
@@ -126,7 +126,7 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_bytes(source, captione
     out = tmp_path / "killed"
     script = f"""
         import os, signal
-        from dataset_builder.captioning import rewrite
+        from dataset_builder import recaption
         from dataset_builder.shards.parquet import ShardWriter
         close, calls = ShardWriter.close, []
         def kill(self):  # the second shard dies while it closes its file
@@ -135,7 +135,7 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_bytes(source, captione
                 os.kill(os.getpid(), signal.SIGKILL)
             return close(self)
         ShardWriter.close = kill
-        rewrite.caption_dataset({str(source)!r}, {str(out)!r}, workers=1)
+        recaption.caption_dataset({str(source)!r}, {str(out)!r}, workers=1)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
@@ -185,7 +185,7 @@ def test_retry_asks_for_failed_rows_only_in_their_shards(source, tmp_path, monke
         stages.append(stage_of(lambda known: "request_failed" if known["sample_id"] in down else ["very bright"]))
         return stages[-1]
 
-    monkeypatch.setattr(rewrite, "make_caption_stage", make)
+    monkeypatch.setattr(recaption, "make_caption_stage", make)
     report = caption_dataset(source, tmp_path / "out", workers=1)
     assert report["unanswered"] == 2
     assert report["captions"]["total"]["failed"]["request_failed"] == 2
@@ -208,7 +208,7 @@ def test_retry_asks_for_failed_rows_only_in_their_shards(source, tmp_path, monke
 
 def test_rejected_captions_leave_the_row(source, tmp_path, monkeypatch):
     say = stage_of(lambda known: ["very bright", "very bad"], NoWord("bad"))
-    monkeypatch.setattr(rewrite, "make_caption_stage", lambda recipe: say)
+    monkeypatch.setattr(recaption, "make_caption_stage", lambda recipe: say)
     report = caption_dataset(source, tmp_path / "out", workers=1)
     rows = table_of(tmp_path / "out").to_pylist()
     assert len(rows) == 36
@@ -219,11 +219,11 @@ def test_rejected_captions_leave_the_row(source, tmp_path, monkeypatch):
 def test_views_without_rows_are_not_offered(source, tmp_path, monkeypatch):
     """`datasets` loads no empty split: all captions of test rows are rejected, then all there are."""
     stage = stage_of(lambda known: ["very bad" if known["sample_id"] >= "made/024" else "very bright"], NoWord("bad"))
-    monkeypatch.setattr(rewrite, "make_caption_stage", lambda recipe: stage)
+    monkeypatch.setattr(recaption, "make_caption_stage", lambda recipe: stage)
     caption_dataset(source, tmp_path / "some", workers=1)
     aware = load_dataset(str(tmp_path / "some"), "ir_aware", cache_dir=str(tmp_path / "cache"))
     assert set(aware) == {"train"} and len(aware["train"]) == 22
-    monkeypatch.setattr(rewrite, "make_caption_stage", lambda recipe: stage_of(lambda known: ["bad"], NoWord("bad")))
+    monkeypatch.setattr(recaption, "make_caption_stage", lambda recipe: stage_of(lambda known: ["bad"], NoWord("bad")))
     report = caption_dataset(source, tmp_path / "none", workers=1)
     assert report["captions"]["total"]["accepted"] == 0
     assert len(load_dataset(str(tmp_path / "none"), cache_dir=str(tmp_path / "cache"))["test"]) == 12
@@ -243,7 +243,7 @@ def test_scene_captions_are_written_only_where_there_were_none(tmp_path, monkeyp
         return written
 
     stage.captioner.caption = with_scenes
-    monkeypatch.setattr(rewrite, "make_caption_stage", lambda recipe: stage)
+    monkeypatch.setattr(recaption, "make_caption_stage", lambda recipe: stage)
     caption_dataset(source, tmp_path / "out", workers=1)
     found = table_of(tmp_path / "out").to_pylist()
     assert [known["captions"] for known in found if known["caption_origin"] == ["model"]] == [["a lake"]]
@@ -341,7 +341,7 @@ def test_an_unreadable_front_matter_is_said_in_a_line(tmp_path):
 
 def test_the_bar_counts_rows_and_shows_acceptance_and_cost(source, tmp_path, monkeypatch, capfd):
     stage = stage_of(lambda known: ["very bright", "very bad"], NoWord("bad"))
-    monkeypatch.setattr(rewrite, "make_caption_stage", lambda recipe: stage)
+    monkeypatch.setattr(recaption, "make_caption_stage", lambda recipe: stage)
     caption_dataset(source, tmp_path / "out", CaptionRecipe(captioner="endpoint"))  # one worker, in this process
     last = capfd.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
     assert "36/36" in last and "accepted=50.0%" in last and "cost=$8.5" in last and "failed=2" in last

@@ -1,6 +1,6 @@
 """What the loopback Hub answers: one method a request, in the words that the Hub's clients expect.
 
-Apart from `tests/made/hub_server.py`, which starts it, and `tests/made/hub_repository.py`, which stores what it is told.
+Apart from `hub_server.py`, which starts it, and `hub_repository.py`, which stores what it is told.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The loopback Hub's repositories on disk: immutable commits, branches and tags that point at them, shared blobs.
 
-Apart from the HTTP of `tests/made/hub_server.py`, so that what is stored and what is answered can be read one at a time.
+Apart from the HTTP of `hub_server.py`, so that what is stored and what is answered can be read one at a time.
 Blobs are named as the Hub's clients expect to compare them: git's SHA-1, or SHA-256 where LFS holds the file.
 """
 

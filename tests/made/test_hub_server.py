@@ -305,7 +305,7 @@ def test_repositories_outlive_the_server(hub_client: ProcessPoolExecutor, tmp_pa
 
 def test_module_serves_from_the_command_line(tmp_path: Path):
     command = [sys.executable, "-m", "tests.made.hub_server", "--root", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as server:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as server:
         endpoint = server.stderr.readline().split()[0].removeprefix("HF_ENDPOINT=")
         status, headers, _ = fetch(f"{endpoint}/api/models/tests/absent")
         server.terminate()

@@ -1,12 +1,16 @@
 """Rows -> conversations of two images and a caption, and the statistics that the VLM standardises features by."""
 
+import logging
+
 import torch
 from datasets import Dataset
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMModel
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.train_vlm import logger
+
+logger = logging.getLogger(__name__)
+
 
 PROMPT = "Describe the infrared."  # names no fact; short, since every token costs time
 

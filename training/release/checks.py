@@ -16,7 +16,7 @@ from fusionrs_hf.errors import InputError
 UNSTATED = ("", "none", "unknown", "unstated")
 
 
-def _check_shards(folder: Path) -> None:
+def check_shards(folder: Path) -> None:
     """Refuses a build whose shards are not those that its report tells."""
     path = folder / "build_report.json"
     files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.is_file() else {}
@@ -56,7 +56,7 @@ def check_rights(folder: Path, endpoint: str) -> None:
         raise InputError(
             f"{folder} is for the demo only, as the origin or licence of its weights is unstated: {only_here}"
         )
-    if not _licence_is_stated(card):
+    if not licence_is_stated(card):
         raise InputError(
             f"{path} states no licence, and {only_here} or state `license` and, for other, `license_name`"
         )
@@ -71,17 +71,18 @@ def is_loopback(endpoint: str) -> bool:
         return host == "localhost"
 
 
-def _licence_is_stated(card: Mapping) -> bool:
+def licence_is_stated(card: Mapping) -> bool:
+    """Tells whether a card's front matter names a licence."""
     licence = card.get("license")
     names = licence if isinstance(licence, list) else [licence]
     names = [card.get("license_name") if name == "other" else name for name in names]
     return bool(names) and all(str(name).lower() not in UNSTATED for name in names)
 
 
-def _check_code(path: Path, auto_class: str) -> None:
+def check_code(path: Path, auto_class: str) -> None:
     """Refuses a configuration unless the code of each class that it names, and what that imports, lies beside it."""
     remedy = "import fusionrs_hf.auto before save_pretrained"
-    auto_map = _read_json(path).get("auto_map", {})
+    auto_map = read_json(path).get("auto_map", {})
     if auto_class not in auto_map:
         raise InputError(f"{path} has no auto_map entry for {auto_class}, expected one for remote code; {remedy}")
     pending, seen = [reference.rpartition(".")[0] for reference in auto_map.values()], set()
@@ -96,7 +97,8 @@ def _check_code(path: Path, auto_class: str) -> None:
             seen.add(module)
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Reads a file that `save_pretrained` writes; raises InputError where it is missing."""
     if not path.is_file():
         raise InputError(f"{path} is missing, expected a folder that save_pretrained wrote with its processor")
     return json.loads(path.read_text())

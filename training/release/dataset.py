@@ -6,8 +6,8 @@ from huggingface_hub import HfApi
 
 from dataset_builder.publish.clearance import check_folder
 from fusionrs_hf.errors import InputError
-from training.release.checks import _check_shards, check_rights
-from training.release.upload import _upload
+from training.release.checks import check_rights, check_shards
+from training.release.upload import upload
 
 DATASET_FILES = (
     *("README.md", "NOTICE.md", "LICENSE*", "croissant.json", "build_report.json", "rights.yaml", "*.jsonl"),
@@ -36,5 +36,5 @@ def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, rev
     if not list(folder.glob("data/*.parquet")):
         raise InputError(f"{folder} has no data/*.parquet, expected a built dataset; run `fusionrs build` first")
     check_folder(folder)
-    _check_shards(folder)
-    return _upload("dataset", folder, repo_id, DATASET_FILES, private, revision)
+    check_shards(folder)
+    return upload("dataset", folder, repo_id, DATASET_FILES, private, revision)

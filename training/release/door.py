@@ -10,7 +10,7 @@ from pathlib import Path
 from fusionrs_hf.errors import InputError
 from training.release.dataset import push_dataset
 from training.release.models import push_adapter, push_clip, push_plain_clip, push_vlm
-from training.release.upload import REPO_TYPES
+from training.release.upload import check_kind
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def push(
         URL of the commit.
     """
     releases = {"dataset": push_dataset, "clip": push_clip, "vlm": push_vlm}
-    _check_kind(kind)
+    check_kind(kind)
     if base is not None:
         if kind != "vlm":
             raise InputError(f"base {base!r} goes with a VLM's adapter, got kind {kind!r}; leave it out")
@@ -41,8 +41,3 @@ def push(
             raise InputError(f"--as-clip goes with a dual-modal CLIP, got kind {kind!r}; leave it out")
         return push_plain_clip(folder, repo_id, private=private)
     return releases[kind](folder, repo_id, private=private)
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in REPO_TYPES:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(REPO_TYPES)}")

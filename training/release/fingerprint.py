@@ -1,4 +1,4 @@
-"""What a released dataset or model holds once loaded, as hashes: the half of `training.release.door.verify` that loads.
+"""What a released dataset or model holds once loaded, as hashes: the half of `verify` that loads.
 
 A script of its own that imports nothing of ours, since it stands for a user who has not installed the project: it
 makes our packages impossible to import, then loads the folder and the repository by the stock functions.

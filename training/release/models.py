@@ -7,9 +7,9 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from fusionrs_hf.errors import InputError
-from training.release.checks import _check_code, _read_json, check_rights
+from training.release.checks import check_code, check_rights, read_json
 from training.release.plain_clip import write_plain_clip
-from training.release.upload import _upload
+from training.release.upload import upload
 
 MODEL_FILES = ("*.md", "LICENSE*", "*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors")
 
@@ -31,7 +31,7 @@ def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, 
     """
     check_rights(Path(folder), HfApi().endpoint)
     with tempfile.TemporaryDirectory() as home:
-        return _upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, MODEL_FILES, private, revision)
+        return upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, MODEL_FILES, private, revision)
 
 
 def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -59,7 +59,7 @@ def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool =
     with tempfile.TemporaryDirectory() as home:
         staged = Path(shutil.copytree(folder, Path(home) / "adapter"))
         for name in ("adapter_config.json", "README.md"):
-            old = _read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path") or ""
+            old = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path") or ""
             if old and (staged / name).is_file():
                 (staged / name).write_text((staged / name).read_text().replace(old, base))
         return push_vlm(staged, repo_id, private=private)
@@ -68,14 +68,14 @@ def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool =
 def _push_model(kind: str, auto_class: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
     check_rights(folder, HfApi().endpoint)
     if (folder / "adapter_config.json").is_file():
-        base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
+        base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
         if not base or Path(base).exists() or base.count("/") != 1:
             raise InputError(
                 f"{folder} adapts {base!r}, expected owner/name of a base on the Hub; push the base first"
             )
     else:
-        _check_code(folder / "config.json", auto_class)
+        check_code(folder / "config.json", auto_class)
     if not list(folder.glob("*.safetensors")):
         raise InputError(f"{folder} has no *.safetensors, the one form of weights released; save_pretrained writes it")
-    _check_code(folder / "processor_config.json", "AutoProcessor")
-    return _upload(kind, folder, repo_id, MODEL_FILES, private, revision)
+    check_code(folder / "processor_config.json", "AutoProcessor")
+    return upload(kind, folder, repo_id, MODEL_FILES, private, revision)

@@ -11,7 +11,7 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 
-USE = Path(__file__).parents[1] / "model_cards" / "templates" / "clip_plain_use.md"
+USE = Path(__file__).parents[2] / "model_cards" / "templates" / "clip_plain_use.md"
 PLAIN = {  # what a CLIPModel cannot be told
     "vision_pooling": "pooler",
     "text_pooling": "pooler",

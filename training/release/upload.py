@@ -1,18 +1,21 @@
 """The upload itself: one folder, one repository."""
 
+import logging
 from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi
 
 from fusionrs_hf.errors import InputError
-from training.release.door import logger
+
+logger = logging.getLogger(__name__)
+
 
 REPO_TYPES = {"dataset": "dataset", "clip": "model", "vlm": "model"}
 STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"]  # of an older release: deleted
 
 
-def _upload(
+def upload(
     kind: str, folder: Path, repo_id: str, patterns: tuple[str, ...], private: bool, revision: str | None
 ) -> str:
     """Makes the repository if needed and commits the chosen files at once, stale shards and code removed."""
@@ -40,3 +43,9 @@ def _upload(
         commit_message=f"Release {kind}",
     )
     return commit.commit_url
+
+
+def check_kind(kind: str) -> None:
+    """Raises InputError for a kind that is not released."""
+    if kind not in REPO_TYPES:
+        raise InputError(f"kind is {kind!r}, expected one of {', '.join(REPO_TYPES)}")

@@ -1,6 +1,7 @@
 """Whether a repository holds what a folder holds, seen from a clean process."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fusionrs_hf.errors import InputError
-from training.release.door import _check_kind, logger
-from training.release.upload import REPO_TYPES
+from training.release.upload import REPO_TYPES, check_kind
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def verify(kind: str, folder: Path | str, repo_id: str, revision: str | None = N
     Raises:
         InputError: There is no such folder, repository or revision.
     """
-    _check_kind(kind)
+    check_kind(kind)
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected the one that was pushed to {repo_id}")

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.building import writing as finish
+from dataset_builder.building import writing
 from dataset_builder.building.merging import merge
 from dataset_builder.building.writing import WriteWorker
 from dataset_builder.recipe import BuildRecipe
@@ -97,7 +97,7 @@ def test_counts_are_the_same_of_columns_as_lists_and_of_splits_without_rows(writ
 
 
 def test_a_plan_is_followed_piece_by_piece_to_the_same_bytes(work, written, tmp_path, monkeypatch):
-    monkeypatch.setattr(finish, "PLAN_ROWS", 7)
+    monkeypatch.setattr(writing, "PLAN_ROWS", 7)
     for output, file in zip(work[1].outputs, written[1]):
         assert WriteWorker(work[0], tmp_path)(output)["sha256"] == file["sha256"]
 

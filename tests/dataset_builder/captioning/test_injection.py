@@ -11,7 +11,7 @@ import yaml
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
-from dataset_builder import recaption as rewrite
+from dataset_builder import recaption
 from dataset_builder.building import reading
 from dataset_builder.pipeline import build
 from dataset_builder.recaption import caption_dataset
@@ -78,7 +78,7 @@ def captioned(built):
     root = built[0]
     (root / "README.md").write_text("---\npretty_name: x\n---\n# Words\n\n<!-- captions:end -->\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rewrite, "make_caption_stage", lambda recipe: STAGE)
+        patch.setattr(recaption, "make_caption_stage", lambda recipe: STAGE)
         for name, folder in (("again", root / "out"), ("foreign", root)):
             caption_dataset(folder, root / name, workers=1)
     return root

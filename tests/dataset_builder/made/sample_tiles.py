@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-SAMPLE = Path(__file__).parents[2] / "dataset_builder" / "sample" / "data"
+SAMPLE = Path(__file__).parents[3] / "dataset_builder" / "sample" / "data"
 COLUMNS = ["sample_id", "rgb", "ir", "ir_origin", "ir_band", "ir_unit", "source_dataset", "captions"]
 
 

@@ -11,7 +11,6 @@ from datasets import get_dataset_config_names, load_dataset
 
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.publish.clearance import check_folder
-from dataset_builder.publish.copies import copies as module
 from dataset_builder.publish.copies import publish, redact
 from dataset_builder.rights.table import Rights, read_policy
 from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS

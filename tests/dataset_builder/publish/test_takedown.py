@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from dataset_builder.publish import takedown as module
+from dataset_builder.publish import takedown
 from dataset_builder.publish.clearance import check_folder
 from dataset_builder.publish.copies import publish
 from dataset_builder.publish.takedown import remove
@@ -199,7 +199,7 @@ def test_a_shard_that_loses_nothing_comes_out_as_the_build_wrote_it(out):
     plan = {"remove": [], "mark": []}
     before = digests(out)
     for path in sorted((out / "data").iterdir()):
-        module._filter_rows(path, plan)
+        takedown._filter_rows(path, plan)
     assert digests(out) == before
 
 
@@ -377,7 +377,7 @@ def test_a_removal_killed_at_any_step_continues_to_the_same_bytes(
     removed, origin, tmp_path, monkeypatch, step, call, before
 ):
     out = shutil.copytree(removed / "before", tmp_path / "out")
-    calls, real = [], getattr(module, step)
+    calls, real = [], getattr(takedown, step)
 
     def dies(*arguments, **options):
         calls.append(step)
@@ -389,7 +389,7 @@ def test_a_removal_killed_at_any_step_continues_to_the_same_bytes(
         return done
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, step, dies)
+        patched.setattr(takedown, step, dies)
         with pytest.raises(KeyboardInterrupt):
             remove(out, WANTED, workers=1)
     if (out / ".removal" / "plan.json").exists():
@@ -435,7 +435,7 @@ def refused(out, origin):
 
 def test_another_list_ends_the_interrupted_removal_first(out, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(module, "write_tombstones", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(takedown, "write_tombstones", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             remove(out, WANTED, workers=1)
     report = remove(out, {"t0/nir": ""}, workers=1)

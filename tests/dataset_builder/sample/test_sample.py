@@ -23,8 +23,8 @@ from dataset_builder.sample.scenes import declared_scenes
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, SPLITS
 from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
-SAMPLE = Path(__file__).parents[2] / "dataset_builder" / "sample"
-FIXTURE = Path(__file__).parents[1] / "data" / "ir16"
+SAMPLE = Path(__file__).parents[3] / "dataset_builder" / "sample"
+FIXTURE = Path(__file__).parents[2] / "data" / "ir16"
 HELD_OUT_REGIONS = ("s2_virginia", "l7_saltlake")  # the third scene is held out as a whole
 BANDS = {  # by scene: the visible bands, and the infrared band of each kind
     "s2_virginia": ({"B02", "B03", "B04"}, {"nir": "B08", "swir": "B11"}),

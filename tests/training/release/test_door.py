@@ -22,7 +22,7 @@ from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.rights_rows import build_rows, write_source
 from tests.made import tiny, tiny_vlm
 from tests.made.hub_server import call
-from training.release.door import door as release
+from training.release import door
 from training.release.plain_clip import write_plain_clip
 
 CARD = "---\nlicense: cc0-1.0\n---\n# Card\n"
@@ -92,8 +92,8 @@ def files_on_hub(in_client) -> Callable[[str, str], set[str]]:
 
 
 def test_dataset_comes_back_equal_without_its_quarantine(in_client, files_on_hub, dataset: Path):
-    url = in_client(release.push, "dataset", dataset, "release/rows")
-    report = in_client(release.verify, "dataset", dataset, "release/rows")
+    url = in_client(door.push, "dataset", dataset, "release/rows")
+    report = in_client(door.verify, "dataset", dataset, "release/rows")
     assert report.differences == ()
     assert url.endswith(f"/datasets/release/rows/commit/{report.revision}")
     assert report.compared == 2 * (len(FEATURES) + 2)  # of train and test: each column, the features, the row count
@@ -102,35 +102,35 @@ def test_dataset_comes_back_equal_without_its_quarantine(in_client, files_on_hub
 
 
 def test_verify_names_the_column_that_differs(in_client, dataset: Path):
-    in_client(release.push, "dataset", dataset, "release/changed")
+    in_client(door.push, "dataset", dataset, "release/changed")
     write_split(dataset, "train", range(3), ir_seed=7)
-    report = in_client(release.verify, "dataset", dataset, "release/changed")
+    report = in_client(door.verify, "dataset", dataset, "release/changed")
     assert [line.split(": ")[:2] for line in report.differences] == [["default/train", "column ir"]]
 
 
 def test_second_release_removes_shards_of_the_first_and_an_equal_one_commits_nothing(
     in_client, files_on_hub, dataset: Path
 ):
-    in_client(release.push, "dataset", dataset, "release/again")
+    in_client(door.push, "dataset", dataset, "release/again")
     (dataset / "data" / "train-00000-of-00001.parquet").rename(dataset / "data" / "train-00000-of-00002.parquet")
-    second = in_client(release.push, "dataset", dataset, "release/again")
+    second = in_client(door.push, "dataset", dataset, "release/again")
     found = files_on_hub("release/again", "dataset")
     assert found == {"README.md", "data/train-00000-of-00002.parquet", "data/test-00000-of-00001.parquet"}
-    assert in_client(release.push, "dataset", dataset, "release/again") == second
+    assert in_client(door.push, "dataset", dataset, "release/again") == second
 
 
 def test_release_on_a_branch_leaves_main_alone(in_client, files_on_hub, dataset: Path):
-    in_client(release.push_dataset, dataset, "release/branch", revision="next")
+    in_client(door.push_dataset, dataset, "release/branch", revision="next")
     assert files_on_hub("release/branch", "dataset") == set()
-    report = in_client(release.verify, "dataset", dataset, "release/branch", "next")
+    report = in_client(door.verify, "dataset", dataset, "release/branch", "next")
     assert report.equal
     info = in_client(call, "repo_info", "release/branch", repo_type="dataset", revision="next")
     assert report.revision == info.sha
 
 
 def test_clip_comes_back_equal_where_the_project_is_not_installed(in_client, files_on_hub, clip: Path):
-    in_client(release.push, "clip", clip, "release/clip")
-    report = in_client(release.verify, "clip", clip, "release/clip")
+    in_client(door.push, "clip", clip, "release/clip")
+    report = in_client(door.verify, "clip", clip, "release/clip")
     assert report.differences == ()
     tensors = tiny.clip_model(feature_norm=True, pooling="grid")
     names = {name for name, _ in (*tensors.named_parameters(), *tensors.named_buffers())}
@@ -140,11 +140,11 @@ def test_clip_comes_back_equal_where_the_project_is_not_installed(in_client, fil
 
 @pytest.mark.slow
 def test_verify_names_the_tensor_that_differs(in_client, clip: Path):
-    in_client(release.push, "clip", clip, "release/drifted")
+    in_client(door.push, "clip", clip, "release/drifted")
     weights = load_file(clip / "model.safetensors")
     weights["logit_scale"] += 1
     save_file(weights, clip / "model.safetensors", {"format": "pt"})
-    report = in_client(release.verify, "clip", clip, "release/drifted")
+    report = in_client(door.verify, "clip", clip, "release/drifted")
     assert [line.split(": ")[0] for line in report.differences] == ["tensor logit_scale"]
 
 
@@ -152,8 +152,8 @@ def test_verify_names_the_tensor_that_differs(in_client, clip: Path):
 def test_verify_finds_code_that_needs_the_project_installed(in_client, clip: Path):
     modeling = clip / "modeling_fusionrs_clip.py"
     modeling.write_text(f"{modeling.read_text()}\nimport fusionrs_hf.errors\n")
-    in_client(release.push, "clip", clip, "release/needy")
-    report = in_client(release.verify, "clip", clip, "release/needy")
+    in_client(door.push, "clip", clip, "release/needy")
+    report = in_client(door.verify, "clip", clip, "release/needy")
     assert not report.equal
     assert "fusionrs_hf" in report.differences[0]
 
@@ -163,8 +163,8 @@ def test_verify_finds_weights_that_are_missing(in_client, clip: Path):
     weights = load_file(clip / "model.safetensors")
     del weights["visual_projection.weight"]
     save_file(weights, clip / "model.safetensors", {"format": "pt"})
-    in_client(release.push, "clip", clip, "release/holes")
-    report = in_client(release.verify, "clip", clip, "release/holes")
+    in_client(door.push, "clip", clip, "release/holes")
+    report = in_client(door.verify, "clip", clip, "release/holes")
     assert "visual_projection.weight" in report.differences[0]
 
 
@@ -184,7 +184,7 @@ def test_incomplete_model_is_refused_before_anything_goes_up(hub, in_client, cli
     (clip / name).unlink()
     before = len(hub.requests)
     with pytest.raises(InputError, match=sentence):
-        in_client(release.push, "clip", clip, "release/incomplete")
+        in_client(door.push, "clip", clip, "release/incomplete")
     assert len(hub.requests) == before
 
 
@@ -193,24 +193,24 @@ def test_model_saved_without_registration_is_refused(in_client, clip: Path):
     del config["auto_map"]
     (clip / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="no auto_map entry for AutoModel.*import fusionrs_hf.auto"):
-        in_client(release.push, "clip", clip, "release/unregistered")
+        in_client(door.push, "clip", clip, "release/unregistered")
 
 
 def test_clip_is_no_vlm(in_client, clip: Path):
     with pytest.raises(InputError, match="AutoModelForImageTextToText"):
-        in_client(release.push, "vlm", clip, "release/clip-as-vlm")
+        in_client(door.push, "vlm", clip, "release/clip-as-vlm")
 
 
 def test_adapter_of_a_local_folder_is_refused(in_client, clip: Path):
     (clip / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(clip)}))
     with pytest.raises(InputError, match="expected owner/name of a base on the Hub"):
-        in_client(release.push, "vlm", clip, "release/adapter")
+        in_client(door.push, "vlm", clip, "release/adapter")
 
 
 def test_dataset_without_parquet_is_refused(in_client, dataset: Path):
     shutil.rmtree(dataset / "data")
     with pytest.raises(InputError, match="no data/\\*.parquet"):
-        in_client(release.push, "dataset", dataset, "release/empty")
+        in_client(door.push, "dataset", dataset, "release/empty")
 
 
 def test_rows_that_their_rights_forbid_go_nowhere_not_even_to_a_loopback_hub(hub, in_client, dataset: Path):
@@ -219,13 +219,13 @@ def test_rows_that_their_rights_forbid_go_nowhere_not_even_to_a_loopback_hub(hub
     with pytest.raises(
         InputError, match="1 rows: 'RSICD': images of 1, infrared of 1, captions of 1 rows not allowed"
     ):
-        in_client(release.push, "dataset", dataset, "release/forbidden")
+        in_client(door.push, "dataset", dataset, "release/forbidden")
     write_split(dataset, "test", range(3, 4), rights="found somewhere")
     with pytest.raises(InputError, match="'found somewhere': 1 rows, code not listed .test/3.*add it with licence"):
-        in_client(release.push, "dataset", dataset, "release/forbidden")
+        in_client(door.push, "dataset", dataset, "release/forbidden")
     write_split(dataset, "test", range(3, 4), rights="CC-BY-4.0")
     with pytest.raises(InputError, match="NOTICE.md does not hold the notice that rows of code 'CC-BY-4.0' ask for"):
-        in_client(release.push, "dataset", dataset, "release/forbidden")
+        in_client(door.push, "dataset", dataset, "release/forbidden")
     assert len(hub.requests) == before
 
 
@@ -233,11 +233,11 @@ def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_
     build_rows(write_source(tmp_path / "source"), tmp_path / "out")
     for level in ("redacted", "index"):
         copy = publish(tmp_path / "out", level, workers=1)
-        in_client(release.push, "dataset", copy, f"release/{level}")
+        in_client(door.push, "dataset", copy, f"release/{level}")
         assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json"} < files_on_hub(
             f"release/{level}", "dataset"
         )
-    assert in_client(release.verify, "dataset", copy, "release/index").differences == ()
+    assert in_client(door.verify, "dataset", copy, "release/index").differences == ()
 
 
 @pytest.mark.parametrize(
@@ -252,20 +252,20 @@ def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_
 )
 def test_unstated_rights_are_for_a_loopback_hub_only(tmp_path: Path, card: str, sentence: str):
     (tmp_path / "README.md").write_text(card)
-    release.check_rights(tmp_path, "http://127.0.0.1:8000")
+    door.check_rights(tmp_path, "http://127.0.0.1:8000")
     with pytest.raises(InputError, match=f"{sentence}.*not a loopback address"):
-        release.check_rights(tmp_path, PUBLIC)
+        door.check_rights(tmp_path, PUBLIC)
 
 
 def test_converted_checkpoint_of_unstated_origin_stays_whatever_its_card_says(tmp_path: Path):
     (tmp_path / "README.md").write_text(CARD)
-    release.check_rights(tmp_path, PUBLIC)
+    door.check_rights(tmp_path, PUBLIC)
     (tmp_path / "origin.json").write_text('{"demo_only": true}')
     with pytest.raises(InputError, match="for the demo only"):
-        release.check_rights(tmp_path, PUBLIC)
+        door.check_rights(tmp_path, PUBLIC)
 
 
-@pytest.mark.parametrize("push", [release.push_dataset, release.push_clip, release.push_vlm])
+@pytest.mark.parametrize("push", [door.push_dataset, door.push_clip, door.push_vlm])
 def test_every_way_up_checks_the_rights_first(tmp_path: Path, push: Callable[..., str]):
     (tmp_path / "README.md").write_text("---\ndemo_only: true\n---\n")
     with pytest.raises(InputError, match="for the demo only"):  # this process knows the public Hub only
@@ -287,26 +287,26 @@ def test_every_way_up_checks_the_rights_first(tmp_path: Path, push: Callable[...
     ],
 )
 def test_only_this_machine_is_loopback(endpoint: str, expected: bool):
-    assert release.is_loopback(endpoint) == expected
+    assert door.is_loopback(endpoint) == expected
 
 
 def test_private_release_is_private_and_never_lands_in_a_public_repository(in_client, files_on_hub, clip: Path):
-    in_client(release.push, "clip", clip, "release/secret", private=True)
+    in_client(door.push, "clip", clip, "release/secret", private=True)
     assert in_client(call, "repo_info", "release/secret").private
     in_client(call, "create_repo", "release/open")
     with pytest.raises(InputError, match="exists and is public"):
-        in_client(release.push, "clip", clip, "release/open", private=True)
+        in_client(door.push, "clip", clip, "release/open", private=True)
     assert files_on_hub("release/open", "model") == set()
 
 
 def test_unknown_kind_repository_and_revision_are_input_errors(in_client, dataset: Path):
     with pytest.raises(InputError, match="kind is 'model', expected one of dataset, clip, vlm"):
-        release.push("model", dataset, "release/kind")
+        door.push("model", dataset, "release/kind")
     with pytest.raises(InputError, match="has no dataset release/absent"):
-        in_client(release.verify, "dataset", dataset, "release/absent")
-    in_client(release.push, "dataset", dataset, "release/present")
+        in_client(door.verify, "dataset", dataset, "release/absent")
+    in_client(door.push, "dataset", dataset, "release/present")
     with pytest.raises(InputError, match="has no dataset release/present at v9"):
-        in_client(release.verify, "dataset", dataset, "release/present", "v9")
+        in_client(door.verify, "dataset", dataset, "release/present", "v9")
 
 
 @pytest.fixture(scope="module")
@@ -319,8 +319,8 @@ def saved_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_vlm_comes_back_equal_where_the_project_is_not_installed(in_client, saved_vlm: Path):
-    in_client(release.push, "vlm", saved_vlm, "release/vlm")
-    report = in_client(release.verify, "vlm", saved_vlm, "release/vlm")
+    in_client(door.push, "vlm", saved_vlm, "release/vlm")
+    report = in_client(door.verify, "vlm", saved_vlm, "release/vlm")
     assert report.differences == ()
     model = tiny_vlm.vlm_model()
     # and configuration, generation configuration, processor, tokenizer, chat template
@@ -332,7 +332,7 @@ def test_adapter_comes_back_equal_on_its_base(in_client, saved_vlm: Path, tmp_pa
     from training.train_vlm import LANGUAGE_LINEARS
     from training.trainers.captioning import PROJECTOR  # here, as it takes seconds
 
-    in_client(release.push, "vlm", saved_vlm, "release/base")
+    in_client(door.push, "vlm", saved_vlm, "release/base")
     config = LoraConfig(r=2, target_modules=LANGUAGE_LINEARS, modules_to_save=[PROJECTOR], init_lora_weights=False)
     adapted = get_peft_model(tiny_vlm.vlm_model(), config)
     adapted.peft_config["default"].base_model_name_or_path = "release/base"
@@ -342,8 +342,8 @@ def test_adapter_comes_back_equal_on_its_base(in_client, saved_vlm: Path, tmp_pa
     adapted.save_pretrained(tmp_path)
     tiny_vlm.vlm_processor().save_pretrained(tmp_path)
     (tmp_path / "README.md").write_text(CARD)
-    in_client(release.push, "vlm", tmp_path, "release/adapter")
-    report = in_client(release.verify, "vlm", tmp_path, "release/adapter")
+    in_client(door.push, "vlm", tmp_path, "release/adapter")
+    report = in_client(door.verify, "vlm", tmp_path, "release/adapter")
     assert report.differences == ()
     # and configuration, generation configuration, processor, tokenizer, chat template
     assert report.compared == len([*adapted.named_parameters(), *adapted.named_buffers()]) + 5
@@ -368,7 +368,7 @@ def load_plain(repo_id: str, inputs: dict) -> tuple:
 
 def test_a_shared_tower_goes_up_as_a_plain_clip_without_code(in_client, files_on_hub, tmp_path: Path):
     folder = saved_plain(tmp_path / "clip")
-    in_client(release.push, "clip", folder, "release/plain", as_clip=True)
+    in_client(door.push, "clip", folder, "release/plain", as_clip=True)
     names = files_on_hub("release/plain", "model")
     assert not [name for name in names if name.endswith(".py")]
     inputs = tiny.clip_processor()(images=tiny.rgb_image(), text="dry ground")
@@ -390,20 +390,20 @@ def test_what_clip_cannot_be_is_refused(saved_clip: Path, tmp_path: Path):
     with pytest.raises(InputError, match="no plain CLIP .*feature_norm=True.* without --as-clip"):
         write_plain_clip(saved_clip, tmp_path / "out")
     with pytest.raises(InputError, match="--as-clip goes with a dual-modal CLIP, got kind 'vlm'"):
-        release.push("vlm", saved_clip, "release/vlm", as_clip=True)
+        door.push("vlm", saved_clip, "release/vlm", as_clip=True)
 
 
 def test_shards_that_are_not_the_report_s_stay_at_home(dataset: Path):
     digests = {path: file_sha256(path) for path in dataset.glob("data/*.parquet")}
     files = {path.relative_to(dataset).as_posix(): {"sha256": digest} for path, digest in digests.items()}
     (dataset / "build_report.json").write_text(json.dumps({"files": files}))
-    release._check_shards(dataset)
+    door._check_shards(dataset)
     write_split(dataset, "test", range(3, 5))
     with pytest.raises(InputError, match="test-00000-of-00001.parquet differ; build it again"):
-        release._check_shards(dataset)
+        door._check_shards(dataset)
     (dataset / "data" / "test-00000-of-00001.parquet").unlink()
     with pytest.raises(InputError, match="test-00000-of-00001.parquet differ"):
-        release._check_shards(dataset)
+        door._check_shards(dataset)
 
 
 def test_a_hub_that_is_not_there_is_one_line(in_client, dataset: Path):
@@ -415,9 +415,9 @@ def push_to_nowhere(dataset: Path) -> str:
 
     from huggingface_hub import HfApi
 
-    with patch.object(release, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9")):
+    with patch("training.release.upload.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9")):
         try:
-            release.push_dataset(dataset, "release/nowhere")
+            door.push_dataset(dataset, "release/nowhere")
         except InputError as error:
             return str(error)
     return "pushed"
