@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
-from fusionrs_hf.processing_fusionrs_images import check_infrared, check_rgb
+from .processing_fusionrs_images import check_infrared, check_rgb
 
 logger = logging.getLogger(__name__)
 

@@ -120,11 +120,11 @@ def test_changed_code_and_small_files_that_the_recipe_names_are_seen_by_content(
     now = listing(tree, named={"splits": {"train_ids": "ids.txt"}}, name="now")
     assert changes(before, now) == ["1 changed: ids.txt"]
     with gzip.open(now, "rb") as lines:
-        text = lines.read().replace(b'"dataset_builder/engine/run.py"', b'"dataset_builder/engine_.py"')
+        text = lines.read().replace(b'"dataset_builder/engine/run.py"', b'"dataset_builder/engine/run_.py"')
     with gzip.open(now, "wb") as lines:
         lines.write(text)
     assert changes(before, now, CODE) == [
-        "1 added: dataset_builder/engine_.py",
+        "1 added: dataset_builder/engine/run_.py",
         "1 removed: dataset_builder/engine/run.py",
     ]
 

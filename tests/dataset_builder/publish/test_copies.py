@@ -10,6 +10,7 @@ import yaml
 from datasets import get_dataset_config_names, load_dataset
 
 from dataset_builder.fusionrs import FusionRS
+from dataset_builder.publish import copies as publishing
 from dataset_builder.publish.clearance import check_folder
 from dataset_builder.publish.copies import publish, redact
 from dataset_builder.rights.table import Rights, read_policy
@@ -244,7 +245,7 @@ def test_any_number_of_workers_and_any_day_give_the_same_bytes(mixed, kept, tmp_
 def test_a_copy_that_was_interrupted_has_no_card_and_continues(copies, mixed, monkeypatch, dies_in):
     expected = digests(copies["redacted"])
     with monkeypatch.context() as patched:
-        patched.setattr(module, dies_in, lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        patched.setattr(publishing, dies_in, lambda *_: (_ for _ in ()).throw(OSError("killed")))
         with pytest.raises(OSError, match="killed"):
             publish(mixed, "redacted", workers=1)
     assert not (mixed / "publish/redacted/README.md").exists()

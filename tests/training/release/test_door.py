@@ -22,7 +22,9 @@ from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.rights_rows import build_rows, write_source
 from tests.made import tiny, tiny_vlm
 from tests.made.hub_server import call
-from training.release import door
+from training.release import checks, door, verify
+from training.release.dataset import push_dataset
+from training.release.models import push_clip, push_vlm
 from training.release.plain_clip import write_plain_clip
 
 CARD = "---\nlicense: cc0-1.0\n---\n# Card\n"
@@ -93,7 +95,7 @@ def files_on_hub(in_client) -> Callable[[str, str], set[str]]:
 
 def test_dataset_comes_back_equal_without_its_quarantine(in_client, files_on_hub, dataset: Path):
     url = in_client(door.push, "dataset", dataset, "release/rows")
-    report = in_client(door.verify, "dataset", dataset, "release/rows")
+    report = in_client(verify.verify, "dataset", dataset, "release/rows")
     assert report.differences == ()
     assert url.endswith(f"/datasets/release/rows/commit/{report.revision}")
     assert report.compared == 2 * (len(FEATURES) + 2)  # of train and test: each column, the features, the row count
@@ -104,7 +106,7 @@ def test_dataset_comes_back_equal_without_its_quarantine(in_client, files_on_hub
 def test_verify_names_the_column_that_differs(in_client, dataset: Path):
     in_client(door.push, "dataset", dataset, "release/changed")
     write_split(dataset, "train", range(3), ir_seed=7)
-    report = in_client(door.verify, "dataset", dataset, "release/changed")
+    report = in_client(verify.verify, "dataset", dataset, "release/changed")
     assert [line.split(": ")[:2] for line in report.differences] == [["default/train", "column ir"]]
 
 
@@ -120,9 +122,9 @@ def test_second_release_removes_shards_of_the_first_and_an_equal_one_commits_not
 
 
 def test_release_on_a_branch_leaves_main_alone(in_client, files_on_hub, dataset: Path):
-    in_client(door.push_dataset, dataset, "release/branch", revision="next")
+    in_client(push_dataset, dataset, "release/branch", revision="next")
     assert files_on_hub("release/branch", "dataset") == set()
-    report = in_client(door.verify, "dataset", dataset, "release/branch", "next")
+    report = in_client(verify.verify, "dataset", dataset, "release/branch", "next")
     assert report.equal
     info = in_client(call, "repo_info", "release/branch", repo_type="dataset", revision="next")
     assert report.revision == info.sha
@@ -130,7 +132,7 @@ def test_release_on_a_branch_leaves_main_alone(in_client, files_on_hub, dataset:
 
 def test_clip_comes_back_equal_where_the_project_is_not_installed(in_client, files_on_hub, clip: Path):
     in_client(door.push, "clip", clip, "release/clip")
-    report = in_client(door.verify, "clip", clip, "release/clip")
+    report = in_client(verify.verify, "clip", clip, "release/clip")
     assert report.differences == ()
     tensors = tiny.clip_model(feature_norm=True, pooling="grid")
     names = {name for name, _ in (*tensors.named_parameters(), *tensors.named_buffers())}
@@ -144,7 +146,7 @@ def test_verify_names_the_tensor_that_differs(in_client, clip: Path):
     weights = load_file(clip / "model.safetensors")
     weights["logit_scale"] += 1
     save_file(weights, clip / "model.safetensors", {"format": "pt"})
-    report = in_client(door.verify, "clip", clip, "release/drifted")
+    report = in_client(verify.verify, "clip", clip, "release/drifted")
     assert [line.split(": ")[0] for line in report.differences] == ["tensor logit_scale"]
 
 
@@ -153,7 +155,7 @@ def test_verify_finds_code_that_needs_the_project_installed(in_client, clip: Pat
     modeling = clip / "modeling_fusionrs_clip.py"
     modeling.write_text(f"{modeling.read_text()}\nimport fusionrs_hf.errors\n")
     in_client(door.push, "clip", clip, "release/needy")
-    report = in_client(door.verify, "clip", clip, "release/needy")
+    report = in_client(verify.verify, "clip", clip, "release/needy")
     assert not report.equal
     assert "fusionrs_hf" in report.differences[0]
 
@@ -164,7 +166,7 @@ def test_verify_finds_weights_that_are_missing(in_client, clip: Path):
     del weights["visual_projection.weight"]
     save_file(weights, clip / "model.safetensors", {"format": "pt"})
     in_client(door.push, "clip", clip, "release/holes")
-    report = in_client(door.verify, "clip", clip, "release/holes")
+    report = in_client(verify.verify, "clip", clip, "release/holes")
     assert "visual_projection.weight" in report.differences[0]
 
 
@@ -237,7 +239,7 @@ def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_
         assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json"} < files_on_hub(
             f"release/{level}", "dataset"
         )
-    assert in_client(door.verify, "dataset", copy, "release/index").differences == ()
+    assert in_client(verify.verify, "dataset", copy, "release/index").differences == ()
 
 
 @pytest.mark.parametrize(
@@ -252,20 +254,20 @@ def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_
 )
 def test_unstated_rights_are_for_a_loopback_hub_only(tmp_path: Path, card: str, sentence: str):
     (tmp_path / "README.md").write_text(card)
-    door.check_rights(tmp_path, "http://127.0.0.1:8000")
+    checks.check_rights(tmp_path, "http://127.0.0.1:8000")
     with pytest.raises(InputError, match=f"{sentence}.*not a loopback address"):
-        door.check_rights(tmp_path, PUBLIC)
+        checks.check_rights(tmp_path, PUBLIC)
 
 
 def test_converted_checkpoint_of_unstated_origin_stays_whatever_its_card_says(tmp_path: Path):
     (tmp_path / "README.md").write_text(CARD)
-    door.check_rights(tmp_path, PUBLIC)
+    checks.check_rights(tmp_path, PUBLIC)
     (tmp_path / "origin.json").write_text('{"demo_only": true}')
     with pytest.raises(InputError, match="for the demo only"):
-        door.check_rights(tmp_path, PUBLIC)
+        checks.check_rights(tmp_path, PUBLIC)
 
 
-@pytest.mark.parametrize("push", [door.push_dataset, door.push_clip, door.push_vlm])
+@pytest.mark.parametrize("push", [push_dataset, push_clip, push_vlm])
 def test_every_way_up_checks_the_rights_first(tmp_path: Path, push: Callable[..., str]):
     (tmp_path / "README.md").write_text("---\ndemo_only: true\n---\n")
     with pytest.raises(InputError, match="for the demo only"):  # this process knows the public Hub only
@@ -287,7 +289,7 @@ def test_every_way_up_checks_the_rights_first(tmp_path: Path, push: Callable[...
     ],
 )
 def test_only_this_machine_is_loopback(endpoint: str, expected: bool):
-    assert door.is_loopback(endpoint) == expected
+    assert checks.is_loopback(endpoint) == expected
 
 
 def test_private_release_is_private_and_never_lands_in_a_public_repository(in_client, files_on_hub, clip: Path):
@@ -303,10 +305,10 @@ def test_unknown_kind_repository_and_revision_are_input_errors(in_client, datase
     with pytest.raises(InputError, match="kind is 'model', expected one of dataset, clip, vlm"):
         door.push("model", dataset, "release/kind")
     with pytest.raises(InputError, match="has no dataset release/absent"):
-        in_client(door.verify, "dataset", dataset, "release/absent")
+        in_client(verify.verify, "dataset", dataset, "release/absent")
     in_client(door.push, "dataset", dataset, "release/present")
     with pytest.raises(InputError, match="has no dataset release/present at v9"):
-        in_client(door.verify, "dataset", dataset, "release/present", "v9")
+        in_client(verify.verify, "dataset", dataset, "release/present", "v9")
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +322,7 @@ def saved_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_vlm_comes_back_equal_where_the_project_is_not_installed(in_client, saved_vlm: Path):
     in_client(door.push, "vlm", saved_vlm, "release/vlm")
-    report = in_client(door.verify, "vlm", saved_vlm, "release/vlm")
+    report = in_client(verify.verify, "vlm", saved_vlm, "release/vlm")
     assert report.differences == ()
     model = tiny_vlm.vlm_model()
     # and configuration, generation configuration, processor, tokenizer, chat template
@@ -343,7 +345,7 @@ def test_adapter_comes_back_equal_on_its_base(in_client, saved_vlm: Path, tmp_pa
     tiny_vlm.vlm_processor().save_pretrained(tmp_path)
     (tmp_path / "README.md").write_text(CARD)
     in_client(door.push, "vlm", tmp_path, "release/adapter")
-    report = in_client(door.verify, "vlm", tmp_path, "release/adapter")
+    report = in_client(verify.verify, "vlm", tmp_path, "release/adapter")
     assert report.differences == ()
     # and configuration, generation configuration, processor, tokenizer, chat template
     assert report.compared == len([*adapted.named_parameters(), *adapted.named_buffers()]) + 5
@@ -397,13 +399,13 @@ def test_shards_that_are_not_the_report_s_stay_at_home(dataset: Path):
     digests = {path: file_sha256(path) for path in dataset.glob("data/*.parquet")}
     files = {path.relative_to(dataset).as_posix(): {"sha256": digest} for path, digest in digests.items()}
     (dataset / "build_report.json").write_text(json.dumps({"files": files}))
-    door._check_shards(dataset)
+    checks.check_shards(dataset)
     write_split(dataset, "test", range(3, 5))
     with pytest.raises(InputError, match="test-00000-of-00001.parquet differ; build it again"):
-        door._check_shards(dataset)
+        checks.check_shards(dataset)
     (dataset / "data" / "test-00000-of-00001.parquet").unlink()
     with pytest.raises(InputError, match="test-00000-of-00001.parquet differ"):
-        door._check_shards(dataset)
+        checks.check_shards(dataset)
 
 
 def test_a_hub_that_is_not_there_is_one_line(in_client, dataset: Path):
@@ -417,7 +419,7 @@ def push_to_nowhere(dataset: Path) -> str:
 
     with patch("training.release.upload.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9")):
         try:
-            door.push_dataset(dataset, "release/nowhere")
+            push_dataset(dataset, "release/nowhere")
         except InputError as error:
             return str(error)
     return "pushed"
