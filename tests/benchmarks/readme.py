@@ -1,7 +1,8 @@
-"""Writes the committed results into README.md and tests/benchmarks/RESULTS.md: `python -m tests.benchmarks.readme`.
+"""Writes the committed results into the READMEs and tests/benchmarks/RESULTS.md: `python -m tests.benchmarks.readme`.
 
-The README shows the main tables between its markers, RESULTS.md all of them; the prose is in `templates/`. With
-`--demo runs/demo` it first takes the VLM's figures of that run into tests/benchmarks/results/demo_vlm.json.
+The front page shows one table between its markers, the README of each folder the tables of what is in it, RESULTS.md
+more of retrieval and captions; the prose is in `templates/`. With `--demo runs/demo` it first takes the VLM's figures
+of that run into tests/benchmarks/results/demo_vlm.json.
 """
 
 import argparse
@@ -11,16 +12,23 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tests.benchmarks import readme_build, readme_clip
+from tests.benchmarks import readme_build, readme_clip, readme_front
 from tests.benchmarks.markdown import table
 
 HERE = Path(__file__).parent
-README, RESULTS = HERE.parent.parent / "README.md", HERE / "RESULTS.md"
-BLOCKS = {  # README block -> template
-    "results": "readme_results.md",
-    "build": "readme_build.md",
-    "clip": "readme_clip.md",
+ROOT, RESULTS = HERE.parent.parent, HERE / "RESULTS.md"
+BLOCKS = {  # name in the markers -> the page that shows it; its template is `templates/readme_{name}.md`
+    "front": ROOT / "README.md",
+    "build": ROOT / "dataset_builder" / "README.md",
+    "captions": ROOT / "dataset_builder" / "captioning" / "README.md",
+    "clip": ROOT / "training" / "README.md",
+    "speed": ROOT / "training" / "README.md",
+    "vlm": ROOT / "training" / "README.md",
 }
+FRONT_RESULTS = (
+    *("build_throughput", "split_leaks", "caption_quality", "grounded_claims_sealed_second", "retrieval_controls"),
+    *("ablation", "caption_effect", "demo_vlm", "train_step", "recall_speed"),
+)
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "lwir": "thermal infrared"}
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -101,8 +109,8 @@ def text_table(report: Mapping) -> str:
     for band, title in BANDS.items():
         directions = report["subsets"][f"held_out_region/{band}"]["directions"]
         for kind, words in (("scene", "scene"), ("ir_aware", "IR-aware")):
-            found = [directions[f"{name}/{kind}"][view] for view, name in shown]
-            cells = [f"{100 * row['mean'][0]:.1f} / {100 * sum(row['R@10']) / len(row['R@10']):.1f}" for row in found]
+            scores = [directions[f"{name}/{kind}"][view] for view, name in shown]
+            cells = [f"{100 * row['mean'][0]:.1f} / {100 * sum(row['R@10']) / len(row['R@10']):.1f}" for row in scores]
             rows.append([title, words, *cells])
     header = ["RGB → text", "text → RGB", "IR → text", "text → IR", "IR → text of (b)", "IR → text of (c)"]
     return table(["band", "text", *header], 2, rows)
@@ -140,8 +148,8 @@ def quality_table(result: Mapping) -> str:
     """What the default captioner writes on the sample."""
     rows = []
     for form, row in result["forms"].items():
-        found = row["identification"]["nir"]
-        ranks = " / ".join(f"{100 * found[f'R@{k}']:.0f} ({100 * found[f'chance_R@{k}']:.1f})" for k in (1, 10))
+        recall = row["identification"]["nir"]
+        ranks = " / ".join(f"{100 * recall[f'R@{k}']:.0f} ({100 * recall[f'chance_R@{k}']:.1f})" for k in (1, 10))
         variety = f"{row['distinct_1']:.3f} / {row['distinct_2']:.3f}"
         distinct = f"{100 * row['distinct_texts']:.0f} %"
         rows.append(
@@ -181,6 +189,7 @@ def render(template: str) -> str:
     sealed = {"sealed": read("grounded_claims_sealed"), "sealed, second": read("grounded_claims_sealed_second")}
     quality, vlm = read("caption_quality"), read("demo_vlm")
     tables = {
+        "front": readme_front.front_table({name: read(name) for name in FRONT_RESULTS}),
         "retrieval_main": retrieval_table(retrieval, whole=False),
         "retrieval_whole": retrieval_table(retrieval, whole=True),
         "text": text_table(retrieval),
@@ -235,9 +244,14 @@ def build_tables() -> tuple[dict[str, str], dict[str, str]]:
     return tables, text
 
 
-def shown(text: str) -> dict[str, str]:
-    """The README's blocks between their markers, by name."""
-    return {name: text.split(begin(name))[1].split(end(name))[0] for name in BLOCKS}
+def block_in(text: str, name: str) -> str:
+    """What a page shows between a block's markers."""
+    return text.split(begin(name))[1].split(end(name))[0]
+
+
+def with_block(text: str, name: str) -> str:
+    """A page's text with the block written anew between its markers."""
+    return text.split(begin(name))[0] + begin(name) + block(name) + end(name) + text.split(end(name))[1]
 
 
 def begin(name: str) -> str:
@@ -251,8 +265,8 @@ def end(name: str) -> str:
 
 
 def block(name: str) -> str:
-    """The Markdown between a block's markers."""
-    return render(BLOCKS[name]) + "\n"
+    """The Markdown that belongs between a block's markers."""
+    return render(f"readme_{name}.md").rstrip() + "\n"
 
 
 def results_page() -> str:
@@ -261,16 +275,14 @@ def results_page() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes both."""
+    """Writes every page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, help="also take the VLM's figures of this run")
     demo = parser.parse_args(argv).demo
     if demo:
         take_vlm(demo)
-    text = README.read_text()
-    for name in BLOCKS:
-        text = text.split(begin(name))[0] + begin(name) + block(name) + end(name) + text.split(end(name))[1]
-    README.write_text(text)
+    for name, page in BLOCKS.items():
+        page.write_text(with_block(page.read_text(), name))
     RESULTS.write_text(results_page())
 
 

@@ -1,4 +1,4 @@
-"""Tables of the dataset builder's benchmarks, for the README's section on datasets of any size."""
+"""Tables of the dataset builder's benchmarks, for the dataset builder's README."""
 
 from collections.abc import Mapping
 
@@ -32,9 +32,9 @@ def throughput_table(report: Mapping) -> str:
         cells = []
         for task in ("pairs", "translate"):
             key = name if name.startswith("img2") else f"{name} {task}"
-            if found := report["rows_per_second"].get(key):
+            if rate := report["rows_per_second"].get(key):
                 ratio, further = report["build_to"][task][key], report["ms_per_further_row"][key]
-                cells += [f"{found['median']:.0f}", f"{ratio:.2f}", f"{further:.1f}"]
+                cells += [f"{rate['median']:.0f}", f"{ratio:.2f}", f"{further:.1f}"]
         if any(cells):
             rows.append([title, *cells])
     each = ["build is times", "ms a further row"]
@@ -46,10 +46,10 @@ def stages_table(report: Mapping) -> str:
     """Milliseconds of one core a row by stage, and of the steps after reading."""
     rows = []
     for task, title in (("pairs", "RGB and infrared files"), ("translate", "infrared made from RGB")):
-        found = report["stages"][f"build {task}"]
-        cells = [f"{found['worker_ms_per_row'].get(stage, 0):.2f}" for stage in STAGES]
+        spent = report["stages"][f"build {task}"]
+        cells = [f"{spent['worker_ms_per_row'].get(stage, 0):.2f}" for stage in STAGES]
         images = report["images"]
-        rows.append([title, *cells, *(f"{1000 * found['seconds'][step] / images:.2f}" for step in STEPS)])
+        rows.append([title, *cells, *(f"{1000 * spent['seconds'][step] / images:.2f}" for step in STEPS)])
     return table(["", *STAGES.values(), *STEPS.values()], 1, rows)
 
 
@@ -101,8 +101,8 @@ def memory_table(report: Mapping) -> str:
 def leaks_table(report: Mapping) -> str:
     """Leaks by who split."""
     rows = []
-    for name, found in report["methods"].items():
-        share = f"{100 * found['leak_rate']:.1f} %"
+    for name, method in report["methods"].items():
+        share = f"{100 * method['leak_rate']:.1f} %"
         title = METHODS.get(name, name.replace(", datasets", ", then `datasets`"))
-        rows.append([title, share, f"{found['components_in_both']:.0f}"])
+        rows.append([title, share, f"{method['components_in_both']:.0f}"])
     return table(["split by", "test rows that leak", "groups in both splits"], 1, rows)

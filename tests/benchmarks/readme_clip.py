@@ -1,4 +1,4 @@
-"""Tables of the dual-modal CLIP's benchmarks, for the README's section on it."""
+"""Tables of the dual-modal CLIP's benchmarks, for the README of `training/`."""
 
 import statistics
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ PEERS = {"open_clip": "open_clip", "clip_benchmark": "CLIP_benchmark"}
 
 def ablation_table(report: Mapping, split: str, part: str) -> str:
     """Mean recall of every recipe on a part of a split, with the differences to the published trimodal recipe."""
-    found = report[split][part]
-    measures = list(found[report["reference"]])
+    scores = report[split][part]
+    measures = list(scores[report["reference"]])
     rows = []
-    for name, cells in sorted(found.items(), key=lambda item: -item[1][measures[0]]["mean"][0]):
+    for name, cells in sorted(scores.items(), key=lambda item: -item[1][measures[0]]["mean"][0]):
         row = [f"**{RECIPES[name]}**" if name == report["chosen"] else RECIPES[name]]
         for measure in measures[:3] + measures[4:]:
             text = f"{100 * cells[measure]['mean'][0]:.1f}"
@@ -57,9 +57,9 @@ def step_table(report: Mapping) -> str:
     """Milliseconds of a step by settings, ours and open_clip's."""
     rows = []
     for name, title in SETTINGS.items():
-        found = report["contests"][name]
-        spent = {side: one["median_ms"] for side, one in found["sides"].items()}
-        faster = found["times_as_fast"]
+        contest = report["contests"][name]
+        spent = {side: one["median_ms"] for side, one in contest["sides"].items()}
+        faster = contest["times_as_fast"]
         pair = [f"{spent['pair']:.0f}", f"{spent['open_clip']:.0f}", f"**{faster['pair']:.2f}**"]
         three = [f"{spent['trimodal']:.0f}", f"{2 * spent['open_clip']:.0f}", f"**{faster['trimodal']:.2f}**"]
         rows.append([title, *pair, *three])
@@ -70,11 +70,11 @@ def step_table(report: Mapping) -> str:
 def batch_table(report: Mapping) -> str:
     """Time and memory of a large batch, ours and open_clip's."""
     rows = []
-    for part, found in report["contest"].items():
+    for part, contest in report["contest"].items():
         cells = []
-        for side in (found["ours"], found["open_clip"]):
+        for side in (contest["ours"], contest["open_clip"]):
             cells += [f"{side['median_ms'] / 1000:.2f}", f"{side['peak_mib']:,}"]
-        rows.append([part, *cells, f"**{found['times_as_fast']:.2f}**", f"{found['peak_share']:.2f}"])
+        rows.append([part, *cells, f"**{contest['times_as_fast']:.2f}**", f"{contest['peak_share']:.2f}"])
     header = ["`encode_rows`, s", "peak MiB", "`--accum-freq`, s", "peak MiB", "times as fast", "share of its memory"]
     return table(["rows at a time", *header], 1, rows)
 
@@ -92,13 +92,13 @@ def flat_table(report: Mapping) -> str:
 def recall_table(report: Mapping) -> str:
     """Seconds and memory of recall, ours and the peers'."""
     rows = []
-    for found in report["contests"].values():
-        peer = next((name for name in PEERS if name in found), None)
-        ours = [f"{found['ours']['median_s']:.2f}", f"{found['ours']['extra_peak_mib']:,}"]
+    for contest in report["contests"].values():
+        peer = next((name for name in PEERS if name in contest), None)
+        ours = [f"{contest['ours']['median_s']:.2f}", f"{contest['ours']['extra_peak_mib']:,}"]
         theirs = ["", "", "", ""]
         if peer:
-            other = found[peer]
+            other = contest[peer]
             theirs = [PEERS[peer], f"{other['median_s']:.2f}", f"{other['extra_peak_mib']:,}"]
-            theirs.append(f"**{found['times_faster']:.1f}**")
-        rows.append([f"{found['items']:,} x {found['texts']:,}", *ours, *theirs])
+            theirs.append(f"**{contest['times_faster']:.1f}**")
+        rows.append([f"{contest['items']:,} x {contest['texts']:,}", *ours, *theirs])
     return table(["images x texts", "ours, s", "MiB", "peer", "peer, s", "MiB", "times as fast"], 1, rows)
