@@ -1,4 +1,4 @@
-.PHONY: help install demo test test-slow quality bench bench-build bench-clip bench-models clean
+.PHONY: help install demo test test-slow test-slow-short quality bench bench-build bench-clip bench-models clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -46,6 +46,9 @@ $(PEERS)/.installed:
 
 test-slow: $(VENV)/.installed $(VENV)/.ray .demo-packages/.installed  ## The slow tests, on the demo's real weights
 	$(BIN)/python -m pytest -m slow
+
+test-slow-short: $(VENV)/.installed .demo-packages/.installed  ## The slow tests that every change runs
+	$(BIN)/python -m pytest -m "slow and every_change"
 
 quality: $(VENV)/.installed  ## Lint, format and layering
 	$(BIN)/ruff check .

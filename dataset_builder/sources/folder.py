@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dataset_builder.schema import CAPTION_ORIGINS, new_row
-from dataset_builder.sources.corpora.caption_files import CaptionFiles, CaptionIndex, Place
+from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place
 from dataset_builder.sources.formats.facts import split_in
 from dataset_builder.sources.formats.files import IMAGE_SUFFIXES, is_image_name, read_image, walk
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside, printable
