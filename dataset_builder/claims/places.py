@@ -1,111 +1,128 @@
 """Reads claims about places from a group of classified words: extremes, comparisons, gradients and regions.
 
-Standard library only beside its siblings.
+Standard library only: a metric's release copies the whole folder.
 """
 
 from collections.abc import Sequence
 
-from .tokens import Token, has, kinds_of
-from .tones import Found
-from .words import BLACK, WHITE
+from .kinds import BLACK, WHITE, Kind
+from .tokens import Statements, Token, has, last_position, mentions, position, positions, said, values
 
 OPPOSITE = {"north": "south", "west": "east", "centre": "margins"}
 OPPOSITE |= {end: start for start, end in OPPOSITE.items()}
-_TOP_TO_BOTTOM = (Token("O", 1, "from"), Token("p", "north side", "top"), Token("o", 1, "to"),
-                  Token("p", "south side", "bottom"))  # fmt: skip
+_TOP_TO_BOTTOM = (Token(Kind.FROM, 1, "from"), Token(Kind.PLACE, "north side", "top"), Token(Kind.TOWARDS, 1, "to"),
+                  Token(Kind.PLACE, "south side", "bottom"))  # fmt: skip
 ENDS = {"top to bottom": _TOP_TO_BOTTOM, "from top to bottom": _TOP_TO_BOTTOM}  # an image, but for a gradient
 
 
 def merged(tokens: list[Token]) -> list[Token]:
     """Makes a corner of a row and a column: `a strip at the left edge in the lower half`."""
-    first, second = (index for index, token in enumerate(tokens) if token.kind == "p")
+    first, second = positions(tokens, Kind.PLACE)
     names = {str(tokens[index].value).split(" ")[0] for index in (first, second)}
     row, column = names & {"north", "south"}, names & {"west", "east"}
-    between = kinds_of(tokens[first + 1 : second])
-    if not (row and column) or any(kind in between for kind in "&ohOH"):
+    between = tokens[first + 1 : second]
+    if not (row and column) or said(between, Kind.AND, Kind.TOWARDS, Kind.THAN, Kind.FROM, Kind.COMPARISON):
         return tokens
-    corner = Token("p", f"{row.pop()}-{column.pop()}", f"{tokens[first].text} {tokens[second].text}")
-    return [*tokens[:first], corner, *tokens[first + 1 : second], *tokens[second + 1 :]]
+    corner = Token(Kind.PLACE, f"{row.pop()}-{column.pop()}", f"{tokens[first].text} {tokens[second].text}")
+    return [*tokens[:first], corner, *between, *tokens[second + 1 :]]
 
 
-def read_superlatives(tokens: Sequence[Token]) -> Found:
+def read_superlatives(tokens: Sequence[Token]) -> Statements:
     """Gives each superlative its place: the one it is said of, else the next after it, else the last before it."""
-    kinds = kinds_of(tokens)
-    tops = [index for index, kind in enumerate(kinds) if kind == "S"]
-    places = [index for index, kind in enumerate(kinds) if kind == "p"]
-    if "n" in kinds and "S" in kinds:
+    tops, places = positions(tokens, Kind.SUPERLATIVE), positions(tokens, Kind.PLACE)
+    if not tops or said(tokens, Kind.NEGATION):
         return []
-    found: Found = []
+    statements: Statements = []
     for number, top in enumerate(tops):
         end = tops[number + 1] if number + 1 < len(tops) else len(tokens)
         start = tops[number - 1] if number else -1
         before = [place for place in places if start < place < top]
         after = [place for place in places if top < place < end]
-        stated = [place for place in before if "=" in kinds[place:top] or "f" not in kinds[place:top]]
+        stated = [
+            place
+            for place in before
+            if said(tokens[place:top], Kind.COPULA) or not said(tokens[place:top], Kind.FUNCTION)
+        ]
         chosen = (stated[:1] if stated and not (number and after) else []) or after[:1] or before[-1:]
         name = "brightest" if tokens[top].value > 0 else "darkest"
-        found += [(name, str(tokens[place].value), list(tokens)) for place in chosen]
-    return found
+        statements += [(name, str(tokens[place].value), list(tokens)) for place in chosen]
+    return statements
 
 
-def read_compared_places(tokens: Sequence[Token]) -> Found:
+def read_compared_places(tokens: Sequence[Token]) -> Statements:
     """Reads `the north is brighter than the south`, `lighter in the west than in the east` and the like."""
-    kinds = kinds_of(tokens)
+    link = position(tokens, Kind.THAN, Kind.COMPARISON)
+    if link < 0 or said(tokens, Kind.NEGATION):
+        return []
+    beside = said(tokens, Kind.COMPARISON)
     tones = [
-        token.value for token in tokens if token.kind == "B" or token.kind == "b" and token.value and "H" in kinds
+        token.value
+        for token in tokens
+        if token.kind is Kind.COMPARATIVE or beside and token.kind is Kind.TONE and token.value
     ]
-    if not tones or "n" in kinds:
+    if not tones:
         return []
-    sign = tones[0]
-    link = next((index for index, kind in enumerate(kinds) if kind in "hH"), None)
-    if link is None:
-        return []
-    after = [token for token in tokens[link:] if token.kind == "p"]
-    if kinds[link] == "H" and "p" not in kinds[:link]:
+    before = [token for token in tokens[:link] if token.kind is Kind.PLACE]
+    after = [token for token in tokens[link:] if token.kind is Kind.PLACE]
+    if tokens[link].kind is Kind.COMPARISON and not before:
         first, second = after[1:2], after[:1]
     else:
-        first, second = [token for token in tokens[:link] if token.kind == "p"][-1:], after[:1]
+        first, second = before[-1:], after[:1]
     if not (first and second) or first[0].value == second[0].value:
         return []
-    bright, dark = (first[0], second[0]) if sign > 0 else (second[0], first[0])
+    bright, dark = (first[0], second[0]) if tones[0] > 0 else (second[0], first[0])
     return [("compare", f"{bright.value} > {dark.value}", list(tokens))]
 
 
-def read_course(tokens: Sequence[Token]) -> Found:
+_NO_THING = (Kind.TONE_CHANGE, Kind.COMPARATIVE, Kind.CHANGE, Kind.BRIGHTNESS, Kind.IMAGE, Kind.COLOUR, Kind.NEGATION)
+
+
+def read_course(tokens: Sequence[Token]) -> Statements:
     """`a dark track runs from the lower left to the top`: a thing, and no gradient, at both ends."""
-    kinds = kinds_of(tokens)
-    start = kinds.find("O")
-    tones = [token for token in tokens[:start] if token.kind == "b" and token.value]
-    places = [token for token in tokens[start:] if token.kind == "p"]
-    thing = any(kind in kinds[: max(start, 0)] for kind in "xdw") and not any(kind in kinds for kind in "VBqtiln")
-    if not (start > 0 and tones and len(places) > 1 and thing):
+    start = position(tokens, Kind.FROM)
+    if start <= 0 or said(tokens, *_NO_THING) or not said(tokens[:start], Kind.GROUND, Kind.DETAIL, Kind.PART):
         return []
-    extreme = "black: " if tones[0].value == BLACK else "white: " if tones[0].value == WHITE else ""
-    name = "bright" if tones[0].value > 0 else "dark"
-    return [(name, f"line: {extreme}{place.value}", list(tokens)) for place in places[:2]]
+    tones = [tone for tone in values(tokens[:start], Kind.TONE) if tone]
+    places = [token.value for token in tokens[start:] if token.kind is Kind.PLACE]
+    if not tones or len(places) < 2:
+        return []
+    extreme = "black: " if tones[0] == BLACK else "white: " if tones[0] == WHITE else ""
+    name = "bright" if tones[0] > 0 else "dark"
+    return [(name, f"line: {extreme}{place}", list(tokens)) for place in places[:2]]
 
 
-def read_gradient(tokens: Sequence[Token]) -> Found:
+def read_gradient(tokens: Sequence[Token]) -> Statements:
     """`gets darker towards the south`, `brightness falls from left to right`: the end against the other end."""
-    kinds = kinds_of(tokens)
-    to = next((i for i, kind in enumerate(kinds) if kind == "o" and "p" in kinds[i + 1 : i + 4]), None)
-    if to is None or "n" in kinds:
+    towards = (to for to in positions(tokens, Kind.TOWARDS) if said(tokens[to + 1 : to + 4], Kind.PLACE))
+    to = next(towards, None)
+    if to is None or said(tokens, Kind.NEGATION):
         return []
-    end = next(token.value for token in tokens[to:] if token.kind == "p")
-    starts = [t.value for i, t in enumerate(tokens) if t.kind == "p" and "O" in kinds[:i] and t.value != end]
-    changes = [token.value for token in tokens if token.kind in "BV"]
-    if not changes and "q" in kinds:
-        sign = next(token.value for token in tokens if token.kind == "q")
-        dark = any(t.text in ("darkness", "gloom", "blackness", "shadow") for t in tokens)
-        changes = [-sign if dark else sign] if "t" in kinds or dark else []
-    if not changes and ("O" in kinds or "y" in kinds):
-        tones = [token.value for token in tokens if token.kind == "b"]
-        changes = [1 if tones[-1] > 0 else -1] if tones and tones[-1] else []
-    if not changes:
+    sign = _brightening(tokens)
+    if not sign:
         return []
+    end = next(token.value for token in tokens[to:] if token.kind is Kind.PLACE)
+    origin = position(tokens, Kind.FROM)
+    starts = [t.value for t in tokens[origin:] if t.kind is Kind.PLACE and t.value != end] if origin >= 0 else []
     start = starts[0] if starts else _opposite(str(end))
-    bright, dark = (end, start) if changes[0] > 0 else (start, end)
+    bright, dark = (end, start) if sign > 0 else (start, end)
     return [("compare", f"{bright} > {dark}", list(tokens))]
+
+
+def _brightening(tokens: Sequence[Token]) -> float:
+    """Whether tones rise, above 0, or fall, below it, in the order in which places are named; 0 if nobody says."""
+    changes = values(tokens, Kind.COMPARATIVE, Kind.TONE_CHANGE)
+    if changes:
+        return changes[0]
+    if said(tokens, Kind.CHANGE):
+        change = values(tokens, Kind.CHANGE)[0]
+        if mentions(tokens, ("darkness", "gloom", "blackness", "shadow")):
+            return -change
+        if said(tokens, Kind.BRIGHTNESS):
+            return change
+    if said(tokens, Kind.FROM, Kind.BECOMES):
+        tones = values(tokens, Kind.TONE)
+        return tones[-1] if tones else 0
+    return 0
 
 
 def _opposite(place: str) -> str:
@@ -113,40 +130,56 @@ def _opposite(place: str) -> str:
     return " ".join(["-".join(OPPOSITE[side] for side in name.split("-")), *part])
 
 
-def read_regions(tokens: Sequence[Token]) -> Found:
+def read_regions(tokens: Sequence[Token]) -> Statements:
     """Gives each place the tone before it, with no other place between, or else the next one after it."""
-    kinds = kinds_of(tokens)
-    tones = [i for i, t in enumerate(tokens) if t.kind in "BV" or t.kind == "b" and t.value]
+    tones = [
+        index
+        for index, token in enumerate(tokens)
+        if token.kind in (Kind.COMPARATIVE, Kind.TONE_CHANGE) or token.kind is Kind.TONE and token.value
+    ]
     if not tones:
         return []
-    found: Found = []
-    extremes = {-1: "black: " if has(tokens, "b", BLACK) else "", 1: "white: " if has(tokens, "b", WHITE) else ""}
-    denied = "n" in kinds or has(tokens, "a", -2)
-    places = [index for index, kind in enumerate(kinds) if kind == "p"]
-    if tones[0] < kinds.rfind(","):  # a piece without a tone only adds to the place
-        places = [index for index in places if index < kinds.rfind(",")] or places
+    extremes = {
+        "dark": "black: " if has(tokens, Kind.TONE, BLACK) else "",
+        "bright": "white: " if has(tokens, Kind.TONE, WHITE) else "",
+    }
+    denied = said(tokens, Kind.NEGATION) or has(tokens, Kind.AMOUNT, -2)
+    places = positions(tokens, Kind.PLACE)
+    comma = last_position(tokens, Kind.COMMA)
+    if tones[0] < comma:  # a piece without a tone only adds to the place
+        places = [place for place in places if place < comma] or places
+    statements: Statements = []
     for number, place in enumerate(places):
         start = places[number - 1] if number else -1
         end = places[number + 1] if number + 1 < len(places) else len(tokens)
-        before = [tone for tone in tones if start < tone < place]
-        after = [tone for tone in tones if place < tone < end]
-        between = kinds[place : after[0]] if after else ""
-        said_after = "=" in between and "," not in between and "=" not in kinds[start + 1 : place]
-        if before and not said_after:
-            tone = before[-1]
-        elif after:
-            tone = after[0]
-        else:  # `bright in the north and in the south`
-            tone = max((tone for tone in tones if tone < place), default=tones[0])
-        sign = 1 if float(tokens[tone].value) > 0 else -1
-        first, last = min(tone, place), max(tone, place)
-        near = [
-            t
-            for i, t in enumerate(tokens)
-            if max(first - 4, start) < i < last and not any(i < x < first for x in tones)
-        ]
-        wide = any(token.kind == "m" or token.text in ("whole", "entire") for token in near)
-        prefix = "no: " if denied else "all: " if wide else ""
-        name = "bright" if sign > 0 else "dark"
-        found.append((name, f"{prefix}{extremes[sign]}{tokens[place].value}", list(tokens)))
-    return found
+        tone = _tone_of_place(tokens, tones, start, place, end)
+        prefix = "no: " if denied else "all: " if _is_whole(tokens, tones, start, place, tone) else ""
+        name = "bright" if float(tokens[tone].value) > 0 else "dark"
+        statements.append((name, f"{prefix}{extremes[name]}{tokens[place].value}", list(tokens)))
+    return statements
+
+
+def _tone_of_place(tokens: Sequence[Token], tones: list[int], start: int, place: int, end: int) -> int:
+    """Which of the tones is a place's; `start` and `end` are the places before and after it."""
+    before = [tone for tone in tones if start < tone < place]
+    after = [tone for tone in tones if place < tone < end]
+    if before and after:
+        between = tokens[place : after[0]]
+        verb_between = said(between, Kind.COPULA) and not said(between, Kind.COMMA)
+        return after[0] if verb_between and not said(tokens[start + 1 : place], Kind.COPULA) else before[-1]
+    if before:
+        return before[-1]
+    if after:
+        return after[0]
+    return max((tone for tone in tones if tone < place), default=tones[0])  # `bright in the north and in the south`
+
+
+def _is_whole(tokens: Sequence[Token], tones: list[int], start: int, place: int, tone: int) -> bool:
+    """Whether all of the place is meant, by the words around the tone and up to the place."""
+    first, last = min(tone, place), max(tone, place)
+    near = [
+        token
+        for index, token in enumerate(tokens)
+        if max(first - 4, start) < index < last and not any(index < other < first for other in tones)
+    ]
+    return said(near, Kind.MOST) or mentions(near, ("whole", "entire"))

@@ -1,15 +1,15 @@
 """The vocabulary in which people speak of an infrared image: classes of words, and the words of each.
 
-Standard library only: a metric's release copies this file beside `claims.py`. Each class has one letter, and the
-grammar (`claim_reading.py` and its siblings) looks at these letters only, so a new word is a new entry here. Within an
-entry, single words are separated by blanks; phrases follow, each behind a semicolon.
+Standard library only: a metric's release copies the whole folder. The classes and the values within them are explained
+in `kinds.py`. The grammar looks at these only, so a new word is a new entry here. Within an entry, single words are
+separated by blanks; phrases follow, each behind a semicolon.
 """
 
-BLACK, DARK, MID, BRIGHT, WHITE = -3, -2, 0, 2, 3
+from .kinds import BLACK, BRIGHT, DARK, MID, WHITE, Kind
 
-WORDS: dict[tuple[str, float | str], str] = {
-    # b: tone; B: comparative tone; S: superlative tone (these two get most of their words from `_STEMS`)
-    ("b", BLACK): """
+WORDS: dict[tuple[Kind, float | str], str] = {
+    # comparatives and superlatives get most of their words from `_STEMS`
+    (Kind.TONE, BLACK): """
         pitchy tarry soot ink jet sable stygian obsidian raven midnight nocturnal coaly nighttime black blackish inky
         sooty ebony lightless pitch blackness blacks blackened; jet black; pitch black; pitch dark; coal black; close
         to black; little lighter than black; just short of black; verging on black; bordering on black; all but black;
@@ -18,7 +18,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         tar black; dead black; utter black; near black; blacked out; black as night; absence of light; starved of
         light; lights off; lights out
     """,
-    ("b", DARK): """
+    (Kind.TONE, DARK): """
         umber sunless crepuscular twilight caliginous darkling umbral dark dim sombre somber murky gloomy shadowy
         dusky unlit charcoal darkish darkened shadowed shadow shadows darkness gloom dimness underexposed darks dingy
         dimly darkly; darkest toned; low key; dark grey; charcoal grey; slate grey; deep grey; deep greys;
@@ -30,7 +30,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         little light; scant light; not much light; low light; lack of light; little brightness; hardly any light; deep
         shade; heavy shade; deep shadow; thick shadow; dimly lit; badly lit; starved for light
     """,
-    ("b", MID): """
+    (Kind.TONE, MID): """
         medium middling midtone midtones midgrey; mid grey; middle grey; medium grey; medium; mid greys; middle greys;
         medium greys; mid tone; mid tones; middle tones; medium tones; medium tone; neutral grey; intermediate grey;
         intermediate greys; intermediate tones; middle of the scale; middle of the grey scale; middle of the range;
@@ -42,7 +42,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         mid toned; medium toned; middling grey; middling greys; in between greys; half tones; half tone; middle value;
         middle values; medium values
     """,
-    ("b", BRIGHT): """
+    (Kind.TONE, BRIGHT): """
         sunlit ivory pearly aglitter resplendent airy refulgent lucent pearlescent sunny lightness bright brightly
         light lightish pale palish luminous glowing glow glows shining shiny shines shine brilliant brilliantly
         gleaming gleams gleam lit radiant illuminated whitish pallid blanched beaming lustrous silvery milky chalky
@@ -55,7 +55,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         grey; brighter than dark grey; full of light; flooded with light; bathed in light; washed in light; brightly
         lit; lit brightly; light filled; light flooded; snow bright; sun bleached; light in tone
     """,
-    ("b", WHITE): """
+    (Kind.TONE, WHITE): """
         alabaster saturated saturation overexposed overexposure blazing bleached glares white whites snowy dazzling
         dazzlingly blinding blindingly glaring glaringly glare incandescent; snow white; pure white; bright white;
         brilliant white; blown out; burnt out; burned out; close to white; just short of white; little short of white;
@@ -64,30 +64,29 @@ WORDS: dict[tuple[str, float | str], str] = {
         paper white; chalk white; milk white; near white; dead white; whited out; clipped to white; saturated to
         white; maxed out; blazing white; glaring white; dazzling white; bleached out
     """,
-    ("B", -1): """
+    (Kind.COMPARATIVE, -1): """
         ;less bright; less luminous; less brilliant; less light; more sombre; more shadowy; toned down; lower in
         brightness; lower in intensity; lower in tone; lower grey; deeper grey; deeper tones; deeper in tone; closer
         to black; nearer to black; nearer black; lose brightness; loses brightness; drops in brightness; loses light;
         lose light; duller; gloomier; blacker
     """,
-    ("B", 1): """
+    (Kind.COMPARATIVE, 1): """
         ;less dark; less dim; less black; less gloomy; more luminous; more brilliant; more radiant; outshines
         outshine; higher in brightness; higher in intensity; higher in tone; closer to white; nearer to white
     """,
-    ("S", -1): """
+    (Kind.SUPERLATIVE, -1): """
         ;least bright; least luminous; least brilliant; minimum brightness; brightness minimum; darkest of all;
         deepest black; deepest blacks; deepest shadow; deepest shadows; deepest darkness; deepest tones; deepest tone;
         deepest shade; deepest grey; deepest greys; least light; most sombre; most shadowy; closest to black; low
         point; least lit; heaviest shadow; heaviest shadows; deepest dark; lowest lying tones; greyest; grayest;
         murkiest; gloomiest; dimmest
     """,
-    ("S", 1): """
+    (Kind.SUPERLATIVE, 1): """
         hottest; least dark; peak brightness; brightness peak; brightness peaks; maximum brightness; brightness
         maximum; most luminous; most brilliant; most radiant; most intense; closest to white; most glaring; best lit;
         high point; most dazzling; most strongly lit; outshines everything; outshines all
     """,
-    # v: the visible image; r: the infrared image; i: an image, or all of it; t: tones
-    ("v", 1): """
+    (Kind.VISIBLE, 1): """
         visible rgb optical colour color coloured colored daylight photograph photo colours colors panchromatic; true
         colour; visible light; naked eye; human eye; ordinary light; ordinary picture; ordinary image; ordinary
         photograph; normal image; normal picture; other image; other picture; other panel; other view; companion
@@ -95,11 +94,11 @@ WORDS: dict[tuple[str, float | str], str] = {
         both images; in both pictures; in both views; in both bands; both images; both pictures; both views; both
         bands; both versions; either image; two images; two pictures; two bands; two views
     """,
-    ("r", 1): """
+    (Kind.INFRARED, 1): """
         infrared ir nir swir lwir mwir thermal shortwave longwave midwave here; infra red; near infrared; short wave;
         long wave; mid wave; infrared style; this band; this rendering; this version
     """,
-    ("i", 1): """
+    (Kind.IMAGE, 1): """
         extent plate panel image scene tile frame picture view overall everything whole impression screen everywhere
         throughout it canvas exposure appearance look mood chip shot snapshot overview rendition; this one; on
         average; in general; on the whole; as a whole; all over; edge to edge; side to side; end to end; corner to
@@ -111,38 +110,36 @@ WORDS: dict[tuple[str, float | str], str] = {
         top and bottom; every bit; every part; every inch; every corner; in every corner; wherever you look; wherever
         one looks; the lot
     """,
-    ("t", 1): """
+    (Kind.BRIGHTNESS, 1): """
         tone tones tonal tonally tonality grey greys gray grays shade shades brightness intensity intensities pixel
         pixels value values level levels signal signals return returns response responses luminance lightness
         histogram luminosity digital greyness reflection backscatter greyscale grayscale; grey values; grey value;
         grey levels; grey level; grey scale; grey tones; grey tone; shades of grey; pixel values; brightness values;
         intensity values; grey shades; shade of grey
     """,
-    # c: contrast; C: what stands against something; g: a range or difference
-    ("c", 1): """
+    (Kind.CONTRAST, 1): """
         contrast dynamics; light dark difference; tonal contrast; dynamic range; range of tones; range of greys; range
         of grays
     """,
-    ("C", 1): """
+    (Kind.CLASH, 1): """
         chiaroscuro punchy duotone clash clashes clashing contrasts contrasting contrasty contrasted; in contrast to;
         stand out sharply; stands out sharply; set off sharply; sets off sharply; sharply set off; stands out firmly;
         stand out firmly; two tone; stands out starkly; stand out starkly; stands out strongly; stand out strongly;
         stands out against; stand out against; sharply divided; starkly divided; set sharply against; set starkly
         against
     """,
-    ("g", 1): """
+    (Kind.RANGE, 1): """
         range ranges spread span variation variations variety difference differences gamut distinction distinctions
         diversity variance modulation gradation gradations separation scale spectrum palette interval differentiation
         fluctuation fluctuations amplitude gap divergence band split divide opposition oppositions rift chasm jump
         jumps leap gulf
     """,
-    # K: narrow or wide, of a range; k: tones close together or far apart; u: uniform
-    ("K", -1): """
+    (Kind.WIDTH, -1): """
         handful narrow confined restricted compressed squeezed tight tightly cramped constrained; limited range; only
         a few; just a few; handful of; very few; only few
     """,
-    ("K", 1): "wide broad full vast broadly widely wildly",
-    ("k", -1): """
+    (Kind.WIDTH, 1): "wide broad full vast broadly widely wildly",
+    (Kind.DISTANCE, -1): """
         confounded merge huddle huddled huddles bunched bunch clustered cluster clusters crowded packed collapsed
         condensed lumped indistinguishable undifferentiated; close together; close to one another; close to each
         other; much alike; almost alike; nearly alike; nearly equal; almost equal; nearly identical; almost identical;
@@ -166,7 +163,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         deviates; hardly deviate; thin slice; thin slices; slim slice; slim band; thin band; narrow slice; narrow
         band; sliver of the scale; a hair
     """,
-    ("k", 1): """
+    (Kind.DISTANCE, 1): """
         vary varies varied varying differ extremes diverse distinguishable distinguished distinguish separated
         discerned; far apart; both extremes; opposite ends; both ends; whole range; entire range; whole scale; entire
         scale; full scale; full range; complete range; whole gamut; entire gamut; full gamut; full spectrum; whole
@@ -175,7 +172,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         deviate from a; deviate from one; deviates from one; clearly separated; easy to tell apart; told apart; tell
         apart; tell any part from; tell one part from; tell one from; told from; kept apart; made out from
     """,
-    ("u", 1): """
+    (Kind.UNIFORM, 1): """
         unmodulated unrelieved undiversified samey equal invariant undistinguished steady uniform uniformly uniformity
         flat flatly monotone monotonous monochromatic bland tame lifeless dull drab unvaried unvarying invariable
         constant contrastless toneless flattened colourless undramatic unaccented veiled; washed out; faded out; even
@@ -183,38 +180,35 @@ WORDS: dict[tuple[str, float | str], str] = {
         of grey; plate of grey; block of grey; blank wall; wall of grey; field of grey; plane of grey; without
         variation; without variety
     """,
-    # a: an amount; A: a compared amount, 2 for the superlative
-    ("a", -2): """
+    (Kind.AMOUNT, -2): """
         minimal negligible imperceptible nil zero; very low; very little; very weak; very slight; very faint;
         extremely low; extremely weak; extremely little; exceptionally low; next to no; close to no; hardly any;
         almost no; scarcely any; barely any; virtually no; practically no; precious little; nearly no; very poor; very
         small; very limited; too little; next to nothing; close to nothing; nearly nothing; hardly noticeable; barely
         noticeable; hardly perceptible; barely perceptible; barely visible; hardly visible; scarcely visible
     """,
-    ("a", -1): """
+    (Kind.AMOUNT, -1): """
         low weak little subtle subtly delicate faint slight limited subdued muted modest small poor gentle restrained
         soft feeble meagre meager mild scant mere slightly weakly faintly reduced minor lacklustre shallow tiny; not
         much; not very much; only some
     """,
-    ("a", 0): "moderate fair intermediate average",
-    ("a", 1): """
+    (Kind.AMOUNT, 0): "moderate fair intermediate average",
+    (Kind.AMOUNT, 1): """
         high strong sharp bold marked pronounced considerable great good ample striking punchy dramatic intense
         substantial vigorous hard strongly sharply highly heavy heavily rich richly markedly decided definite
         conspicuous powerful big huge large abundant plentiful vigorously vivid deep clear clearly distinct emphatic
         robust massive sizeable strikingly plenty lots loads tons heaps much
     """,
-    ("a", 2): """
+    (Kind.AMOUNT, 2): """
         extreme stark harsh enormous maximal starkly harshly fierce tremendous immense drastic; very high; very
         strong; very sharp; very marked; very pronounced; extremely high; extremely strong; extremely sharp;
         exceptionally high; exceptionally strong; very great; very large
     """,
-    ("A", -1): "lower weaker fainter smaller gentler softer less; more subdued; more muted",
-    ("A", 1): "higher stronger sharper greater larger more; more pronounced; more marked",
-    ("A", -2): "lowest weakest faintest smallest minimum; minimal est",
-    ("A", 2): "highest strongest sharpest greatest largest maximum peak peaks",
-    # s: smooth or rough; d: fine structure, less where the noun often is an object's (0.7) or its border (0.5);
-    # j: soft or sharp in focus
-    ("s", -1): """
+    (Kind.COMPARED_AMOUNT, -1): "lower weaker fainter smaller gentler softer less; more subdued; more muted",
+    (Kind.COMPARED_AMOUNT, 1): "higher stronger sharper greater larger more; more pronounced; more marked",
+    (Kind.COMPARED_AMOUNT, -2): "lowest weakest faintest smallest minimum; minimal est",
+    (Kind.COMPARED_AMOUNT, 2): "highest strongest sharpest greatest largest maximum peak peaks",
+    (Kind.SURFACE, -1): """
         smooth smoothly smoothness immaculate spotless featureless silky glassy unbroken structureless textureless
         untextured plain velvety satin homogeneous homogenous blank calm polished even evenly evenness unwrinkled
         unmottled unspeckled satiny sleek seamless clean uncluttered slick creamy unstructured undisturbed unruffled
@@ -224,7 +218,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         gradient; smooth gradient; soft gradient; uninterrupted gradient; free of grain; soft shading; shading
         drifting gently; broad surfaces; soft surfaces
     """,
-    ("s", 1): """
+    (Kind.SURFACE, 1): """
         corduroy hatched hatching crosshatched mesh meshed knotted gnarled ragged shredded splintered pimpled dimpled
         pocked scarred scored grooved ribbed tweedy woven cobbled pebbled rubbly rubble grizzled crusty fissured
         shattered jumbled jumble fretted frothy knobby mealy sandy stony rocky gravel grit scabrous scruffy shaggy
@@ -241,7 +235,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         detailed; broken into; pock marked; carved up; carves up; crumpled foil; high frequency; criss cross; full of
         fine; full of small; full of tiny; full of little; full of lines; full of streaks; full of grain
     """,
-    ("d", 1): """
+    (Kind.DETAIL, 1): """
         squiggles notches nicks dimples pits blemish blemishes flaw flaws lumps pores cracks gashes ledge ledges
         texture textures detail details structure structures grain ridges wrinkles ripples speckles furrows creases
         striations bumps undulations wrinkling patterning clutter lineations irregularities unevenness flecks blotches
@@ -251,22 +245,22 @@ WORDS: dict[tuple[str, float | str], str] = {
         bright and dark specks; dark and bright specks; light and dark specks; countless specks; countless dots;
         little bits; small bits; tiny bits; tiny patches; small patches; many small patches
     """,
-    ("d", 0.7): """
+    (Kind.DETAIL, 0.7): """
         line ridge ripple wrinkle streak crease streaks lines stripes features folds relief; hard lines
     """,
-    ("d", 0.5): """
+    (Kind.DETAIL, 0.5): """
         edge boundaries boundary outlines outline contours edges; sharp edges; hard edges; clear edges; crisp edges;
         sharp boundaries; sharp borders; sharp outlines; sharp transitions; clear boundaries; visible edges; distinct
         edges
     """,
-    ("j", 1): """
+    (Kind.FOCUS, 1): """
         crisp crisply outlined; in sharp focus; in focus; razor sharp; well defined; finely etched; pin sharp; sharply
         defined; sharply drawn; clearly defined; clearly outlined; sharply outlined; tack sharp; needle sharp; knife
         edged; hard edged; sharp edged; crisp edged; violent edges; hard transitions; abrupt transitions; abrupt
         edges; knife sharp; ruler straight; ruler sharp; pixel sharp; crystal clear; razor edged; cleanly drawn;
         cleanly cut; sharp rims; hard rimmed
     """,
-    ("j", -1): """
+    (Kind.FOCUS, -1): """
         hazy haze foggy misty melting feathered feathery vaporous blurred blurry blur fuzzy smeared smudged smudgy
         diffuse unsharp woolly blurring softened; soft focus; out of focus; soft edged; soft edges; soft outlines;
         soft transitions; gradual transitions; gentle transitions; ill defined; poorly defined; low resolution; melt
@@ -274,12 +268,11 @@ WORDS: dict[tuple[str, float | str], str] = {
         soft look; rather soft; frosted glass; few crisp; few sharp; soft shapes; soft contours; soft borders; fuzzy
         borders; blurred borders; lost edges
     """,
-    # N: negation behind its noun; n: negation; m: most or all of it
-    ("N", 1): """
+    (Kind.ABSENCE, 1): """
         absent missing lost gone nonexistent wanting; all but absent; nearly absent; almost absent; hardly there;
         barely there
     """,
-    ("n", 1): """
+    (Kind.NEGATION, 1): """
         no not never hardly scarcely barely few without lacking lack lacks lacked nothing none neither nor devoid
         cannot nowhere fails fail bereft rarely seldom absence isn't aren't doesn't don't wasn't weren't won't can't;
         free of; free from; far from; rather than; instead of; anything but; empty of; short of; almost none; almost
@@ -287,7 +280,7 @@ WORDS: dict[tuple[str, float | str], str] = {
         of; no trace of; devoid of; void of; no longer; as opposed to; not so much as; struggle to; hard to find;
         difficult to find; in vain; impossible to
     """,
-    ("m", 1): """
+    (Kind.MOST, 1): """
         pervasive drowned drowning drowns buried awash pervading pervade blanketing blankets blanket blanketed soaks
         soaked soaking flooding flood floods engulfing covering lots most mostly predominantly predominant predominate
         predominates mainly largely majority prevail prevails prevailing dominate dominates dominated dominant
@@ -301,37 +294,35 @@ WORDS: dict[tuple[str, float | str], str] = {
         lion's share; takes up practically; takes up nearly; takes up almost; take up nearly; take up almost; wall to
         wall; next to everything; just about everything; nearly the entire; nearly the full; overrun by; overrun with
     """,
-    # p: places that are no part and no side
-    ("p", "south side"): "; low down; lies low; lie low; sits low; sit low; far down; at the foot",
-    ("p", "north side"): "; high up; lies high; lie high; sits high; sit high; far up",
-    # h: than; H: compared with; V: darkens, brightens; q: decreases, increases; o: towards; O: from
-    ("h", 1): "than",
-    ("H", 1): """
+    # places that name no part and no side
+    (Kind.PLACE, "south side"): "; low down; lies low; lie low; sits low; sit low; far down; at the foot",
+    (Kind.PLACE, "north side"): "; high up; lies high; lie high; sits high; sit high; far up",
+    (Kind.THAN, 1): "than",
+    (Kind.COMPARISON, 1): """
         compared comparison comparing relative versus vs alongside; compared with; compared to; in comparison with; in
         comparison to; relative to; next to the; beside the; by comparison; measured against; set against
     """,
-    ("V", -1): """
+    (Kind.TONE_CHANGE, -1): """
         darken darkens darkening blacken blackens dims dimming; fade to black; fades to black; fading to black; fades
         to dark; fades into darkness; sinks into darkness; turns darker; gets darker; grows darker; becomes darker;
         sinks into black; sinks to black
     """,
-    ("V", 1): """
+    (Kind.TONE_CHANGE, 1): """
         brighten brightens brightening lighten lightens lightening whiten whitens whitening; fades to white; gets
         brighter; gets lighter; grows brighter; grows lighter; becomes brighter; becomes lighter; turns lighter; fades
         to light
     """,
-    ("q", -1): """
+    (Kind.CHANGE, -1): """
         decrease decreases decreasing decline declines declining drop drops dropping fades fade fading diminish
         diminishes sinks sinking falls falling wanes lessens descends; drops off; falls off; tails off
     """,
-    ("q", 1): """
+    (Kind.CHANGE, 1): """
         increase increases increasing rise rises rising climb climbs climbing mounts ascends builds intensifies grows
         gains swells
     """,
-    ("o", 1): "to towards toward into",
-    ("O", 1): "from",
-    # e: same, 1, different, -1, or reversed, -2; L: light and dark, as a pattern
-    ("e", 1): """
+    (Kind.TOWARDS, 1): "to towards toward into",
+    (Kind.FROM, 1): "from",
+    (Kind.LIKENESS, 1): """
         same alike similar similarly match matches matching mirror mirrors mirroring mirrored follow follows following
         echo echoes echoing resemble resembles resembling reproduce reproduces repeat repeats repeated preserve
         preserves preserved agree agrees correspond corresponds corresponding identical coincide coincides unchanged
@@ -342,67 +333,64 @@ WORDS: dict[tuple[str, float | str], str] = {
         in the; much as in; much like; in line with; holds its place; same layout; same arrangement; as it is in; as
         they are in
     """,
-    ("e", -1): """
+    (Kind.LIKENESS, -1): """
         different differs differently unlike departs deviates unrelated dissimilar disagree disagrees mismatch
         unrecognisable unrecognizable diverge diverges rearranged independent; bears no resemblance; bears little
         resemblance; bear no resemblance; no resemblance; little resemblance; nothing in common; little in common; has
         nothing to do with; bears no relation; no relation; little relation; no similarity; little similarity; no
         correspondence; nothing like; quite another; differ from; not the same; no counterpart
     """,
-    ("e", -2): """
+    (Kind.LIKENESS, -2): """
         reverse reverses reversed reversal invert inverts inverted inversion swap swaps swapped negative opposite
         flipped flips exchanged exchange interchanged contrary inverse inversely; trade places; change places; trades
         places; switch places; traded places; changed places; turned inside out; other way round; other way around;
         exact opposite; the opposite; photographic negative; vice versa; switch roles; exchange roles; swap roles;
         turned around; turned round; upside down; changed roles; switched roles; roles reversed
     """,
-    ("L", 1): """
+    (Kind.PATTERN, 1): """
         pattern patterns layout arrangement shapes distribution geometry; light and dark; dark and light; bright and
         dark; dark and bright; light and shade; lights and darks; darks and lights; light and shadow; lights and
         shadows; bright and dark areas; dark and bright areas; light and dark areas; dark and light areas; light and
         dark patches; dark and light patches; bright and dark patches; light and dark parts; dark and light parts
     """,
-    # y: becomes; z: stays; l: a colour of the visible image
-    ("y", 1): """
+    (Kind.BECOMES, 1): """
         become becomes became becoming turn turns turned turning rendered renders render changes convert converts
         converted transforms transformed translates translated switches goes go registers register; ends up; come out;
         comes out; coming out; came out; shows up as; show up as; shows up; show up; showing up; shows as; show as;
         appears as; appear as; reads as; read as; shown as; goes to; flips to; flip to; turns into; turn into; turns
         out; comes across as; recorded as; comes through; come through; is shown; are shown; end up; is mapped to
     """,
-    ("z", 1): """
+    (Kind.STAYS, 1): """
         stay stays stayed staying remain remains remained remaining keep keeps kept still likewise too; as well; in
         both; continues to be; just as; every bit as; no less; equally
     """,
-    ("l", "green"): "green greenish greenery",
-    ("l", "blue"): """
+    (Kind.COLOUR, "green"): "green greenish greenery",
+    (Kind.COLOUR, "blue"): """
         blue teal turquoise cyan aqua bluish aquamarine azure navy; blue green; green blue; bluish green; greenish
         blue
     """,
-    ("l", "warm"): """
+    (Kind.COLOUR, "warm"): """
         red orange brown tan reddish brownish yellow yellowish ochre beige rust rusty maroon pink pinkish golden
         russet buff khaki terracotta salmon
     """,
-    # x: words of the ground, and no claim
-    ("x", 1): """
+    (Kind.GROUND, 1): """
         likely; centre line; center line; middle line; most likely; patchwork of; small patches of; many small patches
         of; tiny patches of; mosaic of; network of; mix of; mixture of; expanse of; stretch of; cover of; blend of;
         this plain; the plains; across the plain; unlike in colour; different in colour; alike in colour
     """,
-    # w: an area of unnamed kind; W and &: conjunctions; =: copula; f: function words and hedges
-    ("w", 1): """
+    (Kind.PART, 1): """
         area areas part parts patch patches spot spots region regions portion portions zone zones section sections
         block blocks object objects blob blobs point points piece pieces place places mass stretch swathe bit bits
         thing things anything element elements surfaces dot dots speck specks
     """,
-    ("W", 1): "but while whereas whilst although though yet however",
-    ("&", 1): "and or",
-    ("=", 1): """
+    (Kind.BUT, 1): "but while whereas whilst although though yet however",
+    (Kind.AND, 1): "and or",
+    (Kind.COPULA, 1): """
         is are was were be been being looks looked looking appear appears appeared appearing seem seems has have show
         shows showing having lies lie sits sit gives give displays display exhibits offers presents carries stands
         reaches makes make
     """,
-    ("f", 1): """
+    (Kind.FUNCTION, 1): """
         reads comfortably carving basically what strikes the a an this that these those its their his of in on at by
         with as which who whose where when there very extremely exceptionally rather fairly quite relatively somewhat
         almost nearly close practically virtually only just merely simply perfectly absolutely pretty so really truly
@@ -429,8 +417,8 @@ _STEMS = {
     1: ("bright", "light", "pal", "whit", "shini"),
 }
 for _sign, _stems in _STEMS.items():
-    WORDS["B", _sign] += "".join(f"; {stem}er" for stem in _stems)
-    WORDS["S", _sign] += "".join(f"; {stem}est" for stem in _stems)
+    WORDS[Kind.COMPARATIVE, _sign] += "".join(f"; {stem}er" for stem in _stems)
+    WORDS[Kind.SUPERLATIVE, _sign] += "".join(f"; {stem}est" for stem in _stems)
 
 
 def words_of(text: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What words mean in numbers: a zone of values where a claim holds, one where it may, and none."""
+"""What words mean in numbers: a zone of values where a claim holds, one where it may, and none; verdicts joined."""
 
 import bisect
 from collections.abc import Sequence
@@ -74,6 +74,7 @@ MOST = (0.58, 0.75)  # mean rank of the part that is said to be the brightest or
 SAME = (60.0, 35.0)  # mean distance from the luminance of the part that is said to be as bright or dark
 DIFFERENCE = (-5.0, 5.0)  # infrared minus luminance, grey levels
 CELL_MARGIN = 4.0  # grey levels
+BLACK_PIXELS, WHITE_PIXELS = (52.0, 64.0), (165.0, 190.0)  # a place's extreme pixels, for `black` and `white` there
 
 
 def zone(value: float, borders: tuple[float, float, float, float]) -> str:
@@ -92,3 +93,21 @@ def step(value: float, borders: tuple[float, float]) -> str:
 def classed(name: str, names: Sequence[str], value: float, borders: Sequence[float]) -> bool:
     """Tells whether a value is of the class of this name; `borders` part the classes of `names`."""
     return name in names and names[bisect.bisect_right(borders, value)] == name
+
+
+_SEVERITY = ("contradicted", "unverifiable", "supported")
+
+
+def least(*verdicts: str) -> str:
+    """The least favourable of these verdicts, where all of them must hold."""
+    return min(verdicts, key=_SEVERITY.index)
+
+
+def most(*verdicts: str) -> str:
+    """The most favourable of these verdicts, where one of them is enough."""
+    return max(verdicts, key=_SEVERITY.index)
+
+
+def reversed_verdict(verdict: str) -> str:
+    """The verdict on the denial of what was judged."""
+    return {"supported": "contradicted", "contradicted": "supported"}.get(verdict, verdict)

@@ -18,7 +18,7 @@ from dataset_builder.captioning import GroundedCaptioner
 from dataset_builder.captioning.rules.caption_rules import first_fault, make_caption_rules
 from dataset_builder.captioning.variety import distinct_n, self_bleu
 from dataset_builder.claims.grounding import InfraredFacts, measure
-from dataset_builder.claims.judge import judge
+from dataset_builder.claims.judging import judge
 from tests.dataset_builder.made.sample_tiles import sample_rows
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageEnhance
 
+from dataset_builder.claims.place_names import DIRECTION_WORDS, PLACE_WORDS
 from dataset_builder.claims.reading import read_claims
-from dataset_builder.claims.tokens import DIRECTION_WORDS, PLACE_WORDS
 
 DRAWS = 7
 SYMMETRIES = (None, *Image.Transpose)  # of the square: four turns, each as it is or mirrored

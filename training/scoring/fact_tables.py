@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
-from dataset_builder.claims.judge import fact_matches
+from dataset_builder.claims.judging import fact_matches
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.scoring.significance import bootstrap_mean

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 from dataset_builder.captioning.rules.lexicon import implied, lemma, lexicon, lowered, objects, scene_captions, words
 from dataset_builder.captioning.rules.overclaims import OVERCLAIM_RULES
-from dataset_builder.claims.judge import judge
+from dataset_builder.claims.judging import judge
 from dataset_builder.thresholds import Thresholds, build_rules, threshold
 
 
@@ -278,7 +278,7 @@ def _meaning(text: str) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class Contradicted:
-    """The caption claims what the infrared image contradicts (`claims.judge`). Not judged without `_facts`."""
+    """The caption claims what the infrared image contradicts (`claims.judging`). Not judged without `_facts`."""
 
     reason: ClassVar[str] = "contradicted"
     max_contradicted: int = threshold(0, "claims a caption")

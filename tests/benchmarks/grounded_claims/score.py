@@ -22,7 +22,7 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from dataset_builder.claims.grounding import InfraredFacts, measure
-from dataset_builder.claims.judge import judge
+from dataset_builder.claims.judging import judge
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[2] / "dataset_builder" / "sample" / "data"

@@ -7,7 +7,8 @@ from scipy import ndimage
 
 from dataset_builder.claims import grounding
 from dataset_builder.claims.grounding import measure
-from dataset_builder.claims.judge import fact_matches, judge, read_claims
+from dataset_builder.claims.judging import fact_matches, judge
+from dataset_builder.claims.reading import read_claims
 from dataset_builder.claims.words import WORDS
 from tests.dataset_builder.claims.test_grounding import cells_image, gray_rgb, landscape
 

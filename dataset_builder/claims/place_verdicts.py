@@ -1,0 +1,100 @@
+"""Judges claims about places: the brightest and the darkest, bright and dark regions, and two places compared.
+
+Standard library and numpy only: a metric's release copies the whole folder.
+"""
+
+import numpy as np
+
+from .image_view import View, place_mask, siblings, sided
+from .zones import (
+    AREA,
+    BLACK_PIXELS,
+    CELL_MARGIN,
+    COMPARED,
+    EXTREME_BEHIND,
+    EXTREME_FIRST,
+    EXTREME_SHARE,
+    FAINT,
+    NARROW,
+    SPOT,
+    WHITE_PIXELS,
+    least,
+    reversed_verdict,
+    step,
+)
+
+
+def judge_brightest(value: str, view: View) -> str:
+    """Whether this place is the brightest."""
+    return _extreme(value, view, 1)
+
+
+def judge_darkest(value: str, view: View) -> str:
+    """Whether this place is the darkest."""
+    return _extreme(value, view, -1)
+
+
+def _extreme(place: str, view: View, sign: int) -> str:
+    facts = view.facts
+    measured = facts.brightest if sign > 0 else facts.darkest
+    if measured is None:
+        return "unverifiable"
+    if place == measured:
+        return "supported"
+    mask, grey = place_mask(sided(place)), sign * view.grey
+    mean = float(grey[mask].mean())
+    others = (float(grey[place_mask(other)].mean()) for other in siblings(sided(place)) if other != sided(place))
+    behind = max(others) - mean
+    top = grey >= np.quantile(grey, 0.97)
+    share = float((top & mask).sum() / top.sum())
+    part = place.endswith(" side") and place.split(" ")[0] in measured.split("-")
+    first, near = (part or behind <= border * view.scale for border in EXTREME_BEHIND)
+    if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
+        return "supported" if mean >= sign * facts.mean else "unverifiable"  # a spot in a place of the other tone
+    return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
+
+
+def judge_bright(value: str, view: View) -> str:
+    """Whether something bright is in a place, or all of it is; with the words of `Claim.value` before the place."""
+    return _region(value, view, 1)
+
+
+def judge_dark(value: str, view: View) -> str:
+    """Whether something dark is in a place, as `judge_bright`."""
+    return _region(value, view, -1)
+
+
+def _region(value: str, view: View, sign: int) -> str:
+    *how, place = value.split(": ")
+    pixels = view.grey[place_mask(sided(place))]
+    spot, extreme = (float(np.quantile(pixels, share if sign > 0 else 1 - share)) for share in (0.9, 0.97))
+    mean = float(pixels.mean())
+    rank, farthest, centre = (view.rank(x) if sign > 0 else 1 - view.rank(x) for x in (spot, extreme, mean))
+    regions = view.facts.bright_regions if sign > 0 else view.facts.dark_regions
+    departure = max(CELL_MARGIN, 0.1 * view.scale)
+    absolute = "black" in how or "white" in how
+    if not how and any(region.place == place for region in regions):
+        return "supported"
+    if "all" in how and absolute:
+        verdict = step(float((pixels < BLACK_PIXELS[1] if sign < 0 else pixels > WHITE_PIXELS[0]).mean()), (0.4, 0.6))
+    elif "all" in how:
+        verdict = step(centre, AREA)
+    elif sign * (mean - view.facts.mean) >= departure:
+        verdict = "supported"
+    else:
+        verdict = step(rank, SPOT)
+        if verdict == "contradicted" and farthest >= NARROW:
+            verdict = "unverifiable"
+    verdict = least(verdict, step(sign * (extreme - view.facts.median), FAINT))
+    if absolute:
+        borders = WHITE_PIXELS if sign > 0 else (-BLACK_PIXELS[1], -BLACK_PIXELS[0])
+        verdict = least(verdict, step(sign * extreme, borders))
+    if "line" in how:  # its ends may be right and its course wrong
+        return "unverifiable" if verdict == "supported" else verdict
+    return reversed_verdict(verdict) if "no" in how else verdict
+
+
+def judge_compare(value: str, view: View) -> str:
+    """Whether the first place is brighter than the second."""
+    bright, dark = (view.grey[place_mask(sided(place))].mean() for place in value.split(" > "))
+    return step(float(bright - dark) / view.scale, COMPARED)
