@@ -1,7 +1,7 @@
 """What covers a tile, where and in what pattern, measured in bands that the row does not show, for its captions.
 
-A rule may use no band of the row's RGB, nor its infrared band, nor a near twin of one of them; `CaptionRule` refuses
-such a rule.
+A rule may use no band of the row's RGB, nor its infrared band, nor a near twin of one of them; `SceneCaptionRule`
+refuses such a rule.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ BORDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionRule:
+class SceneCaptionRule:
     """How scene captions of one scene's rows of one infrared band are made.
 
     Args:
@@ -97,7 +97,7 @@ class SceneFacts:
     trend: tuple[str, str, str] | None
 
 
-def measure_scene(rule: CaptionRule, bands: Mapping[str, np.ndarray]) -> SceneFacts:
+def measure_scene(rule: SceneCaptionRule, bands: Mapping[str, np.ndarray]) -> SceneFacts:
     """Measures a tile by a rule.
 
     Args:

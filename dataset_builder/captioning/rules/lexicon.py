@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import simplemma
-import yaml
+
+from dataset_builder.fields import read_yaml
 
 _PLAIN = str.maketrans(
     {
@@ -103,13 +104,13 @@ def lexicon() -> Lexicon:
     Raises:
         ValueError: A group implies one that there is not.
     """
-    given = yaml.safe_load(Path(__file__).with_name("lexicon.yaml").read_text(encoding="utf-8"))
-    groups = given["groups"]
+    content = read_yaml(Path(__file__).with_name("lexicon.yaml"))
+    groups = content["groups"]
     senses: dict[str, set[str]] = {}
     for name, group in groups.items():
         for phrase in group["words"]:
             senses.setdefault(" ".join(words(phrase)), set()).add(name)
-    not_objects = frozenset(" ".join(words(phrase)) for phrase in given["not_objects"])
+    not_objects = frozenset(" ".join(words(phrase)) for phrase in content["not_objects"])
     longest: dict[str, int] = {}
     for phrase in (*senses, *not_objects):
         first, length = phrase.partition(" ")[0], len(phrase.split())
@@ -117,10 +118,10 @@ def lexicon() -> Lexicon:
     return Lexicon(
         senses={phrase: frozenset(names) for phrase, names in senses.items()},
         closure={name: _reached(name, groups) for name in groups},
-        anywhere=frozenset(given["anywhere"]),
-        loose=frozenset(given["loose"]),
+        anywhere=frozenset(content["anywhere"]),
+        loose=frozenset(content["loose"]),
         not_objects=not_objects,
-        small=frozenset(given["small"]),
+        small=frozenset(content["small"]),
         longest=longest,
     )
 

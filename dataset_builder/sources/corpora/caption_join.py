@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dataset_builder.sources import parse
+from dataset_builder.fields import parse
 from dataset_builder.sources.corpora.caption_corpus import CaptionCorpusSource
 from dataset_builder.sources.corpora.skyscript import SkyScriptSource
 from dataset_builder.sources.formats.entries import EntryFile
@@ -129,8 +129,8 @@ def open_book(spec: Any, root: Path, base: Path, where: str) -> CaptionBook:
         )
     hidden = {"base": base} if spec["kind"] == "entries" else {"base": base, "path": root.resolve()}
     hidden |= {"rights": "of the index"} if spec["kind"] == "caption_corpus" else {}
-    given = {key: value for key, value in spec.items() if key != "kind"}
-    part = parse(kinds[spec["kind"]], given, where, **hidden)
+    values = {key: value for key, value in spec.items() if key != "kind"}
+    part = parse(kinds[spec["kind"]], values, where, **hidden)
     return {CaptionCorpusSource: _Corpus, SkyScriptSource: _SkyScript}.get(type(part), lambda book: book)(part)
 
 
