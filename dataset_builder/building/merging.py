@@ -241,11 +241,11 @@ def _plan(work: Path, name: str, entries: _Entries, groups: Groups, marked: pa.A
         ):
             for first in range(start, stop, PLAN_ROWS):
                 part = slice(first, min(first + PLAN_ROWS, stop))
-                writer.write_table(_planned(entries, part, groups, marked))
+                writer.write_table(_plan_table(entries, part, groups, marked))
     return outputs
 
 
-def _planned(entries: _Entries, part: slice, groups: Groups, marked: pa.Array) -> pa.Table:
+def _plan_table(entries: _Entries, part: slice, groups: Groups, marked: pa.Array) -> pa.Table:
     index = pa.array(entries.index[part], mask=entries.index[part] < 0)
     values = {
         "kind": entries.kind[part],
