@@ -114,14 +114,14 @@ def measure_scene(rule: SceneCaptionRule, bands: Mapping[str, np.ndarray]) -> Sc
                 layer[key] < (np.inf if high is None else high)
             )
         labels[fits] = number
-    found = [_where(part["cover"], labels == number) for number, part in enumerate(rule.covers)]
-    found = sorted((facts for facts in found if facts and facts.share >= SMALLEST_SHARE), key=lambda f: -f.share)
+    covers = [_where(part["cover"], labels == number) for number, part in enumerate(rule.covers)]
+    covers = sorted((facts for facts in covers if facts and facts.share >= SMALLEST_SHARE), key=lambda f: -f.share)
     borders = np.mean([(labels[1:] != labels[:-1]).mean(), (labels[:, 1:] != labels[:, :-1]).mean()])
-    pattern = "even" if found[0].share >= EVEN_SHARE else next(name for name in BORDERS if borders <= BORDERS[name])
+    pattern = "even" if covers[0].share >= EVEN_SHARE else next(name for name in BORDERS if borders <= BORDERS[name])
     cells = np.array([part.mean() for part in _thirds(_layer(rule.trend["of"], bands))])
-    told = cells.max() - cells.min() >= rule.trend["least"]
-    trend = (rule.trend["measure"], CELLS[cells.argmax()], CELLS[cells.argmin()]) if told else None
-    return SceneFacts(tuple(found), pattern, trend)
+    uneven = cells.max() - cells.min() >= rule.trend["least"]
+    trend = (rule.trend["measure"], CELLS[cells.argmax()], CELLS[cells.argmin()]) if uneven else None
+    return SceneFacts(tuple(covers), pattern, trend)
 
 
 def _layer(key: str, bands: Mapping[str, np.ndarray]) -> np.ndarray:

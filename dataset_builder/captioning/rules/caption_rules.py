@@ -287,8 +287,8 @@ class Contradicted:
         """Reads `_facts`."""
         if row.get("_facts") is None:
             return None
-        found = [judged.claim.text for judged in judge(text, row["_facts"]) if judged.verdict == "contradicted"]
-        return "; ".join(dict.fromkeys(found)) if len(found) > self.max_contradicted else None
+        broken = [judged.claim.text for judged in judge(text, row["_facts"]) if judged.verdict == "contradicted"]
+        return "; ".join(dict.fromkeys(broken)) if len(broken) > self.max_contradicted else None
 
 
 CAPTION_RULES: tuple[type[CaptionRule], ...] = (
