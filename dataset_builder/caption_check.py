@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.captioning import CaptionStage, Written
-from dataset_builder.captioning.funnel import VERDICTS, Funnel, caption_and_count, merged_report
+from dataset_builder.captioning.funnel import VERDICTS, CaptionTally, merged_report
 from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.engine.run import run_shards
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import REQUIRED
 from dataset_builder.shards.folder import find_shards, open_dataset, read_batches
-from dataset_builder.shards.report import build_report
+from dataset_builder.shards.report import build_report, known_ir_range
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from model_cards.markdown import visible
@@ -50,23 +50,22 @@ def check_captions(
     if report is not None and folder.resolve() in Path(report).resolve().parents:
         raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
     shards, built = find_shards(folder, (*REQUIRED, "ir", "ir_captions")), build_report(folder)
-    limits = {**(built.identity["recipe"].get("ir_range", {}) if built else {}), **(ir_range or {})}
-    stage = CaptionStage(Given(), make_caption_rules(rules))
+    stage = CaptionStage(AsWritten(), make_caption_rules(rules))
     with tempfile.TemporaryDirectory(prefix="fusionrs-check-") as manifest:
-        make_worker = partial(CheckWorker, folder, rules, limits)
+        make_worker = partial(CheckWorker, folder, rules, known_ir_range(built, ir_range))
         parts = run_shards(shards, make_worker, workers, Path(manifest), "checking")
-    found = merged_report(stage, [part["funnel"] for part in parts])
+    scores = merged_report(stage, [part["funnel"] for part in parts])
     if not any(part["captions"] for part in parts):
         raise InputError(
-            f"none of {found['total']['rows']} rows of {dataset} has an infrared-aware caption; write some with "
+            f"none of {scores['total']['rows']} rows of {dataset} has an infrared-aware caption; write some with "
             "`fusionrs caption`"
         )
     if report is not None:
-        write_json(Path(report), found)
-    return found
+        write_json(Path(report), scores)
+    return scores
 
 
-class Given:
+class AsWritten:
     """The captioner that writes what the row has already."""
 
     name, revision = "given", ""
@@ -87,21 +86,21 @@ class CheckWorker:
 
     def __init__(self, folder: Path, rules: Mapping[str, Any], ir_range: Mapping[str, Sequence[float]]) -> None:
         self.folder = folder
-        self.stages = DecodeStage(ir_range, {}), CaptionStage(Given(), make_caption_rules(rules))
+        self.stages = DecodeStage(ir_range, {}), CaptionStage(AsWritten(), make_caption_rules(rules))
 
     def __call__(self, name: str) -> dict:
         """Does the shard of this name."""
         decode, stage = self.stages
-        funnel, captions = Funnel(), 0
+        tally, captions = CaptionTally(), 0
         for _, batch in read_batches(self.folder / "data" / name, COLUMNS):
             captions += sum(map(len, batch["ir_captions"]))
-            funnel.merge(caption_and_count(stage, decode(batch))[1])
-        return {"captions": captions, "funnel": funnel.as_dict()}
+            tally.caption(stage, decode(batch))
+        return {"captions": captions, "funnel": tally.funnel.as_dict()}
 
 
-def check_table(found: Mapping[str, Any]) -> str:
-    """Returns what `check_captions` found as lines for a terminal, plain text."""
-    total, variety = found["total"], found["variety"]
+def check_table(scores: Mapping[str, Any]) -> str:
+    """Returns the scores of `check_captions` as lines for a terminal, plain text."""
+    total, variety = scores["total"], scores["variety"]
     lines = [
         f"{total['rows']} rows, {total['captioned']} with an accepted caption",
         f"{total['accepted']} of {total['written']} captions accepted "
@@ -116,9 +115,9 @@ def check_table(found: Mapping[str, Any]) -> str:
         if total[kind]:
             lines += ["", f"{title:<24}{'all':>10}   by source"]
         for reason, count in total[kind].items():
-            parts = ((name, counts[kind].get(reason, 0)) for name, counts in found["sources"].items())
+            parts = ((name, counts[kind].get(reason, 0)) for name, counts in scores["sources"].items())
             lines.append(f"{reason:<24}{count:>10}   {', '.join(f'{visible(name)} {n}' for name, n in parts if n)}")
-            for item in found["examples"].get(reason, [])[:1] if kind == "rejected" else []:
+            for item in scores["examples"].get(reason, [])[:1] if kind == "rejected" else []:
                 lines += [f"    {visible(item['text'], WIDTH)}", f"    -> {visible(item['detail'], WIDTH)}"]
     if total["accepted"]:
         lines += [

@@ -1,4 +1,9 @@
-"""A build from plan to report: read all shards (`reading`), group and split their rows, write them (`finish`).
+"""A build from plan to report: read all shards, group and split their rows, write them.
+
+    sources/ -> building/reading.py     `make_stages` lists the stages that each row passes, with their folders
+             -> building/merging.py     all rows meet for the first time: groups and splits, of groups/
+             -> building/writing.py     Parquet by split and their counts, of shards/
+             -> card/                   the report as people and search engines read it
 
 Each row ends either in `data/` or, with its reason, in `quarantine/`; the output is a function of the recipe, the
 inputs and this code alone, whatever the number of workers and however often a build was killed.
@@ -17,8 +22,8 @@ from typing import Any
 from dataset_builder.building.identity import fingerprint, finished_report, identity_of
 from dataset_builder.building.inputs import LISTING
 from dataset_builder.building.merging import Merged, forced_ids, merge
-from dataset_builder.building.reading import ReadWorker, Stage, lines_file, make_stages
-from dataset_builder.building.timing import Clock, timings, told
+from dataset_builder.building.reading import ReadWorker, Stage, make_stages
+from dataset_builder.building.timing import Clock, timings, timings_line
 from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
 from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning import CaptionStage
@@ -31,7 +36,7 @@ from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.table import keep_policy, read_policy
 from dataset_builder.rights.tombstones import excluded_ids
 from dataset_builder.shards.counts import sizes_by_split, total_counts
-from dataset_builder.shards.lines import REJECTED, join_lines
+from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
 from dataset_builder.shards.report import BuildReport
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.scene import SceneSource
@@ -140,7 +145,16 @@ def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
 
     with TemporaryDirectory(prefix="fusionrs-") as scratch:
         listing = Path(scratch) / LISTING
-        identity = identity_of(run.recipe, run.out, run.sources, listing)
+        recipe = run.recipe
+        identity = identity_of(
+            recipe.echo(),
+            run.out,
+            named=recipe.named(),
+            sources=recipe.sources,
+            base=recipe.base,
+            readers=run.sources,
+            listing=listing,
+        )
         if (report := finished_report(run.out, identity, listing)) is not None:
             since = f" at version {report.version}, {report.removed} rows removed since," if report.removed else ""
             logger.info("%s already holds this build%s (%s rows); nothing to do", run.out, since, report.rows_kept)
@@ -181,7 +195,7 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
     if not merged.kept:
         discard(work)
         remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
-        raise InputError(f"none of {rows_read} rows was kept ({_told(reasons)}); {remedy}")
+        raise InputError(f"none of {rows_read} rows was kept ({_by_reason(reasons)}); {remedy}")
     with clock("write"):
         make_worker, launch = partial(WriteWorker, work, out), replace(run.launch, gpus_per_worker=0)
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
@@ -191,7 +205,7 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         for stage in (stage for stage in run.stages if isinstance(stage, CaptionStage)):
             funnels = (result["captions"] for result in results(work / "read", shards))
             report.captions.update(merged_report(stage, funnels))
-            lines = join_lines([lines_file(work, index) for index in range(shards)], out / REJECTED)
+            lines = join_lines([rejected_file(work, f"{index:06d}") for index in range(shards)], out / REJECTED)
             report.files.update({REJECTED: lines} if lines else {})
         write_dataset_card(out, report)
         write_croissant(out, report)
@@ -200,14 +214,16 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
     sizes = {"work": _size(work), "written": sum(file["bytes"] for file in files)}
     spent = timings(clock.seconds, seconds, rows_read, sizes)
-    logger.info("%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _told(reasons))
-    logger.info("%s", told(spent))
+    logger.info(
+        "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _by_reason(reasons)
+    )
+    logger.info("%s", timings_line(spent))
     if timings_file is not None:
         write_json(timings_file, spent)
     return report
 
 
-def _told(reasons: Counter) -> str:
+def _by_reason(reasons: Counter) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
 
 

@@ -1,28 +1,15 @@
 """What a build does, read from YAML: every key is a field below, an unknown one is an error that names the nearest."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
-import yaml
-
+from dataset_builder.fields import check_keys, parse, placed, read_yaml, without_nulls
 from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.groups.splits import SplitPolicy
 from dataset_builder.schema import IR_BANDS
-from fusionrs_hf.errors import InputError, nearest
-
-KINDS = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    Path: "a path",
-    Mapping: "a mapping of names to values",
-    Sequence: "a list",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +49,12 @@ class CaptionRecipe:
         for name in ("rules", "options"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(f"{name} must be a mapping of names to values, got {getattr(self, name)!r}")
+
+    def echo(self) -> dict[str, Any]:
+        """Returns the recipe as JSON gives it back, without absolute paths."""
+        values = asdict(self)
+        values["options"] = {name: _portable(value) for name, value in self.options.items()}
+        return json.loads(json.dumps(values, default=str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +113,7 @@ class BuildRecipe:
         """Raises ValueError where nothing is to be read, or limits are not limits."""
         if not self.sources:
             raise ValueError("sources must list at least one source, got none")
-        for band, limits in self.ir_range.items():
-            if band not in IR_BANDS or len(limits) != 2 or not limits[0] < limits[1]:
-                raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
+        check_ir_range(self.ir_range)
         for name in ("exclude", "rights_policy"):
             if not isinstance(getattr(self, name), (str, Path, type(None))):
                 raise ValueError(f"{name} must be the path of a file, got {getattr(self, name)!r}")
@@ -137,104 +128,73 @@ class BuildRecipe:
             InputError: Not YAML, an unknown or missing key, or a value that cannot be.
             OSError: The file cannot be read.
         """
-        return cls.from_mapping(_read_yaml(path), base=Path(path).parent, where=str(path))
+        return cls.from_mapping(read_yaml(path), base=Path(path).parent, where=str(path))
 
     @classmethod
-    def from_mapping(cls, given: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
-        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `from_yaml` does."""
-        parts = {"translate": TranslateRecipe, "caption": CaptionRecipe, "groups": GroupRecipe, "splits": SplitPolicy}
-        given = _known_keys(cls, given, where, hidden=("base",))
-        for name, part in parts.items():
-            if given.get(name) is not None:
-                given[name] = _make(part, _known_keys(part, given[name], f"{where}: {name}"), f"{where}: {name}")
-        return _make(cls, {**{k: v for k, v in given.items() if v is not None}, "base": base}, where)
+    def from_mapping(cls, values: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
+        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `from_yaml` does.
+
+        A key without a value is left to its default, but within a part such as `splits` null is refused.
+        """
+        return parse(cls, without_nulls(values), where, strict=True, base=base)
 
     def file(self, name: str) -> Path | None:
         """Returns where the file lies that `exclude` or `rights_policy` names; None where it names none."""
         return None if getattr(self, name) is None else self.base / getattr(self, name)
 
+    def named(self) -> dict[str, Any]:
+        """Returns what may name files that decide the output, beside `sources`: not `rights_policy`, see there."""
+        left_out = ("sources", "base", "rights_policy")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
     def echo(self) -> dict[str, Any]:
         """Returns the recipe as JSON gives it back, for the report: no absolute path, so it is the same anywhere."""
         values = asdict(self)
         del values["base"], values["rights_policy"]
+        values["caption"] = self.caption and self.caption.echo()
         values["exclude"] = _portable(values["exclude"])
         values["splits"]["force_train"] = _portable(values["splits"]["force_train"])
-        for part in (*values["sources"], *([values["caption"]["options"]] if values["caption"] else [])):
+        for part in values["sources"]:
             part |= {name: _portable(value) for name, value in part.items()}
         return json.loads(json.dumps(values, default=str))
 
 
-def read_caption_recipe(path: Path | None, **given: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:
+def check_ir_range(ir_range: Any) -> None:
+    """Raises ValueError unless it maps bands of infrared to `[low, high]`, TypeError for limits that have no order."""
+    if not isinstance(ir_range, Mapping):
+        raise ValueError(f"ir_range must be a mapping of names to values, got {ir_range!r}")
+    for band, limits in ir_range.items():
+        if band not in IR_BANDS or not isinstance(limits, Sized) or len(limits) != 2 or not limits[0] < limits[1]:
+            raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
+
+
+def read_caption_recipe(path: Path | None, **overrides: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:
     """Reads who captions and how, and `ir_range`, for a dataset that is there already.
 
     Args:
         path: YAML: a build recipe, of which `caption` and `ir_range` are taken, or the keys of `caption` alone; None:
             the defaults.
-        **given: Fields of `CaptionRecipe` that win over the file's; None leaves the file's. `options` are joined, but
-            those of the file are for the file's captioner only.
+        **overrides: Fields of `CaptionRecipe` that win over the file's; None leaves the file's. `options` are joined,
+            but those of the file are for the file's captioner only.
 
     Raises:
         InputError: As of `BuildRecipe.from_yaml`.
     """
     values, ir_range, where = {}, {}, str(path or "caption")
     if path is not None:
-        values = _read_yaml(path) or {}
+        values = read_yaml(path) or {}
         if isinstance(values, Mapping) and "caption" in values:
-            whole = _known_keys(BuildRecipe, values, where, hidden=("base",))
+            whole = check_keys(BuildRecipe, values, where, hidden=("base",))
             values, ir_range, where = whole["caption"] or {}, whole.get("ir_range") or {}, f"{where}: caption"
-        values = _known_keys(CaptionRecipe, values, where)
-    if given.get("captioner") not in (None, values.get("captioner", "grounded")):
+        values = check_keys(CaptionRecipe, values, where)
+    if overrides.get("captioner") not in (None, values.get("captioner", "grounded")):
         values.pop("options", None)
-    given["options"] = {**(values.get("options") or {}), **(given.get("options") or {})}
-    values |= {name: value for name, value in given.items() if value is not None}
-    checked = _make(BuildRecipe, {"name": "captions", "sources": [{}], "ir_range": ir_range}, where).ir_range
-    return _make(CaptionRecipe, {k: v for k, v in values.items() if v is not None}, where), dict(checked)
-
-
-def _read_yaml(path: Path | str) -> Any:
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/recipes") from None
-
-
-def _known_keys(part: type, given: Any, where: str, hidden: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where} must be a mapping of keys to values, got {given!r}")
-    known = [item.name for item in fields(part) if item.name not in hidden]
-    for key in given:
-        if key not in known:
-            raise InputError(f"{where} has the unknown key {key!r}; {nearest(key, known)}")
-    return dict(given)
-
-
-def _make(part: type, values: Mapping[str, Any], where: str) -> Any:
-    """Builds a part of the recipe; each value must be of its field's kind, as YAML gives kinds."""
-    hints = get_type_hints(part)
-    if missing := [item.name for item in fields(part) if _required(item) and item.name not in values]:
-        raise InputError(f"{where} needs {', '.join(missing)}")
-    for name, value in values.items():
-        union = get_args(hints[name]) if isinstance(hints[name], UnionType) else [hints[name]]
-        allowed = [get_origin(hint) or hint for hint in union]
-        if not any(_is_of(value, kind) for kind in allowed):
-            kinds = " or ".join(dict.fromkeys(KINDS[kind] for kind in allowed if kind in KINDS))
-            raise InputError(f"{where}: {name} must be {kinds}, got {value!r}")
-    try:
-        return part(**values)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def _required(item: Field) -> bool:
-    return item.default is MISSING and item.default_factory is MISSING
-
-
-def _is_of(value: Any, kind: type) -> bool:
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if kind is Sequence:
-        return isinstance(value, (list, tuple))
-    return isinstance(value, kind)
+    options, more = values.get("options") or {}, overrides.get("options") or {}
+    if isinstance(options, Mapping):  # else the parser refuses it
+        overrides["options"] = {**options, **more}
+    with placed(where):
+        check_ir_range(ir_range)
+    return parse(CaptionRecipe, without_nulls(values | without_nulls(overrides)), where, strict=True), dict(ir_range)
 
 
 def _portable(value: Any) -> Any:

@@ -1,12 +1,11 @@
 """Rules as recipes name them: `{reason: {threshold: value} | false}`, checked and built for any family of rules."""
 
-import difflib
-import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
 
-from fusionrs_hf.errors import InputError
+from dataset_builder.fields import KINDS, is_of
+from fusionrs_hf.errors import InputError, nearest
 
 Thresholds = Mapping[str, Mapping[str, float] | bool | None]
 
@@ -16,13 +15,15 @@ def threshold(default: float, unit: str) -> Any:
     return field(default=default, metadata={"unit": unit})
 
 
-def build_rules(thresholds: Thresholds | None, classes: Sequence[type], known: Sequence[type], noun: str) -> list[Any]:
+def build_rules(
+    thresholds: Thresholds | None, classes: Sequence[type], family: Sequence[type], noun: str
+) -> list[Any]:
     """Builds rules from a recipe's entry; what it does not name keeps its defaults.
 
     Args:
         thresholds: By reason code; `false` leaves the rule out, `true` or null means its defaults.
         classes: Frozen dataclasses of thresholds with a `reason`, in the order in which they will be asked.
-        known: All rules that the entry may name, also those that are not among `classes`.
+        family: All rules that the entry may name, also those that are not among `classes`.
         noun: What errors call such a rule, e.g. `filter`.
 
     Raises:
@@ -30,11 +31,11 @@ def build_rules(thresholds: Thresholds | None, classes: Sequence[type], known: S
     """
     thresholds = thresholds or {}
     if not isinstance(thresholds, Mapping):
-        raise InputError(f"{noun}s are {thresholds!r}; expected a mapping of names such as {known[0].reason!r}")
-    by_reason = {rule.reason: rule for rule in known}
+        raise InputError(f"{noun}s are {thresholds!r}; expected a mapping of names such as {family[0].reason!r}")
+    by_reason = {rule.reason: rule for rule in family}
     for name, chosen in thresholds.items():
         if name not in by_reason:
-            raise InputError(f"unknown {noun} {name!r}; {_nearest(name, list(by_reason))}")
+            raise InputError(f"unknown {noun} {name!r}; {nearest(name, list(by_reason))}")
         _check(noun, name, chosen, {item.name: item.type for item in fields(by_reason[name])})
     wanted = [(rule, thresholds.get(rule.reason)) for rule in classes]
     return [rule(**(chosen if isinstance(chosen, Mapping) else {})) for rule, chosen in wanted if chosen is not False]
@@ -47,12 +48,7 @@ def _check(noun: str, rule: str, chosen: Mapping[str, float] | bool | None, type
         raise InputError(f"{noun} {rule} is {chosen!r}; expected false or a mapping of thresholds, such as {[*types]}")
     for name, value in chosen.items():
         if name not in types:
-            raise InputError(f"unknown threshold {name!r} of {noun} {rule}; {_nearest(name, [*types])}")
-        kind, wanted = (numbers.Integral, "a whole number") if types[name] is int else (numbers.Real, "a number")
-        if isinstance(value, bool) or not isinstance(value, kind) or not value >= 0:
-            raise InputError(f"threshold {rule}.{name} is {value!r}; expected {wanted} of at least zero")
-
-
-def _nearest(name: object, names: list[str]) -> str:
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names) or 'none: it has none'}"
+            remedy = nearest(name, [*types]) if types else "it has none"
+            raise InputError(f"unknown threshold {name!r} of {noun} {rule}; {remedy}")
+        if not is_of(value, types[name]) or not value >= 0:  # not a number is not at least zero either
+            raise InputError(f"threshold {rule}.{name} is {value!r}; expected {KINDS[types[name]]} of at least zero")

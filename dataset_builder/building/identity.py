@@ -6,14 +6,12 @@ import logging
 import platform
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.building.inputs import CODE, LISTING, RECIPE, changes, write_listing
-from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.tombstones import check_no_removal
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.errors import InputError
@@ -24,22 +22,30 @@ VERSIONED = ("datasets", "numpy", "pillow", "pyarrow", "scipy", "simplemma")  # 
 
 
 def identity_of(
-    recipe: BuildRecipe, out: Path, readers: Sequence[Any] = (), listing: Path | None = None
+    echo: Mapping[str, Any],
+    out: Path,
+    *,
+    named: Mapping[str, Any] | None = None,
+    sources: Sequence[Mapping[str, Any]] = (),
+    base: Path = Path(),
+    readers: Sequence[Any] = (),
+    listing: Path | None = None,
 ) -> dict[str, Any]:
     """What the output is a function of; two builds with equal identities give the same bytes.
 
     Args:
-        recipe: The build.
-        out: Its output folder, which is no input.
-        readers: The open sources of the recipe.
+        echo: The recipe as JSON gives it back, without absolute paths.
+        out: The output folder, which is no input.
+        named: Values that may name small files, which are inputs, too; see `BuildRecipe.named`.
+        sources, readers: A recipe's sources, and their readers where they are open.
+        base: Folder that the recipe's paths start from.
         listing: Where to leave the list of files, for `changes`; None: nowhere.
     """
-    named = {name: value for name, value in asdict(recipe).items() if name not in ("sources", "base", "rights_policy")}
     with TemporaryDirectory(prefix="fusionrs-") as scratch:
         path = listing or Path(scratch) / LISTING
-        digests = write_listing(path, recipe.sources, readers, Path(recipe.base), named, out)
+        digests = write_listing(path, sources, readers, Path(base), named or {}, out)
     return {
-        "recipe": recipe.echo(),
+        "recipe": dict(echo),
         "inputs": [digests[group] for group in sorted(digests) if group >= RECIPE],
         "code": digests[CODE],
         "versions": {
@@ -61,9 +67,9 @@ def finished_report(out: Path, identity: dict, listing: Path | None = None) -> B
     if not path.exists():
         return None
     check_no_removal(out)
-    found = json.loads(path.read_text(encoding="utf-8"))
-    compare(found.get("identity", {}), identity, out, out / LISTING, listing)
-    report = BuildReport(**found)
+    values = json.loads(path.read_text(encoding="utf-8"))
+    compare(values.get("identity", {}), identity, out, out / LISTING, listing)
+    report = BuildReport(**values)
     missing = [name for name, file in report.files.items() if not _has_size(out / name, file["bytes"])]
     if missing:
         raise InputError(f"{out} was built, but {missing[0]} is missing or changed; delete the folder and build again")
@@ -75,21 +81,21 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def compare(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path, before: Path | None, after: Path | None
+    held: Mapping[str, Any], wanted: Mapping[str, Any], out: Path, before: Path | None, after: Path | None
 ) -> None:
     """Raises InputError with what differs between the identity of the build that is there and the one asked for."""
-    known = found.get("recipe", {})
+    recipe = held.get("recipe", {})
     changed = [
-        f"recipe: {key} changed{_told(_differences(known.get(key), wanted['recipe'].get(key)))}"
-        for key in sorted({*known, *wanted["recipe"]})
-        if known.get(key) != wanted["recipe"].get(key)
+        f"recipe: {key} changed{_bracketed(_differences(recipe.get(key), wanted['recipe'].get(key)))}"
+        for key in sorted({*recipe, *wanted["recipe"]})
+        if recipe.get(key) != wanted["recipe"].get(key)
     ]
     listed = before is not None and after is not None and before.exists()
     for key, group in (("inputs", None), ("code", CODE)):
-        if found.get(key) != wanted[key]:
-            changed.append(f"{key} changed{_told(changes(before, after, group) if listed else [])}")
-    if found.get("versions") != wanted["versions"]:
-        changed.append(f"versions changed{_told(_differences(found.get('versions'), wanted['versions']))}")
+        if held.get(key) != wanted[key]:
+            changed.append(f"{key} changed{_bracketed(changes(before, after, group) if listed else [])}")
+    if held.get("versions") != wanted["versions"]:
+        changed.append(f"versions changed{_bracketed(_differences(held.get('versions'), wanted['versions']))}")
     if changed:
         raise InputError(
             f"{out} holds a build that differs from the one asked for: {'; '.join(changed)}; "
@@ -97,7 +103,7 @@ def compare(
         )
 
 
-def _told(details: Sequence[str]) -> str:
+def _bracketed(details: Sequence[str]) -> str:
     return f" ({', '.join(details)})" if details else ""
 
 

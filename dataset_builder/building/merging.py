@@ -98,8 +98,8 @@ def merge(work: Path, shards: int, recipe: BuildRecipe) -> Merged:
         index = np.flatnonzero(assigned.split == number).astype(np.int32)
         entries = _entries(at[index], index, pa.nulls(len(index), pa.string()), kept.starts, sizes)
         merged.outputs += _plan(work, f"data/{split}", entries, groups, marked, recipe.max_shard_bytes)
-    gone = _gone(work, shards, kept, sizes, at, assigned.split)
-    merged.outputs += _plan(work, "quarantine/rows", gone, groups, marked, recipe.max_shard_bytes)
+    leaving = _leaving(work, shards, kept, sizes, at, assigned.split)
+    merged.outputs += _plan(work, "quarantine/rows", leaving, groups, marked, recipe.max_shard_bytes)
     kept.path.unlink()
     return merged
 
@@ -177,10 +177,10 @@ def _listed(kept: _Kept, work: Path, shards: int, recipe: BuildRecipe) -> np.nda
     for shard in range(shards if unknown else 0):
         unknown.difference_update(_read_left(work, shard, "sample_id")["sample_id"].to_pylist())
     if unknown:
-        told = ", ".join(sorted(unknown)[:SHOWN]) + (", ..." if len(unknown) > SHOWN else "")
+        examples = ", ".join(sorted(unknown)[:SHOWN]) + (", ..." if len(unknown) > SHOWN else "")
         raise InputError(
             f"splits: force_train {recipe.splits.force_train} names {len(unknown)} of {len(ids)} sample ids that no "
-            f"source has ({told}); mend the list, or take them out"
+            f"source has ({examples}); mend the list, or take them out"
         )
     return listed.to_numpy()
 
@@ -202,7 +202,7 @@ def _entries(place: np.ndarray, index: np.ndarray, reason: pa.Array, starts: np.
     return _Entries(np.full(len(place), KEPT, np.int8), shard, row, index, size[place], reason)
 
 
-def _gone(work: Path, shards: int, kept: _Kept, sizes: np.ndarray, at: np.ndarray, split: np.ndarray) -> _Entries:
+def _leaving(work: Path, shards: int, kept: _Kept, sizes: np.ndarray, at: np.ndarray, split: np.ndarray) -> _Entries:
     """Entries of all rows that left: in the read stage, for their id, or for their group; shard by shard."""
     tables = [_read_left(work, shard, "_bytes", "reason") for shard in range(shards)]
     left, lengths = pa.concat_tables(tables), [len(table) for table in tables]
@@ -241,11 +241,11 @@ def _plan(work: Path, name: str, entries: _Entries, groups: Groups, marked: pa.A
         ):
             for first in range(start, stop, PLAN_ROWS):
                 part = slice(first, min(first + PLAN_ROWS, stop))
-                writer.write_table(_planned(entries, part, groups, marked))
+                writer.write_table(_plan_table(entries, part, groups, marked))
     return outputs
 
 
-def _planned(entries: _Entries, part: slice, groups: Groups, marked: pa.Array) -> pa.Table:
+def _plan_table(entries: _Entries, part: slice, groups: Groups, marked: pa.Array) -> pa.Table:
     index = pa.array(entries.index[part], mask=entries.index[part] < 0)
     values = {
         "kind": entries.kind[part],

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from dataset_builder.building.timing import Clock
 from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.captioning import CaptionStage, make_caption_stage
-from dataset_builder.captioning.funnel import Funnel, caption_and_count
+from dataset_builder.captioning.funnel import CaptionTally
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
@@ -19,39 +19,32 @@ from dataset_builder.images.decoding import DecodeStage, sha256
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.tombstones import excluded_ids, without
 from dataset_builder.schema import IMAGE_COLUMNS
-from dataset_builder.shards.lines import write_lines
+from dataset_builder.shards.lines import rejected_file, write_lines
 from dataset_builder.shards.parquet import ShardWriter, shard_writer
 from dataset_builder.sources import Source
-from dataset_builder.translators.radiometric import RadiometricTranslator
-from dataset_builder.translators.stage import TranslateStage
-from fusionrs_hf.errors import InputError, nearest
+from dataset_builder.translators import make_translate_stage
 
-TRANSLATORS = {"radiometric": RadiometricTranslator}
 BATCH_ROWS, BATCH_BYTES = 64, 64 * 2**20  # a batch ends at the first of both; bytes are of encoded images
 
 Stage = Callable[[dict[str, list]], dict[str, list]]
 
 
 def make_stages(recipe: BuildRecipe) -> list[Stage]:
-    """Returns the stages that a batch of rows passes, in order.
+    """Returns the stages that a batch of rows passes, in order; each is at home in the folder beside it.
 
     Raises:
         InputError: The recipe names a translator, captioner, filter or threshold that there is not.
     """
-    stages: list[Stage] = [DecodeStage(recipe.ir_range, recipe.filters)]
-    if recipe.translate:
-        translator = _choose(TRANSLATORS, recipe.translate.translator, "translator")()
-        stages.append(TranslateStage(translator, recipe.translate.band, recipe.translate.seed))
-    stages += [require_infrared, FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))), add_hashes]
-    if recipe.caption:
-        stages.append(make_caption_stage(recipe.caption))
-    return [*stages, FilterStage(make_rules(recipe.filters, TEXT_RULES))]
-
-
-def _choose(known: Mapping[str, Callable], name: str, what: str) -> Callable:
-    if name not in known:
-        raise InputError(f"there is no {what} {name!r}; {nearest(name, list(known))}")
-    return known[name]
+    stages = [
+        DecodeStage(recipe.ir_range, recipe.filters),  # images/
+        recipe.translate and make_translate_stage(recipe.translate),  # translators/
+        require_infrared,  # below
+        FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))),  # filters/
+        add_hashes,  # below, of groups/
+        recipe.caption and make_caption_stage(recipe.caption),  # captioning/
+        FilterStage(make_rules(recipe.filters, TEXT_RULES)),  # filters/
+    ]
+    return [stage for stage in stages if stage is not None]
 
 
 def require_infrared(batch: dict[str, list]) -> dict[str, list]:
@@ -105,36 +98,27 @@ class ReadWorker:
         """
         index, source, shard = task
         clock, start = Clock(), time.perf_counter()
-        reasons, read, funnel, lines = Counter(), 0, Funnel(), []
+        reasons, read, captions = Counter(), 0, CaptionTally()
         kept_path, left_path = (work_file(self.work, kind, index) for kind in ("kept", "left"))
         with shard_writer(kept_path, WORK_SCHEMA) as kept, shard_writer(left_path, WORK_SCHEMA) as left:
             for batch in clock.each("source", _batches(without(self.sources[source].read(shard), self.excluded))):
                 read += len(batch["sample_id"])
                 batch = _set_aside(batch, left, reasons)  # what the source could not read
                 for stage in self.stages:
-                    if batch["sample_id"] and isinstance(stage, CaptionStage):
-                        with clock("caption"):
-                            batch, counted, rejected = caption_and_count(stage, batch)
-                        funnel.merge(counted)
-                        lines += rejected
-                    elif batch["sample_id"]:
-                        with clock(_label(stage)):
-                            batch = stage(batch)
-                        batch = _set_aside(batch, left, reasons)
+                    if not batch["sample_id"]:
+                        break
+                    with clock(_label(stage)):
+                        batch = captions.caption(stage, batch) if isinstance(stage, CaptionStage) else stage(batch)
+                    batch = _set_aside(batch, left, reasons)
                 _write(kept, add_caption_keys(batch))
-        write_lines(lines_file(self.work, index), lines)
+        write_lines(rejected_file(self.work, f"{index:06d}"), captions.lines)
         spent = {**clock.seconds, "write": time.perf_counter() - start - clock.seconds.total()}
-        return {"rows": read, "reasons": reasons, "captions": funnel.as_dict(), "seconds": spent}
+        return {"rows": read, "reasons": reasons, "captions": captions.funnel.as_dict(), "seconds": spent}
 
 
 def _label(stage: Stage) -> str:
     name = getattr(stage, "__name__", type(stage).__name__)
     return name.removesuffix("Stage").lower()
-
-
-def lines_file(work: Path, shard: int) -> Path:
-    """Returns where a shard's rejected captions are told."""
-    return work / "rejected" / f"{shard:06d}.jsonl"
 
 
 def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
@@ -164,11 +148,11 @@ def _set_aside(batch: dict[str, list], left: ShardWriter, reasons: Counter) -> d
     """Moves the rows that have a reason to the quarantine; returns the others."""
     if not any(batch["_reason"]):
         return batch
-    gone = [index for index, reason in enumerate(batch["_reason"]) if reason]
-    rest = [index for index, reason in enumerate(batch["_reason"]) if not reason]
-    reasons.update(batch["_reason"][index] for index in gone)
-    _write(left, {name: [values[index] for index in gone] for name, values in batch.items()})
-    return {name: [values[index] for index in rest] for name, values in batch.items()}
+    leaving = [index for index, reason in enumerate(batch["_reason"]) if reason]
+    staying = [index for index, reason in enumerate(batch["_reason"]) if not reason]
+    reasons.update(batch["_reason"][index] for index in leaving)
+    _write(left, {name: [values[index] for index in leaving] for name, values in batch.items()})
+    return {name: [values[index] for index in staying] for name, values in batch.items()}
 
 
 def _write(writer: ShardWriter, batch: dict[str, list]) -> None:

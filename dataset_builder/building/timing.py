@@ -54,8 +54,8 @@ def timings(steps: Mapping[str, float], stages: Mapping[str, float], rows: int, 
     return {"rows": rows, "seconds": rounded, "worker_ms_per_row": by_row, "bytes": dict(sizes)}
 
 
-def told(found: Mapping[str, Any]) -> str:
-    """Returns timings in a line."""
-    steps = ", ".join(f"{name} {spent:.1f}" for name, spent in found["seconds"].items())
-    stages = ", ".join(f"{name} {spent:.2f}" for name, spent in found["worker_ms_per_row"].items())
-    return f"{found['rows']} rows; seconds: {steps}; worker milliseconds a row: {stages}"
+def timings_line(report: Mapping[str, Any]) -> str:
+    """Returns what `timings` gives in a line for the log."""
+    steps = ", ".join(f"{name} {spent:.1f}" for name, spent in report["seconds"].items())
+    stages = ", ".join(f"{name} {spent:.2f}" for name, spent in report["worker_ms_per_row"].items())
+    return f"{report['rows']} rows; seconds: {steps}; worker milliseconds a row: {stages}"

@@ -38,8 +38,8 @@ class WriteWorker:
                     add_sizes(configs, table)
                     counts.add(split, table)
             rows = writer.close()
-        found = {"name": output, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
-        return {**found, "configs": configs if published else {}, "counts": counts.report() if published else {}}
+        written = {"name": output, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        return {**written, "configs": configs if published else {}, "counts": counts.report() if published else {}}
 
     def _rows(self, output: str, schema: pa.Schema) -> Iterator[pa.Table]:
         with pq.ParquetFile(self.work / "plan" / output) as file:
@@ -49,10 +49,10 @@ class WriteWorker:
                 cuts = np.flatnonzero((places[:, 1:] != places[:, :-1]).any(0)) + 1
                 for start, stop in pairwise([0, *cuts.tolist(), len(plan)]):
                     path = work_file(self.work, KINDS[places[0, start]], places[1, start])
-                    yield from _planned(path, plan.slice(start, stop - start), schema)
+                    yield from _planned_rows(path, plan.slice(start, stop - start), schema)
 
 
-def _planned(path: Path, plan: pa.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+def _planned_rows(path: Path, plan: pa.Table, schema: pa.Schema) -> Iterator[pa.Table]:
     """Yields the planned rows of one work file, a table for each of its row groups that has some."""
     wanted = plan["row"].to_numpy()
     with pq.ParquetFile(path) as file:

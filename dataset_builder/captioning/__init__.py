@@ -7,8 +7,8 @@ from dataset_builder.captioning.grounded import GroundedCaptioner
 from dataset_builder.captioning.protocol import Captioner, Written
 from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 from dataset_builder.captioning.stage import CaptionStage
+from dataset_builder.fields import parse
 from dataset_builder.recipe import CaptionRecipe
-from dataset_builder.sources import parse
 from fusionrs_hf.errors import InputError, nearest
 
 __all__ = ["Captioner", "CaptionStage", "GroundedCaptioner", "Written", "make_caption_stage", "make_captioner"]
@@ -31,17 +31,17 @@ def make_captioner(recipe: CaptionRecipe) -> Captioner:
     Raises:
         InputError: There is no such captioner or option, one is missing, or a value cannot be.
     """
-    known = ["grounded", *MODEL_CAPTIONERS]
-    if recipe.captioner not in known:
-        raise InputError(f"there is no captioner {recipe.captioner!r}; {nearest(recipe.captioner, known)}")
+    names = ["grounded", *MODEL_CAPTIONERS]
+    if recipe.captioner not in names:
+        raise InputError(f"there is no captioner {recipe.captioner!r}; {nearest(recipe.captioner, names)}")
     if recipe.captioner == "grounded":
         if recipe.options:
-            given = ", ".join(map(str, recipe.options))
-            raise InputError(f"the captioner 'grounded' takes no options, got {given}; leave them out")
+            options = ", ".join(map(str, recipe.options))
+            raise InputError(f"the captioner 'grounded' takes no options, got {options}; leave them out")
         return GroundedCaptioner(recipe.seed)
     module, captioner, settings = MODEL_CAPTIONERS[recipe.captioner]
-    found = import_module(module)
-    part, options = getattr(found, settings), dict(recipe.options)
+    owner, options = import_module(module), dict(recipe.options)
+    part = getattr(owner, settings)
     if "seed" in {item.name for item in fields(part)}:
         options.setdefault("seed", recipe.seed)
-    return getattr(found, captioner)(parse(part, options, f"options of the captioner {recipe.captioner!r}"))
+    return getattr(owner, captioner)(parse(part, options, f"options of the captioner {recipe.captioner!r}"))

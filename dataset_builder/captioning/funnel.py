@@ -6,7 +6,7 @@ A funnel of many rows is the merge of the funnels of their parts, whatever the p
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -62,9 +62,9 @@ class SourceFunnel:
         return {name: _ordered(value) if isinstance(value, Counter) else value for name, value in values.items()}
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> "SourceFunnel":
+    def from_dict(cls, values: Mapping[str, Any]) -> "SourceFunnel":
         """Reads what `as_dict` gives."""
-        return cls(**{name: Counter(value) if isinstance(value, Mapping) else value for name, value in given.items()})
+        return cls(**{name: Counter(value) if isinstance(value, Mapping) else value for name, value in values.items()})
 
 
 @dataclass(slots=True)
@@ -86,8 +86,8 @@ class Funnel:
         """Adds another funnel to this one, and returns it."""
         for name, counts in other.sources.items():
             self.sources.setdefault(name, SourceFunnel()).add(counts)
-        for reason, found in other.examples.items():
-            self.examples[reason] = heapq.nsmallest(EXAMPLES, [*self.examples.get(reason, []), *found])
+        for reason, examples in other.examples.items():
+            self.examples[reason] = heapq.nsmallest(EXAMPLES, [*self.examples.get(reason, []), *examples])
         self.drawn = heapq.nsmallest(DRAWN_CAPTIONS, [*self.drawn, *other.drawn])
         return self
 
@@ -104,10 +104,10 @@ class Funnel:
         return {"sources": sources, "examples": self.examples, "drawn": self.drawn}
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> "Funnel":
+    def from_dict(cls, values: Mapping[str, Any]) -> "Funnel":
         """Reads what `as_dict` gives."""
-        sources = {name: SourceFunnel.from_dict(counts) for name, counts in given["sources"].items()}
-        return cls(sources, dict(given["examples"]), list(given["drawn"]))
+        sources = {name: SourceFunnel.from_dict(counts) for name, counts in values["sources"].items()}
+        return cls(sources, dict(values["examples"]), list(values["drawn"]))
 
     def report(self) -> dict[str, Any]:
         """Returns what reports and cards show: `total` and `sources` as counted, `variety` and `examples`."""
@@ -124,14 +124,14 @@ class Funnel:
                 "self_bleu": None if bleu is None else round(bleu, 4),
             },
             "examples": {
-                reason: [{"sample_id": name, "text": text, "detail": detail} for _, name, text, detail in found]
-                for reason, found in sorted(self.examples.items())
+                reason: [{"sample_id": name, "text": text, "detail": detail} for _, name, text, detail in examples]
+                for reason, examples in sorted(self.examples.items())
             },
         }
 
 
 def collect(batch: Mapping[str, Sequence[Any]]) -> Funnel:
-    """Counts a batch that `caption_and_count` has filled; rows with a `_reason` count as failed with it.
+    """Counts a batch that `CaptionTally.caption` has filled; rows with a `_reason` count as failed with it.
 
     Args:
         batch: `sample_id`, `source_dataset`, `ir_captions`, `_reason`, `_facts`, `_rejected`, `_caption_failure`,
@@ -153,11 +153,11 @@ def collect(batch: Mapping[str, Sequence[Any]]) -> Funnel:
             counts.words += len(text.split())
             counts.claims.update(judged.verdict for judged in judge(text, batch["_facts"][index]))
             funnel.drawn.append([_key(name, number), text])
-        for number, found in enumerate(rejected):
-            counts.rejected[found["reason"]] += 1
-            counts.rejected_claims.update(judged.verdict for judged in judge(found["text"], batch["_facts"][index]))
-            texts = [visible(found[part], EXAMPLE_CHARS) for part in ("text", "detail")]
-            funnel.examples.setdefault(found["reason"], []).append([_key(name, number), name, *texts])
+        for number, caption in enumerate(rejected):
+            counts.rejected[caption["reason"]] += 1
+            counts.rejected_claims.update(judged.verdict for judged in judge(caption["text"], batch["_facts"][index]))
+            texts = [visible(caption[part], EXAMPLE_CHARS) for part in ("text", "detail")]
+            funnel.examples.setdefault(caption["reason"], []).append([_key(name, number), name, *texts])
     return Funnel().merge(funnel)  # cuts examples and draw to size
 
 
@@ -174,38 +174,53 @@ def _rounded(counts: SourceFunnel) -> dict[str, Any]:
     return {**values, "usage": {name: round(amount, 6) for name, amount in values["usage"].items()}}
 
 
-def caption_and_count(stage: CaptionStage, batch: dict[str, list]) -> tuple[dict[str, list], Funnel, list[dict]]:
-    """Runs a caption stage on a batch, and gives what it did.
+class CaptionTally:
+    """Takes the batches of one shard through a caption stage, and keeps count of what becomes of them.
 
-    Rows that end without an infrared-aware caption name no captioner, also where they had one: `ir_aware` is found by
-    that column. Rows that were not asked for (a `_reason`, no infrared) lose the captions that they came with.
+    Args:
+        on_batch: Called with the funnel of each batch, for a progress bar.
 
-    Returns:
-        The batch; its funnel; and for the file of rejected captions `sample_id, source, text, reason, detail` of each
-        one, and of each row that failed, with a null `text`.
+    Attributes:
+        funnel: Of all batches.
+        lines: For the file of rejected captions, `sample_id, source, text, reason, detail` of each one, and of each
+            row that failed, with a null `text`.
     """
-    had_captions = [bool(captions) for captions in batch["captions"]]
-    batch = stage(batch)
-    written = zip(batch["captions"], had_captions, strict=True)
-    batch["_scene_captions"] = [0 if had else len(captions or []) for captions, had in written]
-    lines = []
-    for index, name in enumerate(batch["sample_id"]):
-        if batch["_facts"][index] is None:
-            batch["ir_captions"][index] = []
-        if not batch["ir_captions"][index]:
-            for column in CAPTIONER_COLUMNS:
-                batch[column][index] = None
-        row = {"sample_id": name, "source": batch["source_dataset"][index]}
-        lines += [row | found for found in batch["_rejected"][index]]
-        if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
-            lines.append(row | {"text": None, "reason": failure, "detail": None})
-    return batch, collect(batch), lines
+
+    def __init__(self, on_batch: Callable[[Funnel], None] | None = None) -> None:
+        self.funnel, self.lines, self.on_batch = Funnel(), [], on_batch
+
+    def caption(self, stage: CaptionStage, batch: dict[str, list]) -> dict[str, list]:
+        """Runs the stage on a batch, and returns it.
+
+        Rows that end without an infrared-aware caption name no captioner, also where they had one: `ir_aware` is
+        found by that column. Rows that were not asked for (a `_reason`, no infrared) lose the captions that they
+        came with.
+        """
+        had_captions = [bool(captions) for captions in batch["captions"]]
+        batch = stage(batch)
+        written = zip(batch["captions"], had_captions, strict=True)
+        batch["_scene_captions"] = [0 if had else len(captions or []) for captions, had in written]
+        for index, name in enumerate(batch["sample_id"]):
+            if batch["_facts"][index] is None:
+                batch["ir_captions"][index] = []
+            if not batch["ir_captions"][index]:
+                for column in CAPTIONER_COLUMNS:
+                    batch[column][index] = None
+            row = {"sample_id": name, "source": batch["source_dataset"][index]}
+            self.lines += [row | rejected for rejected in batch["_rejected"][index]]
+            if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
+                self.lines.append(row | {"text": None, "reason": failure, "detail": None})
+        counted = collect(batch)
+        self.funnel.merge(counted)
+        if self.on_batch:
+            self.on_batch(counted)
+        return batch
 
 
 def merged_report(stage: CaptionStage, funnels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the report on all funnels, given in their JSON-able form, with who wrote and how often was repaired."""
     funnel = Funnel()
-    for found in funnels:
-        funnel.merge(Funnel.from_dict(found))
+    for part in funnels:
+        funnel.merge(Funnel.from_dict(part))
     captioner = {"captioner": stage.captioner.name, "revision": stage.captioner.revision, "repairs": stage.repairs}
     return captioner | funnel.report()

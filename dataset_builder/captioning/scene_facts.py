@@ -1,7 +1,7 @@
 """What covers a tile, where and in what pattern, measured in bands that the row does not show, for its captions.
 
-A rule may use no band of the row's RGB, nor its infrared band, nor a near twin of one of them; `CaptionRule` refuses
-such a rule.
+A rule may use no band of the row's RGB, nor its infrared band, nor a near twin of one of them; `SceneCaptionRule`
+refuses such a rule.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ BORDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionRule:
+class SceneCaptionRule:
     """How scene captions of one scene's rows of one infrared band are made.
 
     Args:
@@ -97,7 +97,7 @@ class SceneFacts:
     trend: tuple[str, str, str] | None
 
 
-def measure_scene(rule: CaptionRule, bands: Mapping[str, np.ndarray]) -> SceneFacts:
+def measure_scene(rule: SceneCaptionRule, bands: Mapping[str, np.ndarray]) -> SceneFacts:
     """Measures a tile by a rule.
 
     Args:
@@ -114,14 +114,14 @@ def measure_scene(rule: CaptionRule, bands: Mapping[str, np.ndarray]) -> SceneFa
                 layer[key] < (np.inf if high is None else high)
             )
         labels[fits] = number
-    found = [_where(part["cover"], labels == number) for number, part in enumerate(rule.covers)]
-    found = sorted((facts for facts in found if facts and facts.share >= SMALLEST_SHARE), key=lambda f: -f.share)
+    covers = [_where(part["cover"], labels == number) for number, part in enumerate(rule.covers)]
+    covers = sorted((facts for facts in covers if facts and facts.share >= SMALLEST_SHARE), key=lambda f: -f.share)
     borders = np.mean([(labels[1:] != labels[:-1]).mean(), (labels[:, 1:] != labels[:, :-1]).mean()])
-    pattern = "even" if found[0].share >= EVEN_SHARE else next(name for name in BORDERS if borders <= BORDERS[name])
+    pattern = "even" if covers[0].share >= EVEN_SHARE else next(name for name in BORDERS if borders <= BORDERS[name])
     cells = np.array([part.mean() for part in _thirds(_layer(rule.trend["of"], bands))])
-    told = cells.max() - cells.min() >= rule.trend["least"]
-    trend = (rule.trend["measure"], CELLS[cells.argmax()], CELLS[cells.argmin()]) if told else None
-    return SceneFacts(tuple(found), pattern, trend)
+    uneven = cells.max() - cells.min() >= rule.trend["least"]
+    trend = (rule.trend["measure"], CELLS[cells.argmax()], CELLS[cells.argmin()]) if uneven else None
+    return SceneFacts(tuple(covers), pattern, trend)
 
 
 def _layer(key: str, bands: Mapping[str, np.ndarray]) -> np.ndarray:

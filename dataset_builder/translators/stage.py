@@ -62,7 +62,7 @@ class TranslateStage:
         translated = self.translator.translate([batch["_rgb"][i] for i in todo], self.band, seeds)
         for index, seed, image in zip(todo, seeds, translated, strict=True):
             images[index] = image
-            known = {
+            columns = {
                 "ir": {"bytes": encode_png(image), "path": None},
                 "ir_origin": "translated",
                 "ir_band": self.band,
@@ -72,6 +72,6 @@ class TranslateStage:
                 "translator_seed": seed,
                 "translator_settings": self._settings,
             }
-            for name, value in known.items():
+            for name, value in columns.items():
                 batch[name][index] = value
         return batch

@@ -124,10 +124,10 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionTooShort:
+class InfraredCaptionTooShort:
     """The caption has too few words to name an object and what is seen of it."""
 
-    reason: ClassVar[str] = "caption_too_short"
+    reason: ClassVar[str] = "ir_caption_too_short"
     min_words: int = threshold(4, "words")
 
     def __call__(self, text: str, row: Mapping[str, Any]) -> str | None:
@@ -137,10 +137,10 @@ class CaptionTooShort:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionTooLong:
+class InfraredCaptionTooLong:
     """The caption is longer than text towers read (77 tokens in CLIP) with room to spare."""
 
-    reason: ClassVar[str] = "caption_too_long"
+    reason: ClassVar[str] = "ir_caption_too_long"
     max_words: int = threshold(80, "words")
 
     def __call__(self, text: str, row: Mapping[str, Any]) -> str | None:
@@ -287,15 +287,15 @@ class Contradicted:
         """Reads `_facts`."""
         if row.get("_facts") is None:
             return None
-        found = [judged.claim.text for judged in judge(text, row["_facts"]) if judged.verdict == "contradicted"]
-        return "; ".join(dict.fromkeys(found)) if len(found) > self.max_contradicted else None
+        broken = [judged.claim.text for judged in judge(text, row["_facts"]) if judged.verdict == "contradicted"]
+        return "; ".join(dict.fromkeys(broken)) if len(broken) > self.max_contradicted else None
 
 
 CAPTION_RULES: tuple[type[CaptionRule], ...] = (
     CaptionFormat,
     Refusal,
-    CaptionTooShort,
-    CaptionTooLong,
+    InfraredCaptionTooShort,
+    InfraredCaptionTooLong,
     NoInfraredCue,
     ObjectInvented,
     ObjectMissing,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import simplemma
-import yaml
+
+from dataset_builder.fields import read_yaml
 
 _PLAIN = str.maketrans(
     {
@@ -103,13 +104,13 @@ def lexicon() -> Lexicon:
     Raises:
         ValueError: A group implies one that there is not.
     """
-    given = yaml.safe_load(Path(__file__).with_name("lexicon.yaml").read_text(encoding="utf-8"))
-    groups = given["groups"]
+    content = read_yaml(Path(__file__).with_name("lexicon.yaml"))
+    groups = content["groups"]
     senses: dict[str, set[str]] = {}
     for name, group in groups.items():
         for phrase in group["words"]:
             senses.setdefault(" ".join(words(phrase)), set()).add(name)
-    not_objects = frozenset(" ".join(words(phrase)) for phrase in given["not_objects"])
+    not_objects = frozenset(" ".join(words(phrase)) for phrase in content["not_objects"])
     longest: dict[str, int] = {}
     for phrase in (*senses, *not_objects):
         first, length = phrase.partition(" ")[0], len(phrase.split())
@@ -117,10 +118,10 @@ def lexicon() -> Lexicon:
     return Lexicon(
         senses={phrase: frozenset(names) for phrase, names in senses.items()},
         closure={name: _reached(name, groups) for name in groups},
-        anywhere=frozenset(given["anywhere"]),
-        loose=frozenset(given["loose"]),
+        anywhere=frozenset(content["anywhere"]),
+        loose=frozenset(content["loose"]),
         not_objects=not_objects,
-        small=frozenset(given["small"]),
+        small=frozenset(content["small"]),
         longest=longest,
     )
 
@@ -142,24 +143,24 @@ def _reached(start: str, groups: Mapping[str, Any]) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def objects(text: str) -> tuple[Mention, ...]:
     """Returns the objects a caption names, in order, the longest phrase first at each word; cached."""
-    known, said = lexicon(), words(text)
+    table, said = lexicon(), words(text)
     doubtful = [match[0] for match in _ABSENT.finditer(lowered(text))]
     doubtful += [] if is_title_case(text) else NAME.findall(plain(text))
     doubtful = {*words(" ".join(doubtful))}
-    found, at = [], 0
+    mentions, at = [], 0
     while at < len(said):
         length, senses = 1, _word_senses(said[at])
-        for end in range(min(at + known.longest.get(said[at], 1), len(said)), at + 1, -1):
+        for end in range(min(at + table.longest.get(said[at], 1), len(said)), at + 1, -1):
             phrase, singular = " ".join(said[at:end]), " ".join((*said[at : end - 1], lemma(said[end - 1])))
-            if phrase in known.not_objects or phrase in known.senses or singular in known.senses:
-                length, senses = end - at, known.senses.get(phrase) or known.senses.get(singular)
+            if phrase in table.not_objects or phrase in table.senses or singular in table.senses:
+                length, senses = end - at, table.senses.get(phrase) or table.senses.get(singular)
                 break
         if senses:
-            own = said[at : at + length]
-            shape = length == 1 and (own[0] in known.loose or lemma(own[0]) in known.loose)
-            found.append(Mention(" ".join(own), senses, loose=shape or doubtful.issuperset(own)))
+            phrase_words = said[at : at + length]
+            shape = length == 1 and (phrase_words[0] in table.loose or lemma(phrase_words[0]) in table.loose)
+            mentions.append(Mention(" ".join(phrase_words), senses, loose=shape or doubtful.issuperset(phrase_words)))
         at += length
-    return tuple(found)
+    return tuple(mentions)
 
 
 @lru_cache(maxsize=65_536)
@@ -169,5 +170,5 @@ def _word_senses(word: str) -> frozenset[str] | None:
 
 def implied(mentions: Iterable[Mention]) -> frozenset[str]:
     """Returns all groups that the mentions name or imply, in any of their senses."""
-    known = lexicon()
-    return frozenset().union(*(known.closure[sense] for mention in mentions for sense in mention.senses))
+    closure = lexicon().closure
+    return frozenset().union(*(closure[sense] for mention in mentions for sense in mention.senses))

@@ -195,8 +195,8 @@ class _OverClaimRule:
         if thermal and row.get("ir_unit") == "kelvin_1e2" and self.reason != "rgb_color":
             return None
         claims = find_overclaims(text, scene_captions(row))
-        found = [c.text for c in claims if c.group == self.reason and not (thermal and c.term_of_art)]
-        return ", ".join(dict.fromkeys(found)) or None
+        texts = [c.text for c in claims if c.group == self.reason and not (thermal and c.term_of_art)]
+        return ", ".join(dict.fromkeys(texts)) or None
 
 
 class ThermalSignature(_OverClaimRule):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dataset_builder.sources import parse
+from dataset_builder.fields import parse
 from dataset_builder.sources.corpora.caption_corpus import CaptionCorpusSource
 from dataset_builder.sources.corpora.skyscript import SkyScriptSource
 from dataset_builder.sources.formats.entries import EntryFile
@@ -57,8 +57,8 @@ class _SkyScript:
     by_id: bool = False
 
     def names(self) -> Iterator[tuple[int, str]]:
-        found = self.source.file.entries()
-        return ((at, self.source.named(entry)[0]) for at, entry in found if isinstance(entry, dict))
+        entries = self.source.file.entries()
+        return ((at, self.source.named(entry)[0]) for at, entry in entries if isinstance(entry, dict))
 
     def at(self, place: int) -> tuple[str, list[Any]]:
         return self.source.named(self.source.file.at(place))
@@ -104,8 +104,8 @@ class EntryCaptions:
     def at(self, place: int) -> tuple[str, list[Any]]:
         """Returns the name and what stands for captions at a place."""
         entry = self.file.at(place)
-        found = next((entry[name] for name in CAPTION_COLUMNS if entry.get(name) is not None), [])
-        return entry[self.key], found if isinstance(found, list) else [found]
+        captions = next((entry[name] for name in CAPTION_COLUMNS if entry.get(name) is not None), [])
+        return entry[self.key], captions if isinstance(captions, list) else [captions]
 
 
 def open_book(spec: Any, root: Path, base: Path, where: str) -> CaptionBook:
@@ -129,8 +129,8 @@ def open_book(spec: Any, root: Path, base: Path, where: str) -> CaptionBook:
         )
     hidden = {"base": base} if spec["kind"] == "entries" else {"base": base, "path": root.resolve()}
     hidden |= {"rights": "of the index"} if spec["kind"] == "caption_corpus" else {}
-    given = {key: value for key, value in spec.items() if key != "kind"}
-    part = parse(kinds[spec["kind"]], given, where, **hidden)
+    values = {key: value for key, value in spec.items() if key != "kind"}
+    part = parse(kinds[spec["kind"]], values, where, **hidden)
     return {CaptionCorpusSource: _Corpus, SkyScriptSource: _SkyScript}.get(type(part), lambda book: book)(part)
 
 
@@ -162,21 +162,21 @@ def find_places(keys: np.ndarray, entries: Iterable[tuple[int, str]], by_id: boo
     Returns:
         uint64 keys in rising order, and the place of each, int64, rising among equal keys.
     """
-    wanted, found, places = np.unique(keys), array("Q"), array("q")
+    wanted, matched, places = np.unique(keys), array("Q"), array("q")
     entries = iter(entries)
     while batch := list(islice(entries, BATCH)):
         theirs = np.fromiter((key_of(name, by_id) for _, name in batch), np.uint64, len(batch))
         at = np.minimum(np.searchsorted(wanted, theirs), max(len(wanted) - 1, 0))
         hits = np.flatnonzero(wanted[at] == theirs) if len(wanted) else []
-        found.extend(theirs[hits].tolist())
+        matched.extend(theirs[hits].tolist())
         places.extend(batch[hit][0] for hit in hits)
-    ours, where = np.array(found, np.uint64), np.array(places, np.int64)
+    ours, where = np.array(matched, np.uint64), np.array(places, np.int64)
     order = np.lexsort((where, ours))
     return ours[order], where[order]
 
 
-def places_of(keys: Sequence[int], found: np.ndarray, places: np.ndarray) -> tuple[tuple[int, ...], ...]:
+def places_of(keys: Sequence[int], matched: np.ndarray, places: np.ndarray) -> tuple[tuple[int, ...], ...]:
     """Returns the places of each row's entries, from what `find_places` gives."""
     wanted = np.asarray(keys, np.uint64)
-    first, stop = (np.searchsorted(found, wanted, side).tolist() for side in ("left", "right"))
+    first, stop = (np.searchsorted(matched, wanted, side).tolist() for side in ("left", "right"))
     return tuple(tuple(places[start:end].tolist()) for start, end in zip(first, stop, strict=True))

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
-from dataset_builder.building.identity import fingerprint, identity_of
+from dataset_builder.building.identity import fingerprint
 from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.made.identities import build_identity
 
 
 def recipe(base, **changes):
@@ -25,59 +26,59 @@ def inputs(tmp_path):
 def test_an_identity_does_not_depend_on_where_the_inputs_lie(inputs, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (inputs / "in").rename(elsewhere / "in")
-    moved = identity_of(recipe(elsewhere), elsewhere / "out")
+    moved = build_identity(recipe(elsewhere), elsewhere / "out")
     (elsewhere / "in").rename(inputs / "in")
-    assert identity_of(recipe(inputs), inputs / "out") == moved
+    assert build_identity(recipe(inputs), inputs / "out") == moved
     assert json.loads(json.dumps(moved)) == moved
 
 
 def test_a_new_longer_or_renamed_file_changes_it_and_a_recipe_change_too(inputs):
-    seen = {fingerprint(identity_of(recipe(inputs), inputs / "out"))}
+    seen = {fingerprint(build_identity(recipe(inputs), inputs / "out"))}
     (inputs / "in" / "b.png").write_bytes(b"1")
-    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
+    seen.add(fingerprint(build_identity(recipe(inputs), inputs / "out")))
     (inputs / "in" / "b.png").write_bytes(b"12")
-    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
+    seen.add(fingerprint(build_identity(recipe(inputs), inputs / "out")))
     (inputs / "in" / "b.png").rename(inputs / "in" / "c.png")
-    seen.add(fingerprint(identity_of(recipe(inputs), inputs / "out")))
-    seen.add(fingerprint(identity_of(recipe(inputs, max_shard_bytes=7), inputs / "out")))
+    seen.add(fingerprint(build_identity(recipe(inputs), inputs / "out")))
+    seen.add(fingerprint(build_identity(recipe(inputs, max_shard_bytes=7), inputs / "out")))
     assert len(seen) == 5
 
 
 def test_hidden_files_byte_code_and_the_output_are_no_inputs(inputs):
-    before = identity_of(recipe(inputs), inputs / "in" / "out")
+    before = build_identity(recipe(inputs), inputs / "in" / "out")
     for name in (".lock", "__pycache__/a.pyc", "out/data/train.parquet"):
         (inputs / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (inputs / "in" / name).write_bytes(b"1")
-    assert identity_of(recipe(inputs), inputs / "in" / "out") == before
+    assert build_identity(recipe(inputs), inputs / "in" / "out") == before
 
 
 def test_an_unfinished_build_continues_only_as_itself(inputs):
     out = inputs / "out"
-    identity = identity_of(recipe(inputs), out)
+    identity = build_identity(recipe(inputs), out)
     start(out, out / ".work", identity)
     start(out, out / ".work", identity)
     with pytest.raises(InputError, match='recipe: name changed .was "x", is "y".; code changed; delete it'):
-        start(out, out / ".work", {**identity_of(recipe(inputs, name="y"), out), "code": "other"})
+        start(out, out / ".work", {**build_identity(recipe(inputs, name="y"), out), "code": "other"})
 
 
 def test_what_was_read_is_kept_where_only_what_comes_after_changes(inputs):
     out = inputs / "out"
-    start(out, out / ".work", identity_of(recipe(inputs), out))
-    now = identity_of(recipe(inputs, name="y", splits={"by": "hash", "test": 3}, groups={"radius": 2}), out)
+    start(out, out / ".work", build_identity(recipe(inputs), out))
+    now = build_identity(recipe(inputs, name="y", splits={"by": "hash", "test": 3}, groups={"radius": 2}), out)
     start(out, out / ".work", now)
     assert json.loads((out / ".work" / "identity.json").read_text()) == json.loads(json.dumps(now))
     (out / "data").mkdir()
     (out / "data" / "train-00000-of-00001.parquet").touch()  # written by these groups: too late
     with pytest.raises(InputError, match="recipe: groups changed"):
-        start(out, out / ".work", identity_of(recipe(inputs, name="y"), out))
+        start(out, out / ".work", build_identity(recipe(inputs, name="y"), out))
 
 
 def test_what_differs_is_named_part_by_part(inputs):
     out = inputs / "out"
     before = recipe(inputs, groups={"radius": 2}, splits={"by": "hash", "test": 0.1})
-    start(out, out / ".work", identity_of(before, out))
+    start(out, out / ".work", build_identity(before, out))
     now = recipe(inputs, groups={"radius": 3}, splits={"by": "hash", "test": 0.2}, max_shard_bytes=7)
-    now = identity_of(now, out)
+    now = build_identity(now, out)
     now["versions"] = now["versions"] | {"numpy": "0.1"}
     with pytest.raises(InputError) as refused:
         start(out, out / ".work", now)
@@ -93,7 +94,7 @@ def test_what_differs_is_named_part_by_part(inputs):
 
 
 def test_processes_that_start_at_once_end_with_one_work_folder(inputs):
-    out, identity = inputs / "out", identity_of(recipe(inputs), inputs / "out")
+    out, identity = inputs / "out", build_identity(recipe(inputs), inputs / "out")
     barrier, made, errors = threading.Barrier(8), [], []
 
     def begin(number):
@@ -124,7 +125,7 @@ def test_a_plan_that_fails_leaves_nothing(inputs):
         raise InputError("nothing to read")
 
     with pytest.raises(InputError, match="nothing to read"):
-        start(inputs / "out", inputs / "out" / ".work", identity_of(recipe(inputs), inputs / "out"), prepare)
+        start(inputs / "out", inputs / "out" / ".work", build_identity(recipe(inputs), inputs / "out"), prepare)
     assert not (inputs / "out").exists()
 
 

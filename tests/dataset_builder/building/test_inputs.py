@@ -3,12 +3,13 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.building.identity import finished_report, identity_of
+from dataset_builder.building.identity import finished_report
 from dataset_builder.building.inputs import CODE, changes, write_listing
 from dataset_builder.building.work_folder import start
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.made.identities import build_identity
 
 
 class Reader:
@@ -147,12 +148,12 @@ def test_a_build_names_files_that_came_went_or_grew_unfinished_and_finished(tree
     recipe = BuildRecipe.from_mapping({"name": "x", "sources": [{"kind": "folder", "path": "in"}]}, base=tree)
     out, work = tree / "out", tree / "out" / ".work"
     path = tree / "inputs.txt.gz"
-    before = identity_of(recipe, out, listing=path)
+    before = build_identity(recipe, out, listing=path)
     start(out, work, before, lambda folder: (folder / path.name).write_bytes(path.read_bytes()), path)
     (out / path.name).write_bytes(path.read_bytes())
     write_json(out / "build_report.json", {"identity": before})
     (tree / "in" / "ab.png").write_bytes(b"1")
-    now = identity_of(recipe, out, listing=path)
+    now = build_identity(recipe, out, listing=path)
     for check in (lambda: start(out, work, now, listing=path), lambda: finished_report(out, now, path)):
         with pytest.raises(InputError, match="asked for: inputs changed .1 of another size: in/ab.png.; delete it"):
             check()

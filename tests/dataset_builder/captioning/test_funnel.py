@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from dataset_builder.captioning.funnel import DRAWN_CAPTIONS, EXAMPLES, Funnel, caption_and_count, merged_report
+from dataset_builder.captioning.funnel import DRAWN_CAPTIONS, EXAMPLES, CaptionTally, Funnel, merged_report
 from dataset_builder.captioning.variety import self_bleu
 from dataset_builder.card.captions import captions_section
 from dataset_builder.schema import COLUMNS
@@ -29,6 +29,11 @@ def say(known):
 
 
 STAGE = stage_of(say, NoWord("bad"))
+
+
+def caption_and_count(stage, batch):
+    tally = CaptionTally()
+    return tally.caption(stage, batch), tally.funnel, tally.lines
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +105,16 @@ def test_a_funnel_depends_on_the_rows_not_on_how_they_are_cut():
     assert funnel_of(cuts) == whole
     assert len(whole["examples"]["has_word"]) == EXAMPLES
     assert whole["variety"]["captions"] == min(DRAWN_CAPTIONS, whole["total"]["accepted"])
+
+
+def test_a_tally_counts_all_its_batches_and_tells_of_each():
+    rows, seen = [row(i) for i in range(6)], []
+    tally = CaptionTally(seen.append)
+    for part in (rows[:2], rows[2:]):
+        tally.caption(STAGE, batch_of(part))
+    _, funnel, lines = caption_and_count(STAGE, batch_of(rows))
+    assert (tally.funnel, tally.lines) == (funnel, lines)
+    assert [counted.total().rows for counted in seen] == [2, 4]
 
 
 def test_a_funnel_survives_its_json(counted):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset_builder.captioning.scene_facts import CaptionRule, CoverFacts, hidden_bands, measure_scene
+from dataset_builder.captioning.scene_facts import CoverFacts, SceneCaptionRule, hidden_bands, measure_scene
 
 COVERS = [
     {"cover": "water", "A": [None, 10]},
@@ -12,7 +12,7 @@ TREND = {"measure": "dryness", "of": "A", "least": 5}
 
 
 def rule_of(**changes):
-    return CaptionRule(**{"name": "x/nir", "covers": COVERS, "trend": TREND, "hidden": frozenset()} | changes)
+    return SceneCaptionRule(**{"name": "x/nir", "covers": COVERS, "trend": TREND, "hidden": frozenset()} | changes)
 
 
 def tile(value=50.0, side=30):

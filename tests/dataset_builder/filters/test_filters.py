@@ -187,7 +187,7 @@ def test_make_rules_takes_thresholds_switches_rules_off_and_keeps_defaults():
     ("thresholds", "message"),
     [
         ({"image_to_small": False}, "unknown filter 'image_to_small'; did you mean 'image_too_small'"),
-        ({"zzz": False}, "expected one of image_too_large"),
+        ({"zzz": False}, "known are image_too_large"),
         ({"ir_too_flat": {"min_sdt": 2}}, "unknown threshold 'min_sdt' of filter ir_too_flat; did you mean 'min_std'"),
         ({"sizes_differ": {"a": 2}}, "it has none"),
         ({"ir_too_flat": {"min_std": "high"}}, "ir_too_flat.min_std is 'high'; expected a number"),

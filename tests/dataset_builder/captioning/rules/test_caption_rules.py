@@ -116,7 +116,7 @@ def test_rows_without_scene_captions_are_judged_by_their_words_alone():
 def test_thresholds_of_a_recipe_change_what_is_rejected():
     row = {"captions": [SCENE]}
     lenient = make_caption_rules({"object_invented": {"max_invented": 1}, "object_missing": {"min_kept": 0}})
-    assert reason("A bright ship.", row, make_caption_rules({"caption_too_short": False})) == "object_invented"
+    assert reason("A bright ship.", row, make_caption_rules({"ir_caption_too_short": False})) == "object_invented"
     assert reason("A bright ship on something dark.", row, lenient) is None
     strict = make_caption_rules({"object_missing": {"min_kept": 0.5}, "no_infrared_cue": {"min_cues": 2}})
     assert reason("The river is dark and smooth.", row, strict) == "object_missing"
@@ -136,9 +136,13 @@ def test_rules_keep_their_order_and_recipes_switch_them_off():
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
-        ({"caption_to_short": False}, "unknown caption rule 'caption_to_short'; did you mean 'caption_too_short'"),
+        ({"caption_to_short": False}, "unknown caption rule 'caption_to_short'; did you mean 'ir_caption_too_short'"),
+        (
+            {"caption_too_short": False},
+            "unknown caption rule 'caption_too_short'; did you mean 'ir_caption_too_short'",
+        ),
         ({"near_copy": {"max_copid": 1}}, "unknown threshold 'max_copid' of caption rule near_copy"),
-        ({"caption_too_short": {"min_words": 2.5}}, "expected a whole number"),
+        ({"ir_caption_too_short": {"min_words": 2.5}}, "expected a whole number"),
         ({"near_copy": {"max_copied": -1}}, "at least zero"),
         ({"heat": {"words": 3}}, "it has none"),
         ({"heat": "off"}, "expected false or a mapping"),
@@ -180,7 +184,9 @@ def test_no_mixture_of_the_words_that_rules_know_crashes_a_rule(data):
 )
 def test_an_endless_repetition_is_rejected_and_no_rule_loses_itself_in_it(piece):
     text = piece * (20_000 // len(piece))
-    assert {rule.reason for rule in make_caption_rules() if rule(text, {"captions": [SCENE]})} >= {"caption_too_long"}
+    assert {rule.reason for rule in make_caption_rules() if rule(text, {"captions": [SCENE]})} >= {
+        "ir_caption_too_long"
+    }
 
 
 def test_lexicon_is_consistent_and_covers_the_classes_of_the_usual_datasets():

@@ -1,0 +1,13 @@
+"""The identity of a build by its recipe, as `pipeline` asks for it, but without open readers."""
+
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.building.identity import identity_of
+from dataset_builder.recipe import BuildRecipe
+
+
+def build_identity(recipe: BuildRecipe, out: Path, listing: Path | None = None) -> dict[str, Any]:
+    return identity_of(
+        recipe.echo(), out, named=recipe.named(), sources=recipe.sources, base=recipe.base, listing=listing
+    )
