@@ -21,7 +21,7 @@ SHOWN = 3
 LIGHT = ("sample_id", "rights", "ir_origin", "captions", "ir_captions")
 HOW_TO_ADD = (
     "add it with licence, images, infrared, captions, ir_captions and index to a YAML file that the recipe names as "
-    "`rights_policy` (dataset_builder/rights.yaml shows how)"
+    "`rights_policy` (dataset_builder/rights/rights.yaml shows how)"
 )
 
 
