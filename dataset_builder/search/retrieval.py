@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataset_builder.search.row_embedder import BROKEN, RowEmbedder, open_image
+from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Opener, Rows
 from dataset_builder.search.store import (
     DTYPES,
@@ -25,8 +25,8 @@ from dataset_builder.search.store import (
 )
 from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.images import Limits, readable_infrared
-from fusionrs_hf.processing_fusionrs_images import check_rgb
+from fusionrs_hf.images import Limits, open_image, readable_infrared
+from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
 
 logger = logging.getLogger(__name__)
 
