@@ -30,14 +30,12 @@ def read_infrared(path: Path) -> Image.Image:
 
     Raises:
         DecodeError: It cannot be decoded.
-        InputError: It has colours, or transparency.
+        InputError: It has colours, or another mode than infrared has.
     """
     image = one_channel(open_image(path.read_bytes(), MAX_PIXELS))
     if image.mode != "L" and image.mode not in WIDE_MODES:
-        raise InputError(
-            f"{path} has colours or transparency (mode {image.mode}), expected one-channel infrared; give the grey "
-            "images, not false colour"
-        )
+        trait = "colours" if image.mode in ("RGB", "P") else f"mode {image.mode}"
+        raise InputError(f"{path} has {trait}, expected one-channel infrared; give the grey images, not false colour")
     return image
 
 
