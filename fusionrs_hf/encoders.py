@@ -1,10 +1,10 @@
-"""A saved dual-modal CLIP as functions from images and texts to unit-length embeddings, for embed and search."""
+"""A saved dual-modal CLIP as functions from images and texts to unit-length embeddings, for search and for scores."""
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,10 +15,10 @@ from transformers import AutoConfig, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.images import BROKEN, open_image
+from fusionrs_hf.images import open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
-from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, check_infrared, check_rgb, one_channel
+from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, check_infrared, check_rgb, one_channel
 
 Picture = Image.Image | str | PathLike
 # What decides an embedding beside the weights; by name, so that another version of transformers changes nothing.
@@ -51,7 +51,7 @@ def load_clip(path: str) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
     return model.eval(), processor
 
 
-def fingerprint(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor) -> str:
+def model_fingerprint(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor) -> str:
     """Returns SHA-256, 64 hex, of all that decides an embedding: weights, pooling and fusion, image and text settings.
 
     Equal wherever the model is loaded from. Limits of infrared above 8 bit are not counted.
@@ -86,6 +86,11 @@ class Encoder:
         batch_size: Images or texts at a time.
         device: Where the model runs; None: a GPU where there is one.
         bf16: Compute in bfloat16 (autocast); embeddings are normalised and returned in float32.
+        memory: Encode no image and no text twice; what is kept are their features, not they themselves.
+        pooled: Images give the tower's pooled features, without projection.
+        standardise: With `pooled`: those features by the model's `feature_norm`; may be changed between calls.
+        declared: What is given as RGB is RGB by where it comes from: the processor's check of its colours is left out,
+            since public sets hold grey photographs. Infrared is checked as ever.
     """
 
     def __init__(
@@ -93,12 +98,31 @@ class Encoder:
         model: FusionRSCLIPModel,
         processor: FusionRSCLIPProcessor,
         batch_size: int = 64,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         bf16: bool = False,
+        *,
+        memory: bool = False,
+        pooled: bool = False,
+        standardise: bool = False,
+        declared: bool = False,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model, self.processor = model.eval().to(self.device), processor
         self.batch_size, self.bf16 = batch_size, bf16
+        self.pooled, self.standardise, self.declared = pooled, standardise, declared
+        self.memory: dict[tuple[str, bytes], Tensor] | None = {} if memory else None
+
+    @classmethod
+    def for_scores(cls, model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor, **options: object) -> Self:
+        """Returns an encoder that scores a model: it remembers, and leaves the model on its device.
+
+        Rows of one tile in several bands repeat its RGB image, and tables by source and band repeat all.
+
+        Args:
+            model, processor: As `load_clip` gives them.
+            **options: Others of the constructor's.
+        """
+        return cls(model, processor, **{"device": model.device, "memory": True, **options})
 
     @property
     def size(self) -> int:
@@ -109,58 +133,115 @@ class Encoder:
         """Returns unit-length float32 `(images, size)` of RGB images.
 
         Args:
-            images: Mode RGB, or paths of such files, which are opened a batch at a time.
+            images: Mode RGB, or paths of such files; a lazy column of a dataset is decoded a batch at a time, as files
+                are opened.
 
         Raises:
             InputError: A file cannot be read as RGB; it is named.
             ValueError: An image is not RGB.
         """
 
-        def prepare(part: list[Picture]) -> dict[str, Tensor]:
-            return self.processor(images=[_opened(image, check_rgb) for image in part])
+        def prepare(part: list[Picture], start: int) -> list[Image.Image]:
+            return [_opened(image, None if self.declared else check_rgb) for image in part]
 
-        return self._batches(images, prepare, self.model.get_rgb_features)
+        return self._embed(images, "rgb", prepare)
 
-    def ir(self, images: Sequence[Picture]) -> np.ndarray:
+    def ir(self, images: Sequence[Picture], bands: Sequence[str] | None = None) -> np.ndarray:
         """Returns unit-length float32 `(images, size)` of infrared images.
 
         Args:
             images: Mode L, more than 8 bit where the processor has `ir_range`, or paths of such files; a file may also
                 hold three channels that agree, see `one_channel`.
+            bands: `ir_band` of each image, where the processor's `ir_range` has limits by band.
 
         Raises:
             InputError: A file cannot be read; it is named.
             ValueError: An image is not infrared.
         """
 
-        def prepare(part: list[Picture]) -> dict[str, Tensor]:
-            return self.processor(ir_images=[_opened(image, _infrared) for image in part])
+        def prepare(part: list[Picture], start: int) -> list[Image.Image]:
+            pictures = [_opened(image, _infrared) for image in part]
+            if bands is None:
+                return pictures
+            limits = self.processor.limits(bands[start : start + len(part)], len(part))
+            return [check_infrared(image, pair) for image, pair in zip(pictures, limits)]
 
-        return self._batches(images, prepare, self.model.get_ir_features)
+        return self._embed(images, "ir", prepare)
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
         """Returns unit-length float32 `(texts, size)`; raises ValueError for a text that is too long."""
+        if self.memory is None:
+            return self._by_length(texts)
+        self._by_length([text for text in sorted(set(texts)) if _key("text", text) not in self.memory])
+        return self._embed(texts, "text", lambda part, start: part)  # all are remembered by now
+
+    def _by_length(self, texts: Sequence[str]) -> np.ndarray:
         order = np.argsort([len(text) for text in texts], kind="stable")  # texts of one length need little padding
-        found = self._batches(
-            [texts[index] for index in order], lambda part: self.processor(text=part), self.model.get_text_features
-        )
-        return found[np.argsort(order)]
+        embeds = self._embed([texts[index] for index in order], "text", lambda part, start: part)
+        return embeds[np.argsort(order)]
+
+    def fuse(self, rgb: np.ndarray, ir: np.ndarray, weight: float | None = None) -> np.ndarray:
+        """Returns unit-length float32 `(pairs, size)` of pairs.
+
+        Args:
+            rgb, ir: Unit-length embeddings of the same scenes, `(pairs, size)`.
+            weight: Of infrared in the mean, in [0, 1]; None: as the model fuses.
+        """
+        first, second = torch.from_numpy(rgb), torch.from_numpy(ir)
+        if weight is not None:
+            return F.normalize(weight * second + (1 - weight) * first, dim=-1).numpy()
+        with torch.inference_mode():
+            return self.model.fuse(first.to(self.device), second.to(self.device)).cpu().numpy()
 
     @torch.inference_mode()
-    def fuse(self, rgb: np.ndarray, ir: np.ndarray) -> np.ndarray:
-        """Returns unit-length float32 `(pairs, size)` of unit-length embeddings of pairs, fused by the model."""
-        pair = (torch.from_numpy(part).to(self.device) for part in (rgb, ir))
-        return self.model.fuse(*pair).cpu().numpy()
+    def _embed(self, items: Sequence, modality: str, prepare: Callable[[list, int], list]) -> np.ndarray:
+        """Returns unit-length embeddings `(items, size)`.
 
-    @torch.inference_mode()
-    def _batches(self, items: Sequence, prepare: Any, encode: Any) -> np.ndarray:
-        parts = [torch.empty(0, self.size)]
+        Args:
+            items: Images or texts; a batch at a time is taken from them.
+            modality: `rgb`, `ir` or `text`.
+            prepare: A batch and the place of its first item -> what the processor takes.
+        """
+        parts = []
         for start in range(0, len(items), self.batch_size):
-            inputs = prepare(list(items[start : start + self.batch_size]))
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                features: Tensor = encode(**{name: value.to(self.device) for name, value in inputs.items()})
-            parts.append(F.normalize(features.float(), dim=-1).cpu())
-        return torch.cat(parts).numpy()
+            batch = prepare(list(items[start : start + self.batch_size]), start)
+            features = self._features(batch, modality) if self.memory is None else self._recalled(batch, modality)
+            if self.standardise and modality != "text":
+                standard = self.model.feature_norm(features.to(self.device), modality)
+                features = standard.to(features.device)
+            parts.append(F.normalize(features, dim=-1).cpu())
+        return torch.cat(parts or [torch.empty(0, self.size)]).numpy()
+
+    def _features(self, batch: list, modality: str) -> Tensor:
+        """Returns what the model makes of a batch, before it has unit length: float32 `(items, size)`."""
+        if modality == "rgb" and self.declared:
+            inputs = self.processor.image_processor(batch, return_tensors="pt")
+        else:
+            inputs = self.processor(**{{"rgb": "images", "ir": "ir_images", "text": "text"}[modality]: batch})
+        tensors = {name: value.to(self.device) for name, value in inputs.items()}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            if modality == "text":
+                return self.model.get_text_features(**tensors).float()
+            (pixels,) = tensors.values()  # (images, 3, height, width)
+            if self.pooled:
+                return self.model.get_pooled_features(pixels, modality).float()
+            encode = self.model.get_rgb_features if modality == "rgb" else self.model.get_ir_features
+            return encode(pixels).float()
+
+    def _recalled(self, batch: list, modality: str) -> Tensor:
+        """Returns `_features` on the CPU; the model makes them only of what is new."""
+        keys = [_key(modality, item) for item in batch]
+        unseen = {key: item for key, item in zip(keys, batch) if key not in self.memory}
+        if unseen:
+            self.memory.update(zip(unseen, self._features(list(unseen.values()), modality).cpu()))
+        return torch.stack([self.memory[key] for key in keys])
+
+
+def _key(modality: str, item: Image.Image | np.ndarray | str) -> tuple[str, bytes]:
+    if modality == "text":
+        return modality, item.encode()
+    array = np.asarray(item)
+    return modality, hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).digest()
 
 
 def _infrared(image: Image.Image) -> Image.Image:
@@ -168,11 +249,12 @@ def _infrared(image: Image.Image) -> Image.Image:
     return image if wide else check_infrared(one_channel(image))
 
 
-def _opened(image: Picture, read: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _opened(image: Picture, read: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
     """Returns an image as it is, or a file as `read` takes it."""
     if not isinstance(image, (str, PathLike)):
         return image
     try:
-        return read(open_image(image))
+        opened = open_image(image)
+        return opened if read is None else read(opened)
     except BROKEN as error:
         raise InputError(f"{image} cannot be read as such an image: {error}") from error

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fusionrs_hf.encoders import fingerprint, load_clip
+from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
@@ -236,7 +236,7 @@ def export_onnx(model_path: str, out: Path) -> dict[str, float]:
             for name, part in parts.items()
         ]
         facts = {"model": Path(model_path).name, "opset": OPSET, "dim": model.config.projection_dim}
-        facts |= {"length": text_length(model, processor), "fingerprint": fingerprint(model, processor)}
+        facts |= {"length": text_length(model, processor), "fingerprint": model_fingerprint(model, processor)}
         (partial / "README.md").write_text(README.format(table="\n".join(table), folder=out.name, **facts))
         partial.replace(out)
     finally:

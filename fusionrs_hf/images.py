@@ -1,6 +1,5 @@
-"""Image files -> what the processors take."""
+"""Image files of a user -> what the processors take."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +12,12 @@ from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, check_infrared, o
 Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 
 
-# What Pillow's decoders raise.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError)
-
-
 def open_image(file: Any) -> Image.Image:
-    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`."""
+    """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`.
+
+    For images that somebody chose to look at: whatever Pillow decodes is taken. What enters a dataset is opened by
+    `dataset_builder.images.decoding.open_image`, which also refuses rare formats, animations and files cut short.
+    """
     with Image.open(file) as opened:
         opened.load()
         image = ImageOps.exif_transpose(opened)

@@ -7,7 +7,7 @@ siblings only.
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache
@@ -20,7 +20,8 @@ from transformers.models.llava.modeling_llava import (
 )
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS, FusionRSVLMConfig
-from .modeling_fusionrs_clip import FeatureNorm, pool_tokens
+from .modeling_fusionrs_features import FeatureNorm, pool_tokens
+from .modeling_fusionrs_vlm_start import StartFromTowers
 
 
 class FusionRSVLMProjector(nn.Module):
@@ -234,7 +235,7 @@ class FusionRSVLMModel(FusionRSVLMPreTrainedModel, LlavaModel):
             getattr(self.feature_norm, f"{modality}_std").copy_(rows.std(0).clamp_min(1e-6))
 
 
-class FusionRSVLMForConditionalGeneration(FusionRSVLMPreTrainedModel, LlavaForConditionalGeneration):
+class FusionRSVLMForConditionalGeneration(StartFromTowers, FusionRSVLMPreTrainedModel, LlavaForConditionalGeneration):
     """Writes about an RGB image, an infrared image, or any number of both (arXiv 2606.17020, two-image VLM)."""
 
     def __init__(self, config: FusionRSVLMConfig) -> None:
@@ -242,51 +243,6 @@ class FusionRSVLMForConditionalGeneration(FusionRSVLMPreTrainedModel, LlavaForCo
         self.model = FusionRSVLMModel(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
-
-    @classmethod
-    def from_towers(
-        cls,
-        clip_model: str | PreTrainedModel,
-        language_model: str,
-        num_language_layers: int | None = None,
-        **options: object,
-    ) -> "FusionRSVLMForConditionalGeneration":
-        """Starts a model from a trained CLIP and a language model; only the projectors and three words are new.
-
-        Args:
-            clip_model: A dual-modal CLIP, its folder or Hub id (`import fusionrs_hf.auto` first), or a bare image
-                tower. A CLIP with the same grid also gives its standardisation.
-            language_model: Folder or Hub id of a causal language model with its tokenizer.
-            num_language_layers: Keep the lowest layers only; None keeps all.
-            **options: Fields of `FusionRSVLMConfig`.
-
-        Returns:
-            The model, float32. `FusionRSVLMProcessor.from_towers` of the same towers gives the same token ids.
-        """
-        clip = AutoModel.from_pretrained(clip_model) if isinstance(clip_model, str) else clip_model
-        tower = getattr(clip, "vision_model", clip)
-        depth = {} if num_language_layers is None else {"num_hidden_layers": num_language_layers}
-        language = AutoModelForCausalLM.from_pretrained(language_model, dtype=torch.float32, **depth)
-        scale = language.get_input_embeddings().weight.std().item()
-        tokenizer = AutoTokenizer.from_pretrained(language_model)
-        tokenizer.add_tokens([*MODALITY_TOKENS.values(), IMAGE_TOKEN], special_tokens=True)
-        language.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
-        names = {"image": IMAGE_TOKEN, **MODALITY_TOKENS}
-        config = FusionRSVLMConfig(
-            text_config=language.config.to_dict(),
-            vision_config=tower.config.to_dict(),
-            **{f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in names.items()},
-            **{"projector_scale": scale, **options},
-        )
-        model = cls(config)
-        model.model.vision_tower.load_state_dict(tower.state_dict())
-        model.model.language_model.load_state_dict(language.base_model.state_dict())
-        model.lm_head.load_state_dict(language.get_output_embeddings().state_dict())
-        norm = getattr(clip, "feature_norm", None)
-        if norm is not None and norm.rgb_mean.shape == model.model.feature_norm.rgb_mean.shape:
-            model.model.feature_norm.load_state_dict(norm.state_dict())
-        model.generation_config = language.generation_config
-        return model
 
     def get_image_features(self, pixel_values: Tensor, **kwargs: object) -> BaseModelOutputWithPooling:
         """See `FusionRSVLMModel.get_image_features`."""

@@ -1,9 +1,8 @@
-"""The dual-modal CLIP's processor, and the one place where infrared above 8 bit becomes grey levels.
+"""The dual-modal CLIP's processor: it refuses images of the other modality, and texts that are too long.
 
-Copied to the Hub as remote code: imports numpy, Pillow and transformers only.
+Copied to the Hub as remote code: imports numpy, Pillow, transformers and siblings only.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -11,8 +10,6 @@ from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
 from .processing_fusionrs_images import check_infrared, check_rgb
-
-logger = logging.getLogger(__name__)
 
 
 class FusionRSCLIPProcessor(ProcessorMixin):

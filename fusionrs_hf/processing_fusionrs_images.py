@@ -1,6 +1,11 @@
-"""What an image is taken for, decided once: RGB or infrared, one channel, grey levels; needs no torch, and travels."""
+"""What an image is taken for, decided once: RGB or infrared, one channel, grey levels.
+
+Builder, search, scores and processors all ask here. Copied to the Hub as remote code: imports numpy and Pillow only.
+"""
 
 import logging
+import struct
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,8 +13,14 @@ from PIL import Image
 
 logger = logging.getLogger(__name__)
 
-
-WIDE_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # one channel above 8 bit
+# Translators and JPEG write infrared in three channels that differ by rounding: these are one channel.
+CHANNEL_TOLERANCE = 2.0  # grey levels between channels of a pixel; beyond, the pixel is coloured
+COLOURED_SHARE = 0.01  # of the pixels; beyond, the image is coloured
+BROKEN = (  # what Pillow's decoders raise on damaged files; whoever opens many must outlive every one of them
+    *(OSError, SyntaxError, ValueError, EOFError, ArithmeticError, MemoryError, zlib.error, struct.error),
+    *(TypeError, LookupError, AttributeError, RuntimeError, Image.DecompressionBombError),
+)
 
 
 def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndarray, float]:
@@ -106,16 +117,49 @@ def _kind(image: object) -> str:
     return getattr(image, "mode", None) or f"{type(image).__name__}{shape}"
 
 
-def one_channel(image: Image.Image) -> Image.Image:
+def three_channels(image: Image.Image) -> np.ndarray | None:
+    """Returns uint8 `(height, width, 3)` of an image that may keep infrared in three channels; None for any other.
+
+    Args:
+        image: Mode RGB, or a palette; transparency says that it shows something else.
+    """
+    if image.mode not in ("RGB", "P") or "transparency" in image.info:
+        return None
+    return np.asarray(image.convert("RGB"))
+
+
+def channel_spread(rgb: np.ndarray) -> np.ndarray:
+    """Returns how far the channels of each pixel lie apart, uint8 `(height, width)` of uint8 `(height, width, 3)`."""
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    return np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+
+
+def count_coloured(rgb: np.ndarray, tolerance: float = CHANNEL_TOLERANCE) -> int:
+    """Returns the number of pixels of uint8 `(height, width, 3)` whose channels differ by more than the tolerance."""
+    return int(np.count_nonzero(channel_spread(rgb) > min(int(tolerance), 255)))
+
+
+def is_coloured(rgb: np.ndarray, tolerance: float = CHANNEL_TOLERANCE, coloured_share: float = COLOURED_SHARE) -> bool:
+    """Whether more than a share of the pixels of uint8 `(height, width, 3)` have channels that disagree."""
+    return count_coloured(rgb, tolerance) / rgb[..., 0].size > coloured_share
+
+
+def channel_mean(rgb: np.ndarray) -> np.ndarray:
+    """Returns the mean of three channels, rounded: uint8 `(height, width)` of uint8 `(height, width, 3)`."""
+    values = rgb.astype(np.uint16)
+    return ((values[..., 0] + values[..., 1] + values[..., 2] + 1) // 3).astype(np.uint8)
+
+
+def one_channel(
+    image: Image.Image, tolerance: float = CHANNEL_TOLERANCE, coloured_share: float = COLOURED_SHARE
+) -> Image.Image:
     """Returns infrared that a file keeps in three channels, as translators write it, in one: their mean.
 
     Args:
-        image: Mode RGB whose channels agree within 2 grey levels in 99 % of the pixels, as the dataset builder has it;
-            anything else is returned as it is.
+        image: Mode RGB or palette whose channels agree; anything else is returned as it is.
+        tolerance, coloured_share: See `is_coloured`.
     """
-    if image.mode != "RGB":
+    rgb = three_channels(image)
+    if rgb is None or is_coloured(rgb, tolerance, coloured_share):
         return image
-    values = np.asarray(image).astype(np.uint16)  # (height, width, 3)
-    if (np.ptp(values, axis=2) > 2).mean() > 0.01:
-        return image
-    return Image.fromarray(((values.sum(2) + 1) // 3).astype(np.uint8))
+    return Image.fromarray(channel_mean(rgb))

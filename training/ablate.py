@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import yaml
 
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from training import train_clip
 from training.data.pairs import IR_ORIGINS
@@ -32,7 +32,6 @@ from training.evaluate_clip import held_out
 from training.journey import CHILD_ENVIRONMENT
 from training.recipe import read_mapping, read_recipe
 from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
-from training.scoring.encoders import Encoders
 from training.trainers.run_log import describe_hardware, read_run_log
 
 logger = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ def train_one(folder: Path) -> None:
 def score(folder: Path, split: str) -> Tallies:
     """Scores a trained run on a split's held-out rows."""
     fields = read_mapping(folder / "recipe.yaml")
-    encoders = Encoders(*load_clip(str(folder)))
+    encoders = Encoder.for_scores(*load_clip(str(folder)))
     origin = IR_ORIGINS[fields.get("ir_origin", "sensor")]
     return tally_rows(encoders, held_out(fields["dataset"], split, origin))
 

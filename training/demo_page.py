@@ -11,11 +11,12 @@ from transformers import AutoModel, AutoProcessor
 
 from dataset_builder.captioning.grounded import SENSOR_BANDS
 from dataset_builder.schema import SPLITS, stable_seed
+from fusionrs_hf.encoders import Encoder
 from model_cards.charts import Curve
 from model_cards.facts import BaseModel
 from model_cards.report import Candidate, CaptionedPair, DatasetSummary, DemoResults, Pair, Search, write_report
 from training.data.pairs import load_pairs
-from training.evaluate_clip import Encoders, held_out
+from training.evaluate_clip import held_out
 from training.release.cards import fact_scores, read_metrics, retrieval_rows
 from training.trainers.run_log import read_run_log
 
@@ -143,7 +144,7 @@ def clip_curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
 
 def searches(folder: Path, dataset: str) -> tuple[list[Search], list[Search]]:
     """Runs RGB to infrared on the largest held-out subset; returns the first hits and misses in its order."""
-    encoders = Encoders(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
+    encoders = Encoder.for_scores(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
     subset, rows = max(held_out(dataset, "test").items(), key=lambda item: len(item[1]))
     images, infrared, groups = rows["rgb"][:], rows["ir"][:], np.asarray(rows["image_group_id"])
     scores = encoders.rgb(images) @ encoders.ir(infrared).T  # (queries, gallery)

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from training.data.image_files import embed_files, read_infrared, read_rgb
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives, summarize
-from training.scoring.encoders import Encoders
 from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pairs = read_pairs(arguments.dataset, arguments.splits, arguments.thermal)
     if len(pairs) != PAIRS:
         logger.warning("the published test split has %d pairs, found %d", PAIRS, len(pairs))
-    encoders = Encoders(*load_clip(arguments.model), declared=True)
+    encoders = Encoder.for_scores(*load_clip(arguments.model), declared=True)
     rgb, rgb_readable = embed_files(encoders.rgb, [left for left, _ in pairs], read_rgb)
     ir, ir_readable = embed_files(encoders.ir, [right for _, right in pairs], read_infrared)
     if not (rgb_readable & ir_readable).all():

@@ -16,13 +16,12 @@ from datasets import Dataset
 from scipy import sparse
 
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.data.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
-from training.scoring.encoders import Encoders
 from training.scoring.hard_gallery import parse_locator, shifted_crops
 from training.scoring.recall_tables import MODALITIES, choose_fusion_weight, mean_recalls, missing_modality, tables_by
 from training.scoring.significance import bootstrap_mean
@@ -30,7 +29,7 @@ from training.scoring.significance import bootstrap_mean
 logger = logging.getLogger(__name__)
 
 
-def hard_ranks(encoders: Encoders, rows: Dataset, part: EmbeddedRows) -> dict[str, np.ndarray]:
+def hard_ranks(encoders: Encoder, rows: Dataset, part: EmbeddedRows) -> dict[str, np.ndarray]:
     """Returns ranks of the image directions with shifted crops of the tiles in the gallery; empty without neighbours.
 
     Args:
@@ -50,13 +49,13 @@ def hard_ranks(encoders: Encoders, rows: Dataset, part: EmbeddedRows) -> dict[st
     return ranks
 
 
-def score_images(encoders: Encoders, rows: Dataset) -> dict[str, np.ndarray]:
+def score_images(encoders: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
     """Returns ranks `(rows,)` of RGB -> infrared and back among rows of one band, plain and with hard distractors."""
     part = embed_rows(encoders, rows, texts=False)
     return image_ranks(part) | hard_ranks(encoders, rows, part)
 
 
-def score_texts(encoders: Encoders, rows: Dataset) -> dict[str, np.ndarray]:
+def score_texts(encoders: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
     """Returns ranks of the four image-text directions for each kind of text, keyed `rgb_to_text/scene` and so on."""
     return text_ranks(embed_rows(encoders, rows))
 
@@ -94,7 +93,7 @@ def evaluate(
     texts: bool = True,
     fusion_weight: float | None = None,
     ir_origin: str | None = "sensor",
-    encoders: Encoders | None = None,
+    encoders: Encoder | None = None,
 ) -> dict:
     """Scores a model on a dataset's evaluation representatives.
 
@@ -110,14 +109,14 @@ def evaluate(
         `ranks` (direction -> list, 0 is a hit at 1), from which paired tests are made. With texts also `fused` (the
         same three for fused <-> text), `mean_recall` and `missing_modality`.
     """
-    encoders, results = encoders or Encoders(model, processor), {}
+    encoders, results = encoders or Encoder.for_scores(model, processor), {}
     for name, rows in held_out(dataset, split, ir_origin).items():
         results[name] = score_rows(encoders, rows, texts, fusion_weight)
         logger.info("%s: %d queries, RGB to IR R@1 %.3f", name, len(rows), results[name]["scores"]["rgb_to_ir"]["R@1"])
     return results
 
 
-def score_rows(encoders: Encoders, rows: Dataset, texts: bool = True, fusion_weight: float | None = None) -> dict:
+def score_rows(encoders: Encoder, rows: Dataset, texts: bool = True, fusion_weight: float | None = None) -> dict:
     """Scores rows of one band among themselves; arguments and result as in `evaluate`, of one subset."""
     part = embed_rows(encoders, rows, texts)
     ranks = image_ranks(part) | hard_ranks(encoders, rows, part)
@@ -150,7 +149,7 @@ def evaluate_pretrained(config: FusionRSCLIPConfig, processor: Any, towers: Mapp
     options = {name: getattr(config, name) for name in ("vision_pooling", "text_pooling", "grid_size")}
     model = FusionRSCLIPModel.from_towers(towers["vision_tower"], towers["text_tower"], feature_norm=True, **options)
     fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
-    encoders, results = Encoders(model, processor, pooled=True), {}
+    encoders, results = Encoder.for_scores(model, processor, pooled=True), {}
     for name, rows in held_out(dataset, "test").items():
         tried = []
         for encoders.standardise in (False, True):
@@ -169,7 +168,7 @@ def describe(ranks: dict[str, np.ndarray]) -> dict:
     }
 
 
-def choose_weight(encoders: Encoders, dataset: str, given: float | None, ir_origin: str | None) -> dict:
+def choose_weight(encoders: Encoder, dataset: str, given: float | None, ir_origin: str | None) -> dict:
     """Returns what `choose_fusion_weight` finds on the validation representatives, or a given weight as it is."""
     if given is not None:
         if not 0 <= given <= 1:
@@ -179,7 +178,7 @@ def choose_weight(encoders: Encoders, dataset: str, given: float | None, ir_orig
     return choose_fusion_weight(encoders, embed_rows(encoders, rows)) | {"chosen_on": "validation"}
 
 
-def whole_split(encoders: Encoders, dataset: str, split: str, weight: float | None, ir_origin: str | None) -> dict:
+def whole_split(encoders: Encoder, dataset: str, split: str, weight: float | None, ir_origin: str | None) -> dict:
     """Returns the tables of all held-out rows of a split together, by band and by source within band."""
     part = embed_rows(encoders, load_pairs(dataset, split, ir_origin, representatives=True))
     part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], weight)
@@ -206,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ir_origin = IR_ORIGINS[arguments.ir_origin]
     model, processor = load_clip(arguments.model)
-    encoders = Encoders(model, processor)
+    encoders = Encoder.for_scores(model, processor)
     fusion = choose_weight(encoders, arguments.dataset, arguments.fusion_weight, ir_origin)
     weight = fusion["weight"]
     scored = (arguments.dataset, arguments.split)

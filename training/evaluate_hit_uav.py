@@ -19,11 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from training.data.image_files import embed_files, read_infrared
 from training.evaluate_zero_shot import class_embeddings
-from training.scoring.encoders import Encoders
 from training.scoring.probe import C_GRID, average_precision, choose, fit_binary
 from training.scoring.significance import bootstrap_mean
 
@@ -152,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    encoders, data = Encoders(*load_clip(arguments.model)), read_presence(arguments.dataset)
+    encoders, data = Encoder.for_scores(*load_clip(arguments.model)), read_presence(arguments.dataset)
     if len(data) != IMAGES:
         logger.warning("HIT-UAV has %d images, found %d: not the published set", IMAGES, len(data))
     features, readable = embed_files(encoders.ir, data.paths, read_infrared)

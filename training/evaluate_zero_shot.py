@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from training.data.image_files import embed_files, read_infrared, read_rgb
 from training.data.scene_folders import (
@@ -26,7 +26,6 @@ from training.data.scene_folders import (
     read_folder,
     scored_images,
 )
-from training.scoring.encoders import Encoders
 from training.scoring.probe import L2_GRID, choose, fit_softmax
 from training.scoring.significance import bootstrap_mean
 
@@ -49,7 +48,7 @@ TEMPLATES = {
 }
 
 
-def class_embeddings(encoders: Encoders, titles: Sequence[str], templates: Sequence[str]) -> np.ndarray:
+def class_embeddings(encoders: Encoder, titles: Sequence[str], templates: Sequence[str]) -> np.ndarray:
     """Returns one unit-length embedding a class, `(classes, size)`: the mean of its prompts' embeddings.
 
     Args:
@@ -91,7 +90,7 @@ def accuracy(scores: np.ndarray, readable: np.ndarray, labels: np.ndarray, class
 class Embedded:
     """All images of a set as embeddings: RGB, and where an infrared folder is given also infrared and both fused."""
 
-    def __init__(self, encoders: Encoders, scenes: SceneList, infrared: Path | None, weight: float | None) -> None:
+    def __init__(self, encoders: Encoder, scenes: SceneList, infrared: Path | None, weight: float | None) -> None:
         rgb, self.readable = embed_files(encoders.rgb, [scenes.root / name for name in scenes.files], read_rgb)
         self.labels = np.asarray(scenes.labels)
         self.place = dict(zip(scenes.files, range(len(scenes.files))))
@@ -155,7 +154,7 @@ def probe(embedded: Embedded, scenes: SceneList, modality: str) -> dict:
     return {"l2": l2, "validation": tried, "rows": rows, **accuracy(scores, readable, labels, scenes.classes)}
 
 
-def evaluate(encoders: Encoders, arguments: argparse.Namespace) -> tuple[dict, SceneList]:
+def evaluate(encoders: Encoder, arguments: argparse.Namespace) -> tuple[dict, SceneList]:
     """Scores a set as the arguments say.
 
     Returns:
@@ -226,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Scores a model on a set; writes the results and the list of images."""
     arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    results, scored = evaluate(Encoders(*load_clip(arguments.model), declared=True), arguments)
+    results, scored = evaluate(Encoder.for_scores(*load_clip(arguments.model), declared=True), arguments)
     logger.info("%d images scored, SHA-256 of their list %s", len(scored.files), scored.sha256)
     arguments.output.with_name(arguments.output.name + ".files.txt").write_text(scored.as_text())
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")

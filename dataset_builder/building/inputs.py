@@ -65,12 +65,8 @@ def write_listing(
 def _entries(
     specs: Sequence[Mapping[str, Any]], readers: Sequence[Any], base: Path, named: Any, out: Path
 ) -> Iterator[Entry]:
-    package = Path(__file__).parents[1]  # all of it, data tables too: what decides bytes must be in the hash
-    scaling = package.parent / "fusionrs_hf" / "processing_fusionrs_clip.py"
-    tables = (file for file in package.rglob("*.yaml") if file.parent.name not in ("recipes", "sample"))
-    code = [*package.rglob("*.py"), *tables, scaling, TEMPLATE]
-    for file in sorted(code, key=lambda file: file.relative_to(package.parent).parts):
-        yield Entry(CODE, 0, _content(file), file.relative_to(package.parent).as_posix())
+    for name, file in code_files():
+        yield Entry(CODE, 0, _content(file), name)
     for number, (label, file) in enumerate(_existing(_strings(named), base)):
         if file.is_file():
             yield Entry(RECIPE, number, _content(file), label)
@@ -81,6 +77,19 @@ def _entries(
         for place, (label, root) in enumerate(roots):
             for name, size in _files(root, out):
                 yield Entry(group, place, size, f"{label}/{name}".removeprefix("./").removesuffix("/"))
+
+
+def code_files() -> list[tuple[str, Path]]:
+    """Returns the files beside the inputs that decide a build's bytes, as name and path, in the order of a listing.
+
+    All code of the builder with its data tables, what decides what an image is taken for, and the card's template.
+    """
+    package = Path(__file__).parents[1]
+    images = package.parent / "fusionrs_hf" / "processing_fusionrs_images.py"
+    tables = (file for file in package.rglob("*.yaml") if file.parent.name not in ("recipes", "sample"))
+    files = [*package.rglob("*.py"), *tables, images, TEMPLATE]
+    named = [(file.relative_to(package.parent), file) for file in files]
+    return [(name.as_posix(), file) for name, file in sorted(named, key=lambda pair: pair[0].parts)]
 
 
 def _content(file: Path) -> str:

@@ -13,6 +13,13 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.thresholds import threshold
+from fusionrs_hf.processing_fusionrs_images import (
+    CHANNEL_TOLERANCE,
+    COLOURED_SHARE,
+    channel_spread,
+    count_coloured,
+    is_coloured,
+)
 
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
@@ -45,8 +52,8 @@ class InfraredIsColormapped:
     """The encoded infrared image has colours: a false-colour rendering, whose grey values mean nothing."""
 
     reason: ClassVar[str] = "ir_is_colormapped"
-    max_difference: float = threshold(2.0, "grey levels between channels of a pixel")
-    max_share: float = threshold(0.01, "share of the pixels above that")
+    max_difference: float = threshold(CHANNEL_TOLERANCE, "grey levels between channels of a pixel")
+    max_share: float = threshold(COLOURED_SHARE, "share of the pixels above that")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `ir` as encoded; decodes only what has colour channels or a palette."""
@@ -64,7 +71,7 @@ class InfraredIsColormapped:
         if image.mode not in COLOUR_MODES:
             return None
         rgb = np.asarray(image.convert("RGB"))
-        return self.reason if _coloured(rgb, self.max_difference) / rgb[..., 0].size > self.max_share else None
+        return self.reason if is_coloured(rgb, self.max_difference, self.max_share) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +130,8 @@ class RgbIsGray:
     """The RGB image has no colour: its channels agree nearly everywhere, as in a panchromatic or mislabelled image."""
 
     reason: ClassVar[str] = "rgb_is_gray"
-    max_difference: float = threshold(2.0, "grey levels between channels of a pixel")
-    min_share: float = threshold(0.99, "share of the pixels")
+    max_difference: float = threshold(CHANNEL_TOLERANCE, "grey levels between channels of a pixel")
+    min_share: float = threshold(1 - COLOURED_SHARE, "share of the pixels")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `_rgb`."""
@@ -133,19 +140,9 @@ class RgbIsGray:
             return None
         pixels = rgb.shape[0] * rgb.shape[1]
         gray = all(
-            (pixels - _coloured(part, self.max_difference)) / pixels >= self.min_share for part in (rgb[::8], rgb)
+            (pixels - count_coloured(part, self.max_difference)) / pixels >= self.min_share for part in (rgb[::8], rgb)
         )
         return self.reason if gray else None
-
-
-def _coloured(rgb: np.ndarray, max_difference: float) -> int:
-    """Number of pixels of uint8 `(h, w, 3)` whose channels differ by more than `max_difference`."""
-    return int(np.count_nonzero(_spread(rgb) > min(int(max_difference), 255)))
-
-
-def _spread(rgb: np.ndarray) -> np.ndarray:
-    red, green, blue = (rgb[..., channel] for channel in range(3))
-    return np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ class RgbIsClouded:
         if grey is None or np.count_nonzero(grey >= self.min_level) <= self.max_share * grey.size:
             return None  # luminance is never below the darkest channel
         rgb, level = row["_rgb"], grey.astype(np.int16)
-        cloud = (rgb.min(-1) >= self.min_level) & (_spread(rgb) <= self.max_difference)
+        cloud = (rgb.min(-1) >= self.min_level) & (channel_spread(rgb) <= self.max_difference)
         cloud[:, :-1] &= np.abs(np.diff(level, axis=1)) <= self.max_step
         cloud[:-1] &= np.abs(np.diff(level, axis=0)) <= self.max_step
         return self.reason if cloud.mean() > self.max_share else None

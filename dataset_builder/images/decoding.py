@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import struct
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,15 +11,11 @@ from PIL import Image, ImageOps
 
 from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
 from dataset_builder.images.png import encode_png
+from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, channel_mean, scale_infrared, three_channels
 
 # No PostScript, which Pillow hands to a program, and nothing that `datasets` may read otherwise elsewhere.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
-WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 SUBFILE_TYPE, SUBORDINATE = 254, 0b101  # of a TIFF page: a smaller copy of the first, or its mask
-BROKEN = (  # what Pillow's decoders raise on damaged files; a build must outlive every one of them
-    *(OSError, SyntaxError, ValueError, EOFError, ArithmeticError, MemoryError, zlib.error, struct.error),
-    *(TypeError, LookupError, AttributeError, RuntimeError),
-)
 
 
 class DecodeError(ValueError):
@@ -35,6 +29,8 @@ def sha256(data: bytes | None) -> bytes | None:
 
 def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
     """Returns the decoded, upright image (EXIF orientation applied, as `datasets` does when it decodes).
+
+    Stricter than `fusionrs_hf.images.open_image`, which takes whatever Pillow decodes.
 
     Args:
         data: An encoded image file, of one of `FORMATS`.
@@ -64,7 +60,7 @@ def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
     try:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-    except (*BROKEN, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise DecodeError("truncated") from error
     return image
 
@@ -108,7 +104,8 @@ def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.nda
     """Returns single-channel infrared as uint8 `(height, width)`.
 
     Args:
-        image: Mode L, 16 bit or float, or three channels that agree (their mean is taken).
+        image: Mode L, 16 bit or float, or three channels, whose mean is taken: whether they agree is for the filter
+            `ir_is_colormapped` to say, which a recipe may loosen.
         limits: `(low, high)` that becomes 0 and 255, declared for the band; needed above 8 bit.
 
     Raises:
@@ -118,18 +115,16 @@ def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.nda
     if image.mode in WIDE_MODES:
         if limits is None:
             raise DecodeError("ir_range_missing")
-        from fusionrs_hf.processing_fusionrs_images import scale_infrared  # brings torch: only where it is needed
-
         values = np.asarray(image)
         if image.mode == "F" and not np.isfinite(values).all():
             raise DecodeError("ir_not_finite")
         return scale_infrared(values, tuple(limits))[0]
     if image.mode == "L":
         return np.asarray(image)
-    if image.mode not in ("RGB", "P") or "transparency" in image.info:
+    rgb = three_channels(image)
+    if rgb is None:
         raise DecodeError("ir_mode_unsupported")
-    total = np.asarray(image.convert("RGB")).astype(np.uint16)
-    return ((total[..., 0] + total[..., 1] + total[..., 2] + 1) // 3).astype(np.uint8)  # the mean, rounded
+    return channel_mean(rgb)
 
 
 class DecodeStage:

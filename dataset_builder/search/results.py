@@ -10,10 +10,9 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from dataset_builder.search.retrieval import Hit, Query
-from dataset_builder.search.row_embedder import open_image
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.images import Limits, readable_infrared
+from fusionrs_hf.images import Limits, open_image, readable_infrared
 
 TILE_PX, GAP_PX, LINE_PX = 160, 8, 16
 COLUMNS = 3  # hits side by side

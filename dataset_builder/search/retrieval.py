@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataset_builder.search.row_embedder import BROKEN, RowEmbedder, open_image
+from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Opener, Rows
 from dataset_builder.search.store import (
     DTYPES,
@@ -23,10 +23,10 @@ from dataset_builder.search.store import (
     check_factory,
     import_faiss,
 )
-from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
+from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.images import Limits, readable_infrared
-from fusionrs_hf.processing_fusionrs_images import check_rgb
+from fusionrs_hf.images import Limits, open_image, readable_infrared
+from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSet
     ir_range = processor.ir_range if settings.ir_range is None else settings.ir_range
     meta = IndexMeta(
         model=str(Path(model).resolve()) if Path(model).is_dir() else model,
-        fingerprint=fingerprint(clip, processor),
+        fingerprint=model_fingerprint(clip, processor),
         dim=encoder.size,
         modalities=[name for name in MODALITIES if name in settings.modalities],
         dtype=settings.dtype,
@@ -210,7 +210,7 @@ def search(
         gallery = next((name for name in ("fused", "rgb", "ir") if store.meta.embedded.get(name)), "text")
     found = store.searchable(gallery)
     clip, processor = load_clip(model or store.meta.model)
-    given = fingerprint(clip, processor)
+    given = model_fingerprint(clip, processor)
     if given != store.meta.fingerprint:
         raise InputError(
             f"{model or store.meta.model} has the fingerprint {given[:12]}, but {store.folder} was embedded with "

@@ -11,8 +11,8 @@ from PIL import Image
 from dataset_builder.search.store import ROW_FEATURES
 from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.images import BROKEN, Limits, open_image, readable_infrared
-from fusionrs_hf.processing_fusionrs_images import check_rgb
+from fusionrs_hf.images import Limits, open_image, readable_infrared
+from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
 
 
 class RowEmbedder:

@@ -45,7 +45,7 @@ class IndexMeta:
 
     Args:
         model: Hub id or folder, as given.
-        fingerprint: Of the model, see `encoders.fingerprint`.
+        fingerprint: Of the model, see `encoders.model_fingerprint`.
         dim: Length of an embedding.
         modalities: Which of rgb, ir, fused and text are embedded.
         dtype: Of the stored embeddings, `float32` or `float16`.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.fields import parse
+from dataset_builder.images.png import encode_png
 from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
 from dataset_builder.sources.formats.facts import iso_date, metres
-from dataset_builder.sources.formats.files import encode_png
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_parts import Clouds, Land, Region
 from fusionrs_hf.errors import InputError

@@ -81,8 +81,9 @@ def run_one(policy: str, seed: int, demo: Path, folder: Path) -> None:
     """Trains and scores one run in this process; the result is `folder/result.json`."""
     from transformers import AutoModel, AutoProcessor
 
+    from fusionrs_hf.encoders import Encoder
     from training import train_clip
-    from training.evaluate_clip import Encoders, held_out, score_texts
+    from training.evaluate_clip import held_out, score_texts
 
     started = time.monotonic()
     dataset = demo / "dataset"
@@ -93,7 +94,7 @@ def run_one(policy: str, seed: int, demo: Path, folder: Path) -> None:
         ["--config", RECIPE, *(part for key, value in options.items() for part in (f"--{key}", str(value)))]
     )
     result: dict[str, Any] = {"train_s": round(time.monotonic() - started, 1), "subsets": {}}
-    encoders = Encoders(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
+    encoders = Encoder.for_scores(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
     for split in ("validation", "test"):
         for name, rows in held_out(str(dataset), split).items():
             ranks = score_texts(encoders, rows)

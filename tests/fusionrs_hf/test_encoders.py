@@ -97,6 +97,56 @@ def test_sixteen_bit_files_go_to_the_processor_as_they_are(tmp_path):
         Encoder(model, tiny.clip_processor()).ir([tmp_path / "wide.png"])
 
 
+@pytest.mark.parametrize("batch_size", [2, 64])
+def test_a_memory_changes_no_embedding(batch_size):
+    images = [tiny.rgb_image(index % 3) for index in range(7)], [tiny.ir_image(index % 3) for index in range(7)]
+    texts = ["water", "dry field", "dark water", "water", "field"]
+    plain, scoring = (
+        build(tiny.clip_model(), tiny.clip_processor(), batch_size=batch_size)
+        for build in (Encoder, Encoder.for_scores)
+    )
+    for _ in range(2):
+        np.testing.assert_allclose(scoring.rgb(images[0]), plain.rgb(images[0]), atol=1e-6)
+        np.testing.assert_allclose(scoring.ir(images[1]), plain.ir(images[1]), atol=1e-6)
+        np.testing.assert_allclose(scoring.text(texts), plain.text(texts), atol=1e-6)
+    assert plain.memory is None and len(scoring.memory) == 3 + 3 + 4
+    assert len(scoring.rgb([])) == len(scoring.text([])) == 0
+
+
+def test_bands_say_which_limits_an_infrared_image_has():
+    encoder = Encoder(tiny.clip_model(), tiny.clip_processor(ir_range={"nir": [0, 510], "lwir": [0, 1020]}), 2)
+    grey = [tiny.ir_image(index) for index in range(3)]
+    wide = [np.asarray(image).astype(np.uint16) * factor for image, factor in zip(grey, (2, 4, 2))]
+    np.testing.assert_array_equal(encoder.ir(wide, ["nir", "lwir", "nir"]), encoder.ir(grey))
+    with pytest.raises(ValueError, match="infrared of dtype uint16 needs limits"):
+        encoder.ir(wide, ["nir", "swir", "nir"])
+
+
+def test_pooled_features_are_standardised_where_asked():
+    model = tiny.clip_model(feature_norm=True)
+    size = model.config.image_feature_size
+    model.fit_feature_norm(torch.randn(9, size), 1 + torch.randn(9, size))
+    encoder, processor = Encoder(model, tiny.clip_processor(), pooled=True), tiny.clip_processor()
+    with torch.no_grad():
+        pooled = model.get_pooled_features(processor(ir_images=tiny.ir_image())["ir_pixel_values"], "ir")
+        for encoder.standardise in (False, True):
+            features = model.feature_norm(pooled, "ir") if encoder.standardise else pooled
+            expected = F.normalize(features, dim=-1)
+            torch.testing.assert_close(torch.from_numpy(encoder.ir([tiny.ir_image()])), expected)
+
+
+def test_declared_rgb_may_be_grey_and_infrared_is_checked_as_ever(tmp_path):
+    grey = tiny.ir_image().convert("RGB")
+    grey.save(tmp_path / "grey.png")
+    model, processor = tiny.clip_model(), tiny.clip_processor()
+    with pytest.raises(ValueError, match="three equal channels"):
+        Encoder(model, processor).rgb([grey])
+    encoder = Encoder(model, processor, declared=True)
+    np.testing.assert_array_equal(encoder.rgb([grey]), encoder.rgb([tmp_path / "grey.png"]))
+    with pytest.raises(ValueError, match="RGB goes into images="):
+        encoder.ir([tiny.rgb_image()])
+
+
 def test_three_channels_that_agree_are_one_and_colours_are_not():
     values = np.full((10, 10, 3), 100, np.uint8)
     values[..., 1] += 2

@@ -200,6 +200,19 @@ def test_bfloat16_and_eager_attention_reach_all_parts(tmp_path, model):
     assert loaded.model.language_model.config._attn_implementation == "eager"
 
 
+def test_a_saved_folder_holds_only_the_code_that_it_needs(tmp_path, model, processor):
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.glob("*.py")} == {
+        "configuration_fusionrs_vlm.py",
+        "modeling_fusionrs_features.py",
+        "modeling_fusionrs_vlm.py",
+        "modeling_fusionrs_vlm_start.py",
+        "processing_fusionrs_images.py",
+        "processing_fusionrs_vlm.py",
+    }
+
+
 LOAD_REMOTE = """
 import sys
 sys.modules["fusionrs_hf"] = None  # as for a user who never installed the package

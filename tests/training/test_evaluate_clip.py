@@ -8,13 +8,12 @@ from transformers import CLIPConfig, CLIPModel, CLIPProcessor
 
 from dataset_builder.schema import FEATURES
 from fusionrs_hf import cli
-from fusionrs_hf.encoders import load_clip
+from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
 from training.scoring.embedded_rows import EmbeddedRows, EmbeddedTexts, text_ranks
-from training.scoring.encoders import Encoders
 from training.scoring.recall_tables import (
     choose_fusion_weight,
     mean_recall,
@@ -80,7 +79,7 @@ def test_a_single_source_s_table_is_its_band_s(metrics):
 
 
 def test_a_given_fusion_weight_is_reported_and_one_outside_is_refused(model, dataset, tmp_path, capsys):
-    encoders = Encoders(*load_clip(str(model)))
+    encoders = Encoder.for_scores(*load_clip(str(model)))
     found = evaluate_clip.choose_weight(encoders, str(dataset), 0.2, "sensor")
     assert found == {"weight": 0.2, "chosen_on": "command line"}
     with pytest.raises(InputError, match=r"must lie in \[0, 1\], got 2"):
@@ -163,7 +162,7 @@ def test_mean_recall_of_queries_of_unequal_number_by_hand():
 
 def test_the_fusion_weight_is_the_best_on_the_grid_and_a_half_among_equals():
     """Captions lie on the infrared: the more of it the better; with equal images every weight is the same."""
-    encoders = Encoders(tiny.clip_model(), tiny.clip_processor())
+    encoders = Encoder.for_scores(tiny.clip_model(), tiny.clip_processor())
     part = embedded(rows=40, captions=1)
     part.texts["scene"].embeds = part.images["ir"] + 0.5 * part.images["rgb"][::-1]
     found = choose_fusion_weight(encoders, part)
@@ -173,7 +172,7 @@ def test_the_fusion_weight_is_the_best_on_the_grid_and_a_half_among_equals():
 
 
 def test_a_learned_fusion_has_no_weight():
-    encoders = Encoders(tiny.clip_model(fusion="gated"), tiny.clip_processor())
+    encoders = Encoder.for_scores(tiny.clip_model(fusion="gated"), tiny.clip_processor())
     assert choose_fusion_weight(encoders, embedded())["weight"] is None
 
 
@@ -188,7 +187,7 @@ def test_missing_modality_compares_the_same_texts():
 def test_fusing_as_the_model_does_equals_the_model(dataset):
     model, processor = tiny.clip_model(fusion_weight=0.3), tiny.clip_processor()
     rgb, ir = [tiny.rgb_image(i) for i in range(3)], [tiny.ir_image(i) for i in range(3)]
-    encoders = Encoders(model, processor)
+    encoders = Encoder.for_scores(model, processor)
     pixels = processor(images=rgb, ir_images=ir)
     with torch.no_grad():
         expected = model.get_fused_features(pixels["pixel_values"], pixels["ir_pixel_values"]).numpy()
@@ -205,7 +204,7 @@ def test_nothing_is_encoded_twice(monkeypatch):
         monkeypatch.setattr(
             model, name, lambda *a, inner=inner, **k: calls.append(len((*a, *k.values())[0])) or inner(model, *a, **k)
         )
-    encoders = Encoders(model, tiny.clip_processor(), batch_size=2)
+    encoders = Encoder.for_scores(model, tiny.clip_processor(), batch_size=2)
     images = [tiny.rgb_image(0), tiny.rgb_image(1), tiny.rgb_image(0)]
     first = encoders.rgb(images)
     texts = encoders.text(["dry field", "water", "dry field"])
@@ -227,4 +226,4 @@ def test_a_plain_clip_loads_with_one_image_processor_for_both(tmp_path):
         theirs = plain.eval().get_image_features(pixels)
         theirs = getattr(theirs, "pooler_output", theirs)
         torch.testing.assert_close(model.get_rgb_features(pixels), theirs)
-    assert Encoders(model, processor).ir([tiny.ir_image(0)]).shape == (1, 8)
+    assert Encoder.for_scores(model, processor).ir([tiny.ir_image(0)]).shape == (1, 8)

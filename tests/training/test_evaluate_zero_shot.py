@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from fusionrs_hf import cli
+from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
 from tests.made import scene_sets, tiny
 from training.evaluate_zero_shot import accuracy, class_embeddings
-from training.scoring.encoders import Encoders
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_accuracy_by_hand():
 
 
 def test_a_class_is_the_mean_of_its_prompts():
-    encoders = Encoders(tiny.clip_model(), tiny.clip_processor())
+    encoders = Encoder.for_scores(tiny.clip_model(), tiny.clip_processor())
     found = class_embeddings(encoders, ["field", "water"], ["the {}", "dark {}"])
     prompts = encoders.text(["the field", "dark field", "the water", "dark water"])
     expected = np.stack([prompts[:2].mean(0), prompts[2:].mean(0)])
@@ -94,4 +94,4 @@ def test_a_class_is_the_mean_of_its_prompts():
 
 def test_a_template_says_where_the_name_goes():
     with pytest.raises(InputError, match="where the class name goes, got 'a field'"):
-        class_embeddings(Encoders(tiny.clip_model(), tiny.clip_processor()), ["field"], ["a field"])
+        class_embeddings(Encoder.for_scores(tiny.clip_model(), tiny.clip_processor()), ["field"], ["a field"])

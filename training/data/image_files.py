@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset_builder.filters import InfraredIsColormapped
-from dataset_builder.images.decoding import DecodeError, infrared_array, open_image
+from dataset_builder.images.decoding import DecodeError, open_image
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, one_channel
 
 logger = logging.getLogger(__name__)
 MAX_PIXELS = 2**26
@@ -30,17 +30,13 @@ def read_infrared(path: Path) -> Image.Image:
 
     Raises:
         DecodeError: It cannot be decoded.
-        InputError: It has colours.
+        InputError: It has colours, or another mode than infrared has.
     """
-    image = open_image(path.read_bytes(), MAX_PIXELS)
-    if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
-        return image
-    image = image.convert("RGB")
-    rule = InfraredIsColormapped()
-    channels = np.asarray(image).astype(np.int16)  # (height, width, 3)
-    if (np.ptp(channels, axis=2) > rule.max_difference).mean() > rule.max_share:
-        raise InputError(f"{path} has colours, expected one-channel infrared; give the grey images, not false colour")
-    return Image.fromarray(infrared_array(image, None))
+    image = one_channel(open_image(path.read_bytes(), MAX_PIXELS))
+    if image.mode != "L" and image.mode not in WIDE_MODES:
+        trait = "colours" if image.mode in ("RGB", "P") else f"mode {image.mode}"
+        raise InputError(f"{path} has {trait}, expected one-channel infrared; give the grey images, not false colour")
+    return image
 
 
 def embed_files(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from fusionrs_hf.encoders import Encoder
 from model_cards.markdown import markdown_table
 from training.scoring.embedded_rows import embed_rows, image_ranks, text_ranks
-from training.scoring.encoders import Encoders
 from training.scoring.recall_tables import MODALITIES, published_directions, tally, tally_bootstrap
 
 DRAWS = 10_000
@@ -63,7 +63,7 @@ class Tallies:
         ]
 
 
-def tally_rows(encoders: Encoders, subsets: Mapping[str, Dataset]) -> Tallies:
+def tally_rows(encoders: Encoder, subsets: Mapping[str, Dataset]) -> Tallies:
     """Ranks the rows of each subset among themselves in all directions, and tallies them."""
     found = {}
     for subset, rows in subsets.items():

@@ -8,9 +8,9 @@ from datasets import Dataset
 from scipy import sparse
 
 from dataset_builder.groups.keys import caption_key
+from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives
-from training.scoring.encoders import Encoders
 
 TEXT_KINDS = {"scene": "captions", "ir_aware": "ir_captions"}
 
@@ -67,7 +67,7 @@ class EmbeddedRows:
         return EmbeddedRows(self.groups[rows], self.bands[rows], self.sources[rows], images, texts)
 
 
-def embed_rows(encoders: Encoders, rows: Dataset, texts: bool = True) -> EmbeddedRows:
+def embed_rows(encoders: Encoder, rows: Dataset, texts: bool = True) -> EmbeddedRows:
     """Embeds a dataset's rows: RGB, infrared and captions of both kinds.
 
     Raises:
@@ -84,7 +84,7 @@ def embed_rows(encoders: Encoders, rows: Dataset, texts: bool = True) -> Embedde
     )
 
 
-def embed_texts(encoders: Encoders, rows: Dataset) -> dict[str, EmbeddedTexts]:
+def embed_texts(encoders: Encoder, rows: Dataset) -> dict[str, EmbeddedTexts]:
     """Embeds the rows' captions of both kinds."""
     found = {}
     for kind, column in TEXT_KINDS.items():

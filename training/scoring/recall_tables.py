@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fusionrs_hf.encoders import Encoder
 from training.metrics.cross_modal_recall.cross_modal_recall import summarize
 from training.scoring.embedded_rows import EmbeddedRows, image_ranks, query_groups, text_ranks
-from training.scoring.encoders import Encoders
 from training.scoring.significance import Interval, bootstrap_mean, paired_bootstrap
 
 KS = (1, 5, 10)
@@ -133,7 +133,7 @@ def missing_modality(ranks: Mapping[str, np.ndarray], kinds: list[str]) -> dict[
     return found
 
 
-def choose_fusion_weight(encoders: Encoders, part: EmbeddedRows) -> dict:
+def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> dict:
     """Chooses infrared's weight in the fused mean by the mean recall of fused <-> text, within bands.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.images.decoding import DecodeError, open_image
-from dataset_builder.sources.formats.files import encode_png
+from dataset_builder.images.png import encode_png
 from fusionrs_hf.errors import InputError, nearest
 
 LEVELS = 256

@@ -1,14 +1,10 @@
-"""Image files: their names below a folder in a fixed order, the columns they become, and PNG from arrays."""
+"""Image files: their names below a folder in a fixed order, and the columns they become."""
 
-import io
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from dataset_builder.sources.formats.paths import printable, read_inside
 from fusionrs_hf.errors import InputError
@@ -76,10 +72,3 @@ def read_image(root: Path, name: str) -> tuple[dict[str, Any], str | None]:
     """
     data, reason = read_inside(root, name)
     return {"bytes": data, "path": printable(name)}, reason
-
-
-def encode_png(array: np.ndarray) -> bytes:
-    """Returns a PNG file, as small as Pillow makes it: uint8 `(h, w, 3)` or `(h, w)`, or uint16 `(h, w)`."""
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

@@ -1,10 +1,12 @@
 import gzip
+import hashlib
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
 from dataset_builder.building.identity import finished_report
-from dataset_builder.building.inputs import CODE, changes, write_listing
+from dataset_builder.building.inputs import CODE, changes, code_files, write_listing
 from dataset_builder.building.work_folder import start
 from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.atomic import write_json
@@ -128,6 +130,26 @@ def test_changed_code_and_small_files_that_the_recipe_names_are_seen_by_content(
         "1 added: dataset_builder/engine/run_.py",
         "1 removed: dataset_builder/engine/run.py",
     ]
+
+
+def test_all_code_and_tables_that_decide_bytes_are_in_the_hash(tree):
+    root = Path(__file__).parents[3]
+    files = dict(code_files())
+    assert list(files) == sorted(files, key=lambda name: Path(name).parts)
+    assert {name for name in files if name.endswith(".py")} == {
+        *(path.relative_to(root).as_posix() for path in (root / "dataset_builder").rglob("*.py")),
+        "fusionrs_hf/processing_fusionrs_images.py",
+    }
+    assert {name for name in files if not name.endswith(".py")} == {
+        "dataset_builder/captioning/rules/lexicon.yaml",
+        "dataset_builder/rights/rights.yaml",
+        "model_cards/templates/dataset_card.md",
+    }
+    with gzip.open(listing(tree), "rt") as lines:
+        code = {
+            line.split("\t")[3].strip('"\n'): line.split("\t")[2] for line in lines if line.startswith(f"{CODE}\t")
+        }
+    assert code == {name: hashlib.sha256((root / name).read_bytes()).hexdigest()[:16] for name in files}
 
 
 def test_memory_grows_with_one_folder_only(tmp_path):

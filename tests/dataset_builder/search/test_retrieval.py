@@ -17,7 +17,7 @@ from dataset_builder.search.rows import Rows, describe_rows, parse_limits
 from dataset_builder.search.store import EmbeddingStore
 from dataset_builder.sources import open_source
 from fusionrs_hf.cli import main
-from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
+from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
 
@@ -239,13 +239,13 @@ def test_another_model_is_refused_and_the_same_elsewhere_is_not(index, model, tm
 
 
 def test_the_fingerprint_counts_weights_fusion_and_image_settings():
-    base = fingerprint(tiny.clip_model(), tiny.clip_processor())
-    assert base == fingerprint(tiny.clip_model(), tiny.clip_processor(ir_range=[0, 1]))
+    base = model_fingerprint(tiny.clip_model(), tiny.clip_processor())
+    assert base == model_fingerprint(tiny.clip_model(), tiny.clip_processor(ir_range=[0, 1]))
     brighter = tiny.clip_processor()
     brighter.ir_image_processor.image_mean = [0.1, 0.1, 0.1]
-    others = [fingerprint(tiny.clip_model(seed=1), tiny.clip_processor())]
-    others += [fingerprint(tiny.clip_model(fusion_weight=0.4), tiny.clip_processor())]
-    others += [fingerprint(tiny.clip_model(), brighter)]
+    others = [model_fingerprint(tiny.clip_model(seed=1), tiny.clip_processor())]
+    others += [model_fingerprint(tiny.clip_model(fusion_weight=0.4), tiny.clip_processor())]
+    others += [model_fingerprint(tiny.clip_model(), brighter)]
     assert len({base, *others}) == 4
 
 

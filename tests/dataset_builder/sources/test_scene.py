@@ -9,9 +9,9 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
+from dataset_builder.images.png import encode_png
 from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import COLUMNS
-from dataset_builder.sources.formats.files import encode_png
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_images import scale_infrared

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from fusionrs_hf.encoders import Encoder
 from tests.made import tiny, tiny_dataset
 from training.evaluate_clip import evaluate, held_out
 from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
-from training.scoring.encoders import Encoders
 
 COLUMNS = ("held_out_region/nir|rgb_to_ir", "held_out_region/nir|ir_to_rgb", "held_out_region/swir|rgb_to_ir")
 
@@ -63,7 +63,7 @@ def test_markdown_sorts_by_score_and_marks_what_excludes_zero():
 def test_tallies_give_the_mean_recall_of_the_evaluation(tmp_path):
     folder = tiny_dataset.write(tmp_path / "dataset", held_out=4)
     model, processor = tiny.clip_model(), tiny.clip_processor()
-    found = tally_rows(Encoders(model, processor), held_out(str(folder), "test"))
+    found = tally_rows(Encoder.for_scores(model, processor), held_out(str(folder), "test"))
     found.save(tmp_path / "tallies.npz")
     found = Tallies.load(tmp_path / "tallies.npz")
     scored = evaluate(model, processor, str(folder))
