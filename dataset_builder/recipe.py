@@ -98,7 +98,7 @@ class BuildRecipe:
         rights_policy: YAML file that adds rights codes to the shipped table, or changes it; see `rights.yaml`. It says
             what may be published, so it is no part of what a build is a function of.
         max_shard_bytes: Target size of a Parquet shard, counted in image bytes.
-        base: Folder that relative paths start from; set by `from_yaml`.
+        base: Folder that relative paths start from; set by `load_recipe`.
     """
 
     name: str
@@ -130,18 +130,8 @@ class BuildRecipe:
             raise ValueError(f"max_shard_bytes must be positive, got {self.max_shard_bytes}")
 
     @classmethod
-    def from_yaml(cls, path: Path | str) -> "BuildRecipe":
-        """Reads a recipe; relative paths in it start from its folder.
-
-        Raises:
-            InputError: Not YAML, an unknown or missing key, or a value that cannot be.
-            OSError: The file cannot be read.
-        """
-        return cls.from_mapping(_read_yaml(path), base=Path(path).parent, where=str(path))
-
-    @classmethod
     def from_mapping(cls, given: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
-        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `from_yaml` does."""
+        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `load_recipe` does."""
         parts = {"translate": TranslateRecipe, "caption": CaptionRecipe, "groups": GroupRecipe, "splits": SplitPolicy}
         given = _known_keys(cls, given, where, hidden=("base",))
         for name, part in parts.items():
@@ -164,6 +154,16 @@ class BuildRecipe:
         return json.loads(json.dumps(values, default=str))
 
 
+def load_recipe(path: Path | str) -> BuildRecipe:
+    """Reads a build's recipe; relative paths in it start from its folder.
+
+    Raises:
+        InputError: Not YAML, an unknown or missing key, or a value that cannot be.
+        OSError: The file cannot be read.
+    """
+    return BuildRecipe.from_mapping(_read_yaml(path), base=Path(path).parent, where=str(path))
+
+
 def read_caption_recipe(path: Path | None, **given: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:
     """Reads who captions and how, and `ir_range`, for a dataset that is there already.
 
@@ -174,7 +174,7 @@ def read_caption_recipe(path: Path | None, **given: Any) -> tuple[CaptionRecipe,
             those of the file are for the file's captioner only.
 
     Raises:
-        InputError: As of `BuildRecipe.from_yaml`.
+        InputError: As of `load_recipe`.
     """
     values, ir_range, where = {}, {}, str(path or "caption")
     if path is not None:
