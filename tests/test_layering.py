@@ -41,6 +41,17 @@ def test_packages_import_only_what_is_below_them(path):
     assert used <= MAY_USE[package], f"{path.name} imports {used - MAY_USE[package]}"
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if path.name in ("cli.py", "verbs.py")], ids=str)
+def test_verbs_import_nothing_before_they_run(path):
+    light = {"fusionrs_hf", "fusionrs_hf.errors"} | set(sys.stdlib_module_names)
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= light, f"{path} line {node.lineno}"
+        elif isinstance(node, ast.ImportFrom):
+            assert {node.module, node.module.split(".")[0]} & light, f"{path} line {node.lineno}"
+            assert node.module.split(".")[0] != "fusionrs_hf" or node.module in light, f"{path} line {node.lineno}"
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if is_remote(path)], ids=lambda path: path.name)
 def test_remote_code_imports_only_what_every_user_has(path):
     for module, top in imports(path):

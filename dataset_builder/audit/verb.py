@@ -66,10 +66,7 @@ def audit_dataset(
     rows = Rows(whole.table.filter(pc.is_valid(whole.table["split"])))
     if not len(rows):
         raise InputError(f"{dataset} has no rows; give a dataset with some")
-    components, compared = None, 0
-    if full or (full is None and len(whole) <= FULL_ROWS):
-        logger.info("comparing up to %.2g pairs of hashes", len(whole) ** 2)  # half of that for each of two hashes
-        *components, compared = find_components(whole, relations, groups["radius"], workers)
+    components, compared = _components(whole, relations, groups["radius"], full, workers)
     reach = groups["radius"] if radius is None else radius
     leaks, crossing = _leaks(rows, relations, reach, workers)
     result = AuditReport(
@@ -121,6 +118,17 @@ def _is_complete(folder: Path, built: Mapping[str, Any] | None) -> bool:
     if built is None or built.get("rights") or (folder / "tombstones.jsonl").exists():
         return False
     return (folder / "quarantine").is_dir() or not built.get("quarantine")
+
+
+def _components(
+    whole: Rows, relations: Sequence[str], radius: int, full: bool | None, workers: int
+) -> tuple[list[Any] | None, int]:
+    """Finds image and joint components anew, and how many pairs that took; None and 0 where not all are compared."""
+    if not (full or (full is None and len(whole) <= FULL_ROWS)):
+        return None, 0
+    logger.info("comparing up to %.2g pairs of hashes", len(whole) ** 2)  # half of that for each of two hashes
+    *components, compared = find_components(whole, relations, radius, workers)
+    return components, compared
 
 
 def _checks(

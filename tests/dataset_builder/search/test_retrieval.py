@@ -15,6 +15,7 @@ from dataset_builder.search import retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Rows, describe_rows, parse_limits
 from dataset_builder.search.store import EmbeddingStore
+from dataset_builder.shards.folder import open_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.encoders import Encoder, fingerprint, load_clip
 from fusionrs_hf.errors import InputError
@@ -260,6 +261,8 @@ def test_images_are_found_again_and_changed_data_is_told(dataset, index, tmp_pat
         (moved / "data" / f"{split}-00000-of-00001.parquet").unlink()
     with pytest.raises(InputError, match="is not where it was embedded; the data changed"):
         Rows(store.meta.source | {"dataset": str(moved)}).pick(hits)
+    with pytest.raises(InputError, match="gone is not there any more; name its place by --dataset"):
+        Rows(store.meta.source | {"dataset": str(tmp_path / "gone")})
 
 
 @pytest.mark.parametrize(
@@ -334,7 +337,10 @@ def embed_from_hub(dataset, model, folder):
     store = EmbeddingStore.open(Path(folder))
     hits = [hit.row for hit in retrieval.search_index(store.folder, retrieval.Query(text="water"), k=2)]
     picked = Rows(store.meta.source).pick(hits)
-    return store.meta.source["revision"], [row["sample_id"] for row in picked] == [row["sample_id"] for row in hits]
+    revision = store.meta.source["revision"]
+    brought = open_dataset("team/embed-test", revision=revision, splits=["test"])
+    assert [path.name for path in brought.rglob("*") if path.is_file()] == ["test-00000-of-00001.parquet"]
+    return revision, [row["sample_id"] for row in picked] == [row["sample_id"] for row in hits]
 
 
 def test_a_dataset_of_the_hub_is_embedded_at_its_revision(dataset, model, tmp_path, hub_client):
