@@ -90,7 +90,7 @@ EXAMPLES = {
         "audit_dataset": """
             >>> from dataset_builder import audit_dataset
             >>> audit_dataset(dataset, workers=1).rows
-            {'train': 8, 'validation': 6, 'test': 6}
+            {'train': 8, 'test': 6, 'validation': 6}
         """,
         "search_index": """
             >>> from dataset_builder import search_index
