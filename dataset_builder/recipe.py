@@ -91,7 +91,7 @@ class BuildRecipe:
         rights_policy: YAML file that adds rights codes to the shipped table, or changes it; see `rights.yaml`. It says
             what may be published, so it is no part of what a build is a function of.
         max_shard_bytes: Target size of a Parquet shard, counted in image bytes.
-        base: Folder that relative paths start from; set by `from_yaml`.
+        base: Folder that relative paths start from; set by `load_recipe`.
     """
 
     name: str
@@ -121,18 +121,8 @@ class BuildRecipe:
             raise ValueError(f"max_shard_bytes must be positive, got {self.max_shard_bytes}")
 
     @classmethod
-    def from_yaml(cls, path: Path | str) -> "BuildRecipe":
-        """Reads a recipe; relative paths in it start from its folder.
-
-        Raises:
-            InputError: Not YAML, an unknown or missing key, or a value that cannot be.
-            OSError: The file cannot be read.
-        """
-        return cls.from_mapping(read_yaml(path), base=Path(path).parent, where=str(path))
-
-    @classmethod
     def from_mapping(cls, values: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
-        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `from_yaml` does.
+        """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `load_recipe` does.
 
         A key without a value is left to its default, but within a part such as `splits` null is refused.
         """
@@ -168,6 +158,16 @@ def check_ir_range(ir_range: Any) -> None:
             raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
 
 
+def load_recipe(path: Path | str) -> BuildRecipe:
+    """Reads a build's recipe; relative paths in it start from its folder.
+
+    Raises:
+        InputError: Not YAML, an unknown or missing key, or a value that cannot be.
+        OSError: The file cannot be read.
+    """
+    return BuildRecipe.from_mapping(read_yaml(path), base=Path(path).parent, where=str(path))
+
+
 def read_caption_recipe(path: Path | None, **overrides: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:
     """Reads who captions and how, and `ir_range`, for a dataset that is there already.
 
@@ -178,7 +178,7 @@ def read_caption_recipe(path: Path | None, **overrides: Any) -> tuple[CaptionRec
             but those of the file are for the file's captioner only.
 
     Raises:
-        InputError: As of `BuildRecipe.from_yaml`.
+        InputError: As of `load_recipe`.
     """
     values, ir_range, where = {}, {}, str(path or "caption")
     if path is not None:

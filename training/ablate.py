@@ -27,7 +27,7 @@ import yaml
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from training import train_clip
-from training.data.pairs import IR_ORIGINS
+from training.clip_arguments import IR_ORIGINS
 from training.evaluate_clip import held_out
 from training.journey import CHILD_ENVIRONMENT
 from training.recipe import read_mapping, read_recipe

@@ -1,12 +1,10 @@
-"""What a recipe of the dual-modal CLIP may say."""
+"""What a recipe of the dual-modal CLIP may say; read without torch, for the help."""
 
 import json
 from dataclasses import dataclass, field
 
-from transformers import TrainingArguments
-
-from training.data.augmentation import PairAugmentation
-from training.data.pairs import IR_ORIGINS, IR_VIEWS
+IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
+IR_ORIGINS = {"sensor": "sensor", "translated": "translated", "any": None}  # as options name them -> as columns do
 
 
 @dataclass
@@ -136,34 +134,9 @@ class ClipArguments:
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.remember_images and self.augmentation:
+        if self.remember_images and (self.augment_crop < 1 or self.augment_flip or self.augment_color):
             raise ValueError("remember_images needs images that stay as they are; drop it or the augment_ options")
         if not self.lora_rank and (self.lora_alpha or self.lora_dropout or self.lora_modules):
             raise ValueError("lora_alpha, lora_dropout and lora_modules need adapters; give lora_rank, such as 8")
         if self.streaming and (self.train_rows is not None or self.ir_view == "shuffled"):
             raise ValueError("train_rows and ir_view: shuffled need all rows at hand; drop them, or streaming")
-
-    @property
-    def augmentation(self) -> PairAugmentation | None:
-        """What is changed in the images of each training pair; None: nothing."""
-        return PairAugmentation(self.augment_crop, self.augment_flip, self.augment_color) or None
-
-
-@dataclass
-class ClipTrainingArguments(TrainingArguments):
-    """`TrainingArguments` whose best checkpoint is the one with the highest recall, unless another metric is named."""
-
-    def __post_init__(self) -> None:
-        """Sets what a contrastive training of three inputs needs.
-
-        Raises:
-            ValueError: Workers would outlive the epoch that they draw captions for.
-        """
-        if self.load_best_model_at_end and self.metric_for_best_model is None:
-            self.metric_for_best_model = "mean_recall"
-        super().__post_init__()
-        if self.dataloader_persistent_workers:
-            raise ValueError("dataloader_persistent_workers would draw the first epoch's captions for ever; drop it")
-        self.label_names, self.remove_unused_columns = [], False
-        self.ddp_broadcast_buffers = False  # equal in all processes; written anew, they would spoil cached gradients
-        self.ddp_find_unused_parameters = True  # towers have some (DINOv2's mask token), with checkpointing, too

@@ -19,7 +19,8 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from training.data.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
+from training.clip_arguments import IR_ORIGINS
+from training.data.pairs import PairCollator, fit_feature_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
 from training.scoring.hard_gallery import parse_locator, shifted_crops

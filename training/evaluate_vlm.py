@@ -20,7 +20,6 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.data.conversations import PROMPT
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import (
     balanced_sample,
@@ -33,6 +32,7 @@ from training.scoring.fact_tables import (
 from training.scoring.generation import CONDITIONS, tampered, write_captions
 from training.scoring.significance import paired_bootstrap
 from training.trainers.frozen import remember_layers
+from training.vlm_arguments import PROMPT
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,14 @@
 A recipe may name another as its `base`, by a path from its own folder, and then says only what differs.
 """
 
+import argparse
 import dataclasses
 import difflib
-import tempfile
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 from trl import TrlParser
@@ -16,8 +18,18 @@ from trl import TrlParser
 from fusionrs_hf.errors import InputError
 
 
+class RecipeParser(TrlParser):
+    """A parser of fields that raises for what it does not take, where argparse would print its whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ValueError with argparse's sentence."""
+        raise ValueError(message)
+
+
 def parse_recipe(types: Sequence[type], argv: Sequence[str]) -> tuple[Any, ...]:
     """Builds one instance of each dataclass from `--config RECIPE.yaml` and `--field value`; the command line wins.
+
+    A field that is null, in the recipe or as `--field null`, is None where it may be, else its default.
 
     Args:
         types: Dataclasses; their fields together are the recipe's keys.
@@ -27,28 +39,61 @@ def parse_recipe(types: Sequence[type], argv: Sequence[str]) -> tuple[Any, ...]:
         InputError: The recipe is missing or no mapping, a key or option is unknown, or a value is refused.
     """
     fields = {field.name for kind in types for field in dataclasses.fields(kind)}
-    arguments = list(argv)
-    recipe: dict[str, Any] = {}
+    arguments, recipe = list(argv), {}
     if "--config" in arguments:
         position = arguments.index("--config")
         if position + 1 == len(arguments):
             raise InputError("--config needs the path of a recipe")
         recipe = read_recipe(Path(arguments[position + 1]))
+        _set_environment(recipe.pop("env", {}))
         _check_keys(recipe, fields, arguments[position + 1])
         del arguments[position : position + 2]
-    options = [argument[2:].split("=")[0].replace("-", "_") for argument in arguments if argument.startswith("--")]
+    options = [_field_of(argument) for argument in arguments if argument.startswith("--")]
     _check_keys(
         [name.removeprefix("no_") if name not in fields else name for name in options],
         fields,
         "the command line",
     )
+    arguments, unset = _split_nulls(arguments)
+    recipe |= dict.fromkeys(unset)
+    hints = {name: hint for kind in types for name, hint in get_type_hints(kind).items()}
+    parser = RecipeParser(tuple(types))
+    parser.set_defaults_with_config(
+        **{name: value for name, value in recipe.items() if value is not None or NoneType in get_args(hints[name])}
+    )
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump(recipe, file)
-            file.flush()
-            return TrlParser(tuple(types)).parse_args_and_config(["--config", file.name, *arguments])
+        return parser.parse_args_into_dataclasses(arguments)
     except ValueError as error:
         raise InputError(f"the recipe is refused: {' '.join(str(error).split())}") from error
+
+
+def stock_help(title: str, kind: type) -> str:
+    """Returns the help of a dataclass's fields, each with its default, below a title."""
+    return RecipeParser(kind, usage=argparse.SUPPRESS, description=f"{title}:", add_help=False).format_help()
+
+
+def _field_of(option: str) -> str:
+    return option[2:].split("=")[0].replace("-", "_")
+
+
+def _split_nulls(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the arguments without each `--field null` and `--field=null`, and the names of these fields."""
+    kept: list[str] = []
+    unset = []
+    for argument in arguments:
+        if argument == "null" and kept and kept[-1].startswith("--") and "=" not in kept[-1]:
+            unset.append(_field_of(kept.pop()))
+        elif argument.startswith("--") and argument.endswith("=null"):
+            unset.append(_field_of(argument))
+        else:
+            kept.append(argument)
+    return kept, unset
+
+
+def _set_environment(variables: Any) -> None:
+    if not isinstance(variables, dict):
+        raise InputError(f"env must be a mapping of variables to values, got {variables!r}")
+    os.environ.update({str(name): str(value) for name, value in variables.items()})
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -93,7 +138,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 def _check_keys(keys: Sequence[str], known: set[str], where: str) -> None:
     for key in keys:
-        if key not in known and key != "env":
+        if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "; remove it"
             raise InputError(f"unknown key {key!r} in {where}{hint}")

@@ -29,8 +29,9 @@ from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
-from training.clip_arguments import ClipArguments, ClipTrainingArguments
-from training.data.pairs import IR_ORIGINS, PairCollator, ShuffledInfrared, first_rows, fit_feature_norm, load_pairs
+from training.clip_arguments import IR_ORIGINS, ClipArguments
+from training.data.augmentation import PairAugmentation
+from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_feature_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
 from training.release import door
@@ -40,12 +41,14 @@ from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
 from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
 from training.trainers.contrastive import ContrastiveTrainer
+from training.trainers.contrastive_arguments import ClipTrainingArguments
 from training.trainers.frozen import freeze_lower_layers, remember_layers
 from training.trainers.resume import last_whole_checkpoint
 from training.trainers.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
 
+RECIPE = (ClipArguments, ClipTrainingArguments)
 AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
 
 
@@ -90,7 +93,7 @@ def load_training_rows(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
-    arguments, training = parse_recipe((ClipArguments, ClipTrainingArguments), sys.argv[1:] if argv is None else argv)
+    arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
     set_seed(training.seed)
 
@@ -113,7 +116,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     plain = PairCollator(
         processor, arguments.ir_caption_probability, view, training.seed, group_aware=arguments.group_aware
     )
-    collator = dataclasses.replace(plain, augmentation=arguments.augmentation, texts_per_row=arguments.texts_per_row)
+    changes = PairAugmentation(arguments.augment_crop, arguments.augment_flip, arguments.augment_color) or None
+    collator = dataclasses.replace(plain, augmentation=changes, texts_per_row=arguments.texts_per_row)
 
     # Train
     trainer = (AdapterTrainer if arguments.lora_rank else ContrastiveTrainer)(

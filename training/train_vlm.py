@@ -33,12 +33,13 @@ from training.vlm_arguments import VlmArguments
 
 logger = logging.getLogger(__name__)
 
+RECIPE = (VlmArguments, SFTConfig)
 LANGUAGE_LINEARS = r"model\.language_model\..*\.(q|k|v|o|gate|up|down)_proj"  # anchored: the tower has q_proj too
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves the merged model, its adapter and base, log and card in `output_dir`."""
-    arguments, training = parse_recipe((VlmArguments, SFTConfig), sys.argv[1:] if argv is None else argv)
+    arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     training.remove_unused_columns, training.max_length = False, None  # cutting a text would cut an image's tokens
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
     folder = Path(training.output_dir)

@@ -1,8 +1,8 @@
-"""What a recipe of the VLM may say."""
+"""What a recipe of the VLM may say; read without torch, for the help."""
 
 from dataclasses import dataclass, field
 
-from training.data.conversations import PROMPT
+PROMPT = "Describe the infrared."  # names no fact; short, since every token costs time
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from dataset_builder.audit.keys import KEYS, STORED, Keys
-from dataset_builder.recipe import BuildRecipe
+from dataset_builder.recipe import load_recipe
 from dataset_builder.schema import SPLITS
 from dataset_builder.shards.folder import open_dataset
 from dataset_builder.sources import Source, open_source
@@ -206,7 +206,7 @@ def open_other(other: Path | str) -> Opened:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise InputError(f"recipe {path} does not exist; give a YAML file as `fusionrs build` reads it")
-        recipe = BuildRecipe.from_yaml(path)
+        recipe = load_recipe(path)
         return Opened([open_source(spec, recipe.base) for spec in recipe.sources], recipe.ir_range)
     if path.is_file():
         return Opened([_foreign([path], path.parent)])

@@ -48,7 +48,7 @@ TRAVELS = ("LICENSE*", POLICY, TOMBSTONES)
 FOLLOWS = {"captions": ("caption_origin",), "ir_captions": CAPTIONER_COLUMNS}
 
 
-def publish(out: Path | str, level: str, workers: int | None = None) -> Path:
+def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> Path:
     """Writes a publishable copy of a finished build, or brings one up to date: shards that are right stay.
 
     Args:
@@ -70,7 +70,7 @@ def publish(out: Path | str, level: str, workers: int | None = None) -> Path:
 
 
 def write_copy(out: Path, report: BuildReport, level: str, workers: int | None = None) -> Path:
-    """Does what `publish` does, of a build that is known to be whole.
+    """Does what `publish_dataset` does, of a build that is known to be whole.
 
     Args:
         out, level, workers: As of `publish`.

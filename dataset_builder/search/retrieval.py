@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.search.row_embedder import RowEmbedder
-from dataset_builder.search.rows import Opener, Rows
+from dataset_builder.search.rows import Rows
 from dataset_builder.search.store import (
     DTYPES,
     MODALITIES,
@@ -66,7 +66,7 @@ class EmbedSettings:
             raise InputError(f"batch_size must be positive, got {self.batch_size}")
 
 
-def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSettings, opener: Opener) -> IndexMeta:
+def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSettings) -> IndexMeta:
     """Embeds rows into an index folder; what an interrupted run left there is continued, to the same bytes.
 
     Args:
@@ -74,7 +74,6 @@ def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSet
         model: Hub id or folder of a FusionRS-CLIP or a plain CLIP.
         folder: Of the index.
         settings: How.
-        opener: See `Rows`.
 
     Returns:
         What is in the index, with the counts of rows, embeddings and what was skipped.
@@ -83,7 +82,7 @@ def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSet
         InputError: Nothing to read, no limits for infrared above 8 bit, or the folder holds something else.
     """
     import_faiss()
-    rows = Rows(place, opener)
+    rows = Rows(place)
     clip, processor = load_clip(model)
     check_factory(settings.factory, clip.config.projection_dim)
     encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
@@ -186,14 +185,14 @@ def embed_query(query: Query, encoder: Encoder, ir_range: Limits) -> np.ndarray:
     return (encoder.fuse(*found) if len(found) == 2 else found[0])[0]
 
 
-def search(
-    store: EmbeddingStore, query: Query, model: str | None = None, gallery: str | None = None, k: int = 10
+def search_index(
+    index: Path | str, query: Query | str, model: str | None = None, gallery: str | None = None, k: int = 10
 ) -> list[Hit]:
-    """Finds the rows nearest to a query.
+    """Finds the rows of an index nearest to a query.
 
     Args:
-        store: The index.
-        query: What is looked for.
+        index: Folder that `embed` wrote.
+        query: What is looked for; a string is a text.
         model: Hub id or folder of the index's model, where it is not at the place it was.
         gallery: Which embeddings are searched: `rgb, ir, fused` or `text`; None: the first there is of fused, rgb, ir.
         k: How many; fewer where the index has fewer.
@@ -202,26 +201,27 @@ def search(
         Hits, best first; equal scores in the order of the rows.
 
     Raises:
-        InputError: The model is not the index's, or the index has no such embeddings.
+        InputError: There is no index, the model is not its own, or it has no such embeddings.
     """
     if k < 1:
         raise InputError(f"k must be positive, got {k}")
+    store, query = EmbeddingStore.open(Path(index)), Query(query) if isinstance(query, str) else query
     if gallery is None:
         gallery = next((name for name in ("fused", "rgb", "ir") if store.meta.embedded.get(name)), "text")
-    found = store.searchable(gallery)
+    rows = store.searchable(gallery)
     clip, processor = load_clip(model or store.meta.model)
-    given = model_fingerprint(clip, processor)
-    if given != store.meta.fingerprint:
+    loaded = model_fingerprint(clip, processor)
+    if loaded != store.meta.fingerprint:
         raise InputError(
-            f"{model or store.meta.model} has the fingerprint {given[:12]}, but {store.folder} was embedded with "
+            f"{model or store.meta.model} has the fingerprint {loaded[:12]}, but {store.folder} was embedded with "
             f"{store.meta.fingerprint[:12]} ({store.meta.model}); give that model by --model, or embed again"
         )
     vector = embed_query(query, Encoder(clip, processor, bf16=store.meta.bf16), store.meta.ir_range)
-    return nearest_rows(found, gallery, vector, k, query.ir_band)
+    return nearest_rows(rows, gallery, vector, k, query.ir_band)
 
 
 def nearest_rows(found: Any, gallery: str, vector: np.ndarray, k: int, ir_band: str | None = None) -> list[Hit]:
-    """Finds the rows of the largest inner product with a vector, see `search`.
+    """Finds the rows of the largest inner product with a vector, see `search_index`.
 
     Rows of one tile in several bands have one RGB image: in `rgb` it is found once. What is not wanted is left out
     after the search, which is repeated with more until there are `k`.

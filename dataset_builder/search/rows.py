@@ -1,50 +1,37 @@
-"""Where rows to embed are: described in plain values that an index keeps, opened by a reader that is handed in."""
+"""Where rows to embed are: described in plain values that an index keeps, so that they are found again later."""
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from huggingface_hub import snapshot_download
-
+from dataset_builder.shards.folder import HUB_ID, open_dataset
+from dataset_builder.sources import open_source
 from fusionrs_hf.errors import InputError
 
 SCENE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2")
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-class RowSource(Protocol):
-    """A reader of rows in the dataset's schema, such as those of `dataset_builder.sources`."""
-
-    def shards(self) -> list[Any]:
-        """Returns the units of reading, in a fixed order."""
-        ...
-
-    def read(self, shard: Any) -> Iterator[dict[str, Any]]:
-        """Yields a shard's rows, always the same; images as `{"bytes": ...}`, and `_split`, `_reason`."""
-        ...
-
-
-Opener = Callable[
-    [Mapping[str, Any], Path], RowSource
-]  # (spec, base) -> reader: `dataset_builder.sources.open_source`
 
 
 class Rows:
     """The rows that a description names, from one source or several.
 
     Args:
-        place: `sources` (what `opener` takes) and `base`, or `dataset`, `revision` and `splits`; see `describe_rows`.
-        opener: Opens each.
+        place: `sources` (what `open_source` takes) and `base`, or `dataset`, `revision` and `splits`; see
+            `describe_rows`.
+
+    Raises:
+        InputError: They are not there any more, or cannot be read.
     """
 
-    def __init__(self, place: Mapping[str, Any], opener: Opener) -> None:
+    def __init__(self, place: Mapping[str, Any]) -> None:
         specs, base = place.get("sources"), Path(place.get("base", "/"))
         if specs is None:
-            folder = _bring(place["dataset"], place["revision"], place["splits"])
+            dataset = Path(place["dataset"])
+            if dataset.is_absolute() and not dataset.is_dir():
+                raise InputError(f"{dataset} is not there any more; name its place by --dataset")
+            folder = open_dataset(place["dataset"], revision=place["revision"], splits=place["splits"])
             specs = [{"kind": "repository", "path": folder, "row_groups_per_shard": 1, "splits": place["splits"]}]
-        self.sources = [opener(spec, base) for spec in specs]
+        self.sources = [open_source(spec, base) for spec in specs]
         self.shards = [(number, shard) for number, source in enumerate(self.sources) for shard in source.shards()]
 
     def read(self, number: int) -> Iterator[dict[str, Any]]:
@@ -71,28 +58,28 @@ class Rows:
         return [found[hit["source_shard"], hit["source_row"]] for hit in hits]
 
 
-def describe_rows(given: str, splits: Sequence[str], scene: Mapping[str, Any]) -> dict[str, Any]:
+def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any]) -> dict[str, Any]:
     """Describes where rows are, so that `Rows` opens them, today and when the index is searched.
 
     Args:
-        given: A GeoTIFF, a dataset folder or a dataset's Hub id.
+        dataset: A GeoTIFF, a dataset folder or a dataset's Hub id.
         splits: Of a dataset.
         scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only.
 
     Raises:
         InputError: It is neither, or it has fields of a scene and is none.
     """
-    path = Path(given)
+    path = Path(dataset)
     if path.suffix.lower() in SCENE_SUFFIXES:
         spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **scene}
         return {"sources": [spec], "base": str(path.resolve().parent)}
     if scene:
-        raise InputError(f"{given} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
+        raise InputError(f"{dataset} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
     if path.is_dir():
         return {"dataset": str(path.resolve()), "revision": None, "splits": list(splits)}
-    if path.exists() or not HUB_ID.fullmatch(given):
-        raise InputError(f"{given} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
-    return {"dataset": given, "revision": _bring(given, None, splits).name, "splits": list(splits)}
+    if path.exists() or not HUB_ID.fullmatch(dataset):
+        raise InputError(f"{dataset} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
+    return {"dataset": dataset, "revision": open_dataset(dataset, splits=splits).name, "splits": list(splits)}
 
 
 def describe_sources(
@@ -141,19 +128,3 @@ def parse_limits(text: str) -> tuple[str, list[float]]:
     if not (band and low < high):
         raise InputError(f"--ir-range {text!r} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
     return band, [low, high]
-
-
-def _bring(dataset: str, revision: str | None, splits: Sequence[str]) -> Path:
-    if Path(dataset).is_dir():
-        return Path(dataset)
-    if not HUB_ID.fullmatch(dataset):
-        raise InputError(f"{dataset} is not there any more; name its place by --dataset")
-    patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]
-    try:
-        return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{dataset} is neither a folder here nor a Hub dataset that can be read ({reason}); check the name, the "
-            "network and the token"
-        ) from error

@@ -1,39 +1,69 @@
-"""`fusionrs embed` and `fusionrs search` between their arguments and the text they print; readers are handed in."""
+"""`fusionrs embed` and `search`: of each verb its arguments and its call, side by side.
+
+Imports argparse alone: what a verb needs is imported when it runs, so that help answers at once.
+"""
 
 import argparse
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from dataset_builder.search import results, retrieval
-from dataset_builder.search.rows import Opener, Rows, describe_rows, describe_sources, moved, parse_limits
-from dataset_builder.search.store import EmbeddingStore
 
 logger = logging.getLogger(__name__)
 
 
-def embed(
-    arguments: argparse.Namespace, scene: Mapping[str, Any], read_recipe: Callable[[Path], Any], opener: Opener
-) -> str:
-    """Embeds what the arguments name.
+def add_embed(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs embed`."""
+    parser.usage = (
+        "fusionrs embed DATASET --model MODEL --output INDEX [options]\n"
+        "       fusionrs embed SCENE.tif --tile 256 --stride 128 --model MODEL --output INDEX [options]"
+    )
+    parser.description += " An interrupted run is continued by the same command."
+    add = parser.add_argument
+    add("dataset", metavar="DATASET", help="dataset folder, Hub id, GeoTIFF, or recipe (its sources)")
+    add("--model", required=True, help="folder or Hub id of a dual-modal or plain CLIP")
+    add("--output", type=Path, required=True, metavar="INDEX", help="folder of the index")
+    add("--split", default="train,validation,test", help="splits of a dataset, by comma (default: all)")
+    add("--modalities", default="rgb,ir,fused,text", help="by comma (default: %(default)s)")
+    add("--batch-size", type=int, default=64, help="rows at a time (default: %(default)s)")
+    add("--dtype", default="float32", metavar="{float32,float16}", help="of the stored embeddings")
+    add("--bf16", action="store_true", help="compute in bfloat16")
+    add("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
+    add("--factory", default="Flat", help="FAISS index, such as IVF1024,Flat (default: Flat, exact)")
+    add(
+        "--ir-range",
+        action="append",
+        default=[],
+        metavar="BAND=LOW,HIGH",
+        help="limits of a band's infrared above 8 bit (default: the model's processor's); may be repeated",
+    )
+    add("--tile", type=int, help="side of a scene's tiles, in pixels (default: 256)")
+    add("--stride", type=int, help="pixels from tile to tile (default: the side)")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help='field of a scene, as in a recipe: "bands={red: 3, green: 2, blue: 1, nir: 4}"; may be repeated',
+    )
+    parser.set_defaults(run=embed)
 
-    Args:
-        arguments: Of the verb.
-        scene: Fields of a scene's reader that were given.
-        read_recipe: Path to a recipe with `sources`, `base` and `ir_range`.
-        opener: See `Rows`.
 
-    Returns:
-        What is in the index now.
-    """
+def embed(arguments: argparse.Namespace) -> None:
+    """Embeds what the arguments name; prints what is in the index then."""
+    from dataset_builder.cli import parse_option
+    from dataset_builder.recipe import load_recipe
+    from dataset_builder.search import retrieval
+    from dataset_builder.search.rows import describe_rows, describe_sources, parse_limits
+
+    scene = {"tile_px": arguments.tile, "stride_px": arguments.stride, **dict(map(parse_option, arguments.option))}
+    scene = {name: value for name, value in scene.items() if value is not None}
     ir_range = dict(map(parse_limits, arguments.ir_range))
-    if Path(arguments.given).suffix in (".yaml", ".yml"):
-        recipe = read_recipe(Path(arguments.given))
+    if Path(arguments.dataset).suffix in (".yaml", ".yml"):
+        recipe = load_recipe(arguments.dataset)
         ir_range = {**recipe.ir_range, **ir_range}
         place = describe_sources(recipe.sources, recipe.base, scene)
     else:
-        place = describe_rows(arguments.given, arguments.split.split(","), scene)
+        place = describe_rows(arguments.dataset, arguments.split.split(","), scene)
     settings = retrieval.EmbedSettings(
         modalities=arguments.modalities.split(","),
         dtype=arguments.dtype,
@@ -43,27 +73,49 @@ def embed(
         device=arguments.device,
         factory=arguments.factory,
     )
-    meta = retrieval.embed(place, arguments.model, arguments.output, settings, opener)
-    lines = [f"{meta.rows} rows in {arguments.output}: {_counts(meta.embedded)} embeddings of length {meta.dim}"]
+    meta = retrieval.embed(place, arguments.model, arguments.output, settings)
+    print(f"{meta.rows} rows in {arguments.output}: {_counts(meta.embedded)} embeddings of length {meta.dim}")
     if meta.ir_clipped_ratio is not None:
-        lines.append(f"infrared above 8 bit: {100 * meta.ir_clipped_ratio:.1f} % of its pixels lie beyond ir_range")
+        print(f"infrared above 8 bit: {100 * meta.ir_clipped_ratio:.1f} % of its pixels lie beyond ir_range")
     if meta.skipped:
-        lines.append(f"skipped, listed in {arguments.output / 'skipped.jsonl'}: {_counts(meta.skipped)}")
-    return "\n".join(lines)
+        print(f"skipped, listed in {arguments.output / 'skipped.jsonl'}: {_counts(meta.skipped)}")
 
 
 def _counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in numbers.items())
 
 
-def search(arguments: argparse.Namespace, opener: Opener) -> str:
-    """Searches an index and writes what was asked for beside; returns the table, or JSON."""
-    query = retrieval.Query(arguments.text, arguments.rgb, arguments.ir, arguments.ir_band)
-    store = EmbeddingStore.open(arguments.index)
-    hits = retrieval.search(store, query, arguments.model, arguments.gallery, arguments.k)
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs search`."""
+    add = parser.add_argument
+    add("index", type=Path, metavar="INDEX", help="folder that `fusionrs embed` wrote")
+    add("--text", help="what to look for, in words")
+    add("--rgb", type=Path, metavar="FILE", help="RGB image to look for")
+    add("--ir", type=Path, metavar="FILE", help="infrared image; with --rgb the pair is fused")
+    add("--ir-band", help="band of --ir, and of the rows to find (default: any)")
+    add("--in", dest="gallery", metavar="{rgb,ir,fused,text}", help="searched embeddings")
+    add("--k", type=int, default=10, help="how many (default: %(default)s)")
+    add("--geojson", type=Path, metavar="OUT", help="footprints of what is found, WGS 84")
+    add("--sheet", type=Path, metavar="OUT", help="PNG with the images found")
+    add("--json", action="store_true", help="print JSON, not a table")
+    add("--model", help="the index's model, where it has moved")
+    add("--dataset", help="the index's dataset or scene, where it has moved; for --sheet")
+    parser.set_defaults(run=search)
+
+
+def search(arguments: argparse.Namespace) -> None:
+    """Searches an index and writes what was asked for beside; prints the table, or JSON."""
+    from dataset_builder.search import results
+    from dataset_builder.search.retrieval import Query, search_index
+    from dataset_builder.search.rows import Rows, moved
+    from dataset_builder.search.store import EmbeddingStore
+
+    query = Query(arguments.text, arguments.rgb, arguments.ir, arguments.ir_band)
+    hits = search_index(arguments.index, query, arguments.model, arguments.gallery, arguments.k)
     if arguments.sheet:
-        rows = Rows(moved(store.meta.source, arguments.dataset), opener).pick([hit.row for hit in hits])
-        results.write_sheet(arguments.sheet, query, hits, rows, store.meta.ir_range)
+        meta = EmbeddingStore.open(arguments.index).meta
+        rows = Rows(moved(meta.source, arguments.dataset)).pick([hit.row for hit in hits])
+        results.write_sheet(arguments.sheet, query, hits, rows, meta.ir_range)
     if arguments.geojson and (left_out := results.write_geojson(arguments.geojson, hits)):
         logger.info("%d of %d rows have no place and are not in %s", left_out, len(hits), arguments.geojson)
-    return results.results_json(hits) if arguments.json else results.results_table(hits)
+    print(results.results_json(hits) if arguments.json else results.results_table(hits))

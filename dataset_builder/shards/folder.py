@@ -20,8 +20,13 @@ LIGHT_ROWS = 10_000  # without
 TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
 
 
-def open_dataset(dataset: Path | str) -> Path:
-    """Returns the local folder of a dataset; one on the Hub is brought here first (Parquet, card and licence).
+def open_dataset(dataset: Path | str, *, revision: str | None = None, splits: Sequence[str] | None = None) -> Path:
+    """Returns the local folder of a dataset; one on the Hub is brought here first.
+
+    Args:
+        dataset: Folder or Hub id.
+        revision: Of a dataset on the Hub; None: its newest.
+        splits: Bring the Parquet of these splits alone; None: of all, with card and licence.
 
     Raises:
         InputError: Neither a folder nor a dataset on the Hub that can be read.
@@ -30,12 +35,11 @@ def open_dataset(dataset: Path | str) -> Path:
         return Path(dataset)
     if Path(dataset).exists() or not HUB_ID.fullmatch(str(dataset)):
         raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
+    patterns = ["data/*.parquet", "README.md", *TRAVELS]
+    if splits is not None:
+        patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]
     try:
-        return Path(
-            snapshot_download(
-                str(dataset), repo_type="dataset", allow_patterns=["data/*.parquet", "README.md", *TRAVELS]
-            )
-        )
+        return Path(snapshot_download(str(dataset), repo_type="dataset", revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 from datasets import Dataset, disable_progress_bars
 from PIL import Image
 
-from dataset_builder.audit import AuditReport, audit
+from dataset_builder.audit.report import AuditReport
+from dataset_builder.audit.verb import audit_dataset
 from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import FEATURES
 
@@ -200,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for seed in range(arguments.seeds):
                 out = work / f"{name}-{seed}"
                 split(given, out, seed)
-                runs.append(count(audit(out, radius=RADIUS, workers=2), out, pairs))
+                runs.append(count(audit_dataset(out, radius=RADIUS, workers=2), out, pairs))
             results[name] = summed(runs)
             results[name]["leak_rate"] = round(
                 sum(one["leaking_test_rows"] for one in runs) / sum(one["test_rows"] for one in runs), 4

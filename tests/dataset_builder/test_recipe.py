@@ -4,7 +4,7 @@ import pytest
 
 import dataset_builder
 from dataset_builder.groups.grouping import RELATIONS
-from dataset_builder.recipe import BuildRecipe, CaptionRecipe, read_caption_recipe
+from dataset_builder.recipe import BuildRecipe, CaptionRecipe, load_recipe, read_caption_recipe
 from fusionrs_hf.errors import InputError
 
 RECIPES = sorted((Path(dataset_builder.__file__).parent / "recipes").glob("*.yaml"))
@@ -17,9 +17,7 @@ def written(tmp_path, text):
 
 
 def test_values_left_out_are_the_defaults_and_paths_start_from_the_file(tmp_path):
-    recipe = BuildRecipe.from_yaml(
-        written(tmp_path, "name: x\nsources: [{kind: folder, path: a}]\ntranslate: {band: swir}\n")
-    )
+    recipe = load_recipe(written(tmp_path, "name: x\nsources: [{kind: folder, path: a}]\ntranslate: {band: swir}\n"))
     assert recipe.base == tmp_path
     assert recipe.translate.band == "swir"
     assert recipe.translate.translator == "radiometric"
@@ -55,13 +53,13 @@ def test_values_left_out_are_the_defaults_and_paths_start_from_the_file(tmp_path
 )
 def test_a_wrong_recipe_is_one_line_that_says_what_to_do(tmp_path, text, sentence):
     with pytest.raises(InputError, match=sentence) as error:
-        BuildRecipe.from_yaml(written(tmp_path, text))
+        load_recipe(written(tmp_path, text))
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        BuildRecipe.from_yaml(tmp_path / "none.yaml")
+        load_recipe(tmp_path / "none.yaml")
 
 
 def test_the_echo_has_no_absolute_path(tmp_path):
@@ -119,7 +117,7 @@ def test_a_wrong_caption_recipe_is_one_line_that_says_what_to_do(tmp_path, text,
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_every_shipped_recipe_is_read(path):
-    assert BuildRecipe.from_yaml(path).name
+    assert load_recipe(path).name
 
 
 def test_recipes_are_shipped():

@@ -1,3 +1,4 @@
+import os
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +12,8 @@ class Fields:
     dataset: str = field(metadata={"help": "Where."})
     steps: int = 3
     fast: bool = True
+    limit: float | None = 1.5
+    names: list[str] | None = None
 
     def __post_init__(self):
         if self.steps < 1:
@@ -27,6 +30,45 @@ def recipe(tmp_path):
 def test_the_command_line_wins_over_the_recipe(recipe):
     assert parse_recipe((Fields,), ["--config", recipe, "--steps", "7"]) == (Fields("here", 7),)
     assert parse_recipe((Fields,), ["--config", recipe, "--no_fast"]) == (Fields("here", 5, False),)
+
+
+def test_null_unsets_a_field(tmp_path, recipe):
+    """None where the field may be None, else its default; in the recipe as on the command line."""
+    for options in (["--limit", "null"], ["--limit=null"]):
+        assert parse_recipe((Fields,), ["--config", recipe, *options]) == (Fields("here", 5, limit=None),)
+    whole = ["--config", recipe, "--steps", "null", "--names", "a", "b", "--limit", "null"]
+    assert parse_recipe((Fields,), whole) == (Fields("here", 3, limit=None, names=["a", "b"]),)
+    nulls = tmp_path / "nulls.yaml"
+    nulls.write_text("base: recipe.yaml\nsteps: null\nlimit: null\nfast: false\n")
+    assert parse_recipe((Fields,), ["--config", str(nulls)]) == (Fields("here", 3, False, None),)
+    assert parse_recipe((Fields,), ["--config", str(nulls), "--limit", "2"]) == (Fields("here", 3, False, 2.0),)
+    with pytest.raises(InputError, match="arguments are required: --dataset"):
+        parse_recipe((Fields,), ["--config", recipe, "--dataset", "null"])
+    with pytest.raises(InputError, match="unknown key 'limits' in the command line; did you mean 'limit'"):
+        parse_recipe((Fields,), ["--config", recipe, "--limits", "null"])
+
+
+def test_a_recipe_sets_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_A_RECIPE", "before")
+    path = tmp_path / "env.yaml"
+    path.write_text("dataset: here\nenv: {OF_A_RECIPE: 3}\n")
+    assert parse_recipe((Fields,), ["--config", str(path)]) == (Fields("here"),)
+    assert os.environ["OF_A_RECIPE"] == "3"
+    path.write_text("dataset: here\nenv: [OF_A_RECIPE]\n")
+    with pytest.raises(InputError, match="env must be a mapping"):
+        parse_recipe((Fields,), ["--config", str(path)])
+
+
+def test_numbers_of_a_recipe_may_be_texts_that_yaml_takes_for_no_numbers(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("dataset: here\nlimit: 1e-4\n")  # YAML 1.1 wants 1.0e-4
+    assert parse_recipe((Fields,), ["--config", str(path)]) == (Fields("here", limit=1e-4),)
+
+
+def test_a_value_of_the_wrong_kind_is_refused_without_the_usage(recipe, capsys):
+    with pytest.raises(InputError, match="the recipe is refused: argument --steps: invalid int value: 'many'"):
+        parse_recipe((Fields,), ["--config", recipe, "--steps", "many"])
+    assert capsys.readouterr().err == ""
 
 
 def test_an_unknown_key_or_option_names_the_nearest(tmp_path, recipe):

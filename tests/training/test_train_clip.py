@@ -25,11 +25,11 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
-from training.clip_arguments import ClipTrainingArguments
 from training.data.pairs import PairCollator
 from training.scoring.validation_recall import make_recall
 from training.train_clip import main
 from training.trainers.contrastive import ContrastiveTrainer
+from training.trainers.contrastive_arguments import ClipTrainingArguments
 
 
 @pytest.fixture(scope="module")

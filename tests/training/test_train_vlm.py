@@ -19,9 +19,10 @@ from trl import SFTConfig
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_vlm
-from training.data.conversations import PROMPT, conversations
+from training.data.conversations import conversations
 from training.train_vlm import main
 from training.trainers.captioning import CaptionTrainer
+from training.vlm_arguments import PROMPT
 
 CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")
 

@@ -18,8 +18,6 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.data.augmentation import DRAWS, PairAugmentation
 
-IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
-IR_ORIGINS = {"sensor": "sensor", "translated": "translated", "any": None}  # as options name them -> as columns do
 SUBSET_SEED = 42  # of the shuffle whose prefixes are the published scales (arXiv 2606.17020)
 
 

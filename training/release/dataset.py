@@ -9,11 +9,6 @@ from fusionrs_hf.errors import InputError
 from training.release.checks import check_rights, check_shards
 from training.release.upload import upload
 
-DATASET_FILES = (
-    *("README.md", "NOTICE.md", "LICENSE*", "croissant.json", "build_report.json", "rights.yaml", "*.jsonl"),
-    "data/*.parquet",
-)
-
 
 def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
     """Pushes a built dataset: card, Croissant and `data/*.parquet`; what was quarantined stays at home.
@@ -37,4 +32,4 @@ def push_dataset(folder: Path | str, repo_id: str, *, private: bool = False, rev
         raise InputError(f"{folder} has no data/*.parquet, expected a built dataset; run `fusionrs build` first")
     check_folder(folder)
     check_shards(folder)
-    return upload("dataset", folder, repo_id, DATASET_FILES, private, revision)
+    return upload("dataset", folder, repo_id, private, revision)

@@ -4,15 +4,11 @@ Nothing whose origin or licence is unstated leaves the machine: such a folder is
 Which Hub that is, and the token, are those of huggingface_hub (`HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`).
 """
 
-import logging
+from importlib import import_module
 from pathlib import Path
 
 from fusionrs_hf.errors import InputError
-from training.release.dataset import push_dataset
-from training.release.models import push_adapter, push_clip, push_plain_clip, push_vlm
-from training.release.upload import check_kind
-
-logger = logging.getLogger(__name__)
+from training.release.kinds import KINDS, find_kind
 
 
 def push(
@@ -23,21 +19,28 @@ def push(
     base: str | None = None,
     as_clip: bool = False,
 ) -> str:
-    """Releases a folder of the given kind (`dataset`, `clip`, `vlm`); with `base`, a VLM's adapter.
+    """Releases a folder.
 
-    With `as_clip`, a dual-modal CLIP goes up as a plain `CLIPModel`.
+    Args:
+        kind: One of `KINDS`.
+        folder: What `build` or training wrote.
+        repo_id: `owner/name`; made if it does not exist.
+        private: Whether only the owner may read it.
+        base: For a VLM's adapter: repository of the base that it belongs to, pushed before.
+        as_clip: A dual-modal CLIP goes up as a plain `CLIPModel`.
 
     Returns:
         URL of the commit.
+
+    Raises:
+        InputError: Another kind, an option that does not go with it, or what the kind's own function refuses.
     """
-    releases = {"dataset": push_dataset, "clip": push_clip, "vlm": push_vlm}
-    check_kind(kind)
-    if base is not None:
-        if kind != "vlm":
-            raise InputError(f"base {base!r} goes with a VLM's adapter, got kind {kind!r}; leave it out")
-        return push_adapter(folder, repo_id, base, private=private)
-    if as_clip:
-        if kind != "clip":
-            raise InputError(f"--as-clip goes with a dual-modal CLIP, got kind {kind!r}; leave it out")
-        return push_plain_clip(folder, repo_id, private=private)
-    return releases[kind](folder, repo_id, private=private)
+    release = find_kind(kind)
+    target, options = release.push, {} if base is None else {"base": base}
+    for option in (*options, *(["as_clip"] if as_clip else [])):
+        if option not in release.forms:
+            title = next(row.forms[option].title for row in KINDS.values() if option in row.forms)
+            raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {kind!r}; leave it out")
+        target = release.forms[option].push
+    module, function = target.split(":")
+    return getattr(import_module(module), function)(folder, repo_id, private=private, **options)

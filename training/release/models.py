@@ -8,10 +8,9 @@ from huggingface_hub import HfApi
 
 from fusionrs_hf.errors import InputError
 from training.release.checks import check_code, check_rights, read_json
+from training.release.kinds import KINDS
 from training.release.plain_clip import write_plain_clip
 from training.release.upload import upload
-
-MODEL_FILES = ("*.md", "LICENSE*", "*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors")
 
 
 def push_clip(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -20,7 +19,7 @@ def push_clip(folder: Path | str, repo_id: str, *, private: bool = False, revisi
     Raises:
         InputError: Something a user needs to load it is missing, or its rights do not allow this Hub.
     """
-    return _push_model("clip", "AutoModel", Path(folder), repo_id, private, revision)
+    return _push_model("clip", Path(folder), repo_id, private, revision)
 
 
 def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -31,7 +30,7 @@ def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, 
     """
     check_rights(Path(folder), HfApi().endpoint)
     with tempfile.TemporaryDirectory() as home:
-        return upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, MODEL_FILES, private, revision)
+        return upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, private, revision)
 
 
 def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -40,7 +39,7 @@ def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revisio
     Raises:
         InputError: Something a user needs to load it is missing, or its rights do not allow this Hub.
     """
-    return _push_model("vlm", "AutoModelForImageTextToText", Path(folder), repo_id, private, revision)
+    return _push_model("vlm", Path(folder), repo_id, private, revision)
 
 
 def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool = False) -> str:
@@ -65,7 +64,7 @@ def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool =
         return push_vlm(staged, repo_id, private=private)
 
 
-def _push_model(kind: str, auto_class: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
+def _push_model(kind: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
     check_rights(folder, HfApi().endpoint)
     if (folder / "adapter_config.json").is_file():
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
@@ -74,8 +73,8 @@ def _push_model(kind: str, auto_class: str, folder: Path, repo_id: str, private:
                 f"{folder} adapts {base!r}, expected owner/name of a base on the Hub; push the base first"
             )
     else:
-        check_code(folder / "config.json", auto_class)
+        check_code(folder / "config.json", KINDS[kind].auto_class)
     if not list(folder.glob("*.safetensors")):
         raise InputError(f"{folder} has no *.safetensors, the one form of weights released; save_pretrained writes it")
     check_code(folder / "processor_config.json", "AutoProcessor")
-    return upload(kind, folder, repo_id, MODEL_FILES, private, revision)
+    return upload(kind, folder, repo_id, private, revision)

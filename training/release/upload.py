@@ -7,24 +7,23 @@ import httpx2
 from huggingface_hub import HfApi
 
 from fusionrs_hf.errors import InputError
+from training.release.kinds import KINDS
 
 logger = logging.getLogger(__name__)
 
 
-REPO_TYPES = {"dataset": "dataset", "clip": "model", "vlm": "model"}
 STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"]  # of an older release: deleted
 
 
-def upload(
-    kind: str, folder: Path, repo_id: str, patterns: tuple[str, ...], private: bool, revision: str | None
-) -> str:
-    """Makes the repository if needed and commits the chosen files at once, stale shards and code removed."""
-    chosen = sorted({path.relative_to(folder).as_posix() for name in patterns for path in folder.glob(name)})
+def upload(kind: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
+    """Makes the repository if needed and commits the kind's files at once, stale shards and code removed."""
+    release = KINDS[kind]
+    chosen = sorted({path.relative_to(folder).as_posix() for name in release.files for path in folder.glob(name)})
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     logger.info(
         "pushing %d files of %s; left at home: %s", len(chosen), folder, sorted(present - set(chosen)) or "none"
     )
-    api, repo_type = HfApi(), REPO_TYPES[kind]
+    api, repo_type = HfApi(), release.repo_type
     try:
         repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
     except httpx2.TransportError as error:
@@ -43,9 +42,3 @@ def upload(
         commit_message=f"Release {kind}",
     )
     return commit.commit_url
-
-
-def check_kind(kind: str) -> None:
-    """Raises InputError for a kind that is not released."""
-    if kind not in REPO_TYPES:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(REPO_TYPES)}")

@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fusionrs_hf.errors import InputError
-from training.release.upload import REPO_TYPES, check_kind
+from training.release.kinds import find_kind
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +57,13 @@ def verify(kind: str, folder: Path | str, repo_id: str, revision: str | None = N
     Raises:
         InputError: There is no such folder, repository or revision.
     """
-    check_kind(kind)
+    release = find_kind(kind)
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected the one that was pushed to {repo_id}")
     api = HfApi()
     try:
-        sha = api.repo_info(repo_id, repo_type=REPO_TYPES[kind], revision=revision).sha
+        sha = api.repo_info(repo_id, repo_type=release.repo_type, revision=revision).sha
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         wanted = f"{repo_id} at {revision}" if revision else repo_id
         raise InputError(f"{api.endpoint} has no {kind} {wanted}, expected owner/name; push it first") from error

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from dataset_builder.audit import audit, audit_table
+from dataset_builder.audit.report import audit_table
+from dataset_builder.audit.verb import audit_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.planted import NEAR, base, colour, encoded, make_row, mirrored, noise, write_dataset
@@ -46,7 +47,7 @@ def test_contamination_by_parquet_of_another_schema(tmp_path):
     ours, theirs = other_rows()
     folder = write_dataset(tmp_path / "set", ours)
     pq.write_table(pa.Table.from_pylist(theirs), tmp_path / "test-00000.parquet")
-    report = audit(folder, [tmp_path / "test-00000.parquet"], workers=1)
+    report = audit_dataset(folder, [tmp_path / "test-00000.parquet"], workers=1)
     assert report.clean and report.contaminated
     assert counts(report, "test") == EXPECTED
     near = next(one for one in report.against[0].overlaps if (one.split, one.relation) == ("train", "rgb_phash"))
@@ -54,7 +55,7 @@ def test_contamination_by_parquet_of_another_schema(tmp_path):
     first, second = near.examples
     assert first == ("train/0", "test-00000.parquet, row 1", 0)
     assert second == ("train/p", "test-00000.parquet, row 2", 4)
-    flipped = audit(folder, [tmp_path / "test-00000.parquet"], flips=True, workers=1)
+    flipped = audit_dataset(folder, [tmp_path / "test-00000.parquet"], flips=True, workers=1)
     turned = {name: found for name, found in counts(flipped, "test").items() if name[1] == "rgb_turned"}
     # A mirrored image is near its own mirrorings as well.
     assert turned == {("train", "rgb_turned"): (2, 2)}
@@ -69,7 +70,7 @@ def test_contamination_by_a_folder_of_images(tmp_path):
     (tmp_path / "images/test/broken.png").write_bytes(b"no image")
     lines = [{"file_name": f"test/{number}.png", "text": row["text"]} for number, row in enumerate(theirs)]
     (tmp_path / "images/metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    report = audit(write_dataset(tmp_path / "set", ours), [tmp_path / "images"], workers=1)
+    report = audit_dataset(write_dataset(tmp_path / "set", ours), [tmp_path / "images"], workers=1)
     assert counts(report, "test") == EXPECTED
     assert list(report.against[0].faults.values()) == [1] and "broken" in report.against[0].named[0]
     assert report.against[0].rows == {"test": 6}
@@ -82,7 +83,7 @@ def test_contamination_by_the_split_that_a_recipe_reads(tmp_path):
     )
     source = {"kind": "repository", "path": "other", "splits": ["test"]}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({"name": "other", "sources": [source]}))
-    report = audit(write_dataset(tmp_path / "set", ours), [tmp_path / "other.yaml"], workers=1)
+    report = audit_dataset(write_dataset(tmp_path / "set", ours), [tmp_path / "other.yaml"], workers=1)
     found = counts(report, "test")
     assert found[("train", "rgb_phash")] == (1, 1) and report.against[0].rows == {"test": 4}
     assert found[("test", "bytes")] == (3, 3)
@@ -101,7 +102,7 @@ def test_contamination_by_the_test_split_of_rsicd(tmp_path):
     (tmp_path / "dataset_rsicd.json").write_text(json.dumps({"images": entries}))
     source = {"kind": "caption_corpus", "path": "RSICD_images", "captions": "dataset_rsicd.json", "rights": "unknown"}
     (tmp_path / "rsicd.yaml").write_text(yaml.safe_dump({"name": "RSICD", "sources": [source | {"splits": ["test"]}]}))
-    report = audit(write_dataset(tmp_path / "set", ours), [tmp_path / "rsicd.yaml"], workers=1)
+    report = audit_dataset(write_dataset(tmp_path / "set", ours), [tmp_path / "rsicd.yaml"], workers=1)
     # The near image is of RSICD's train; the missing one is still compared by its caption.
     assert counts(report, "test") == {
         ("train", "bytes"): (1, 1),
@@ -173,9 +174,9 @@ def on_hub(folder, other, data):
         HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path)
     HfApi().create_repo("me/no-data", repo_type="dataset", exist_ok=True)
     HfApi().upload_folder(repo_id="me/no-data", repo_type="dataset", folder_path=data, path_in_repo="rows")
-    report = audit("me/audited", ["me/compared"], workers=1)
+    report = audit_dataset("me/audited", ["me/compared"], workers=1)
     try:
-        audit("me/audited", ["me/no-data"], workers=1)
+        audit_dataset("me/audited", ["me/no-data"], workers=1)
     except InputError as error:
         refused = "me/no-data has no data/*.parquet on the Hub" in str(error)
     return [one.relation for one in report.leaks], report.against[0].rows, refused

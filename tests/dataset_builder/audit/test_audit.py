@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.audit import audit, audit_table
+from dataset_builder.audit.report import audit_table
+from dataset_builder.audit.verb import audit_dataset
 from dataset_builder.pipeline import BuildRecipe, build
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.planted import (
@@ -29,7 +30,7 @@ def check(report, name):
 
 
 def run(folder, *others, **options):
-    return audit(folder, others, workers=1, **options)
+    return audit_dataset(folder, others, workers=1, **options)
 
 
 def leaks(report):
@@ -242,13 +243,13 @@ def test_a_real_build_passes_every_check(tmp_path):
     sources = [{"kind": "repository", "path": "dataset_builder/sample", "drop_ir": drop} for drop in (False, True)]
     recipe = {"name": "real", "sources": sources, "translate": {"band": "nir"}}
     build(BuildRecipe.from_mapping(recipe), tmp_path / "set", workers=2)
-    report = audit(tmp_path / "set", workers=2)
+    report = audit_dataset(tmp_path / "set", workers=2)
     assert report.clean and {one.status for one in report.checks} == {"passed"}, audit_table(report)
 
 
 @pytest.mark.slow
 def test_the_shipped_sample_leaks_nothing_and_processes_change_nothing():
-    found = [audit("dataset_builder/sample", workers=workers) for workers in (1, 2)]
+    found = [audit_dataset("dataset_builder/sample", workers=workers) for workers in (1, 2)]
     assert found[0].clean and found[0].rows == {"train": 2453, "test": 780, "validation": 269}
     assert dataclasses.asdict(found[0]) == dataclasses.asdict(found[1])
 
@@ -257,4 +258,4 @@ def test_an_unfinished_build_is_not_audited(tmp_path):
     folder = write_dataset(tmp_path / "set", base(), groups=GROUPS)
     (folder / ".work").mkdir()
     with pytest.raises(InputError, match="is an unfinished build; run the same build again"):
-        audit(folder)
+        audit_dataset(folder)

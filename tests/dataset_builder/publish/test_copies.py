@@ -12,7 +12,7 @@ from datasets import get_dataset_config_names, load_dataset
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.publish import copies as publishing
 from dataset_builder.publish.clearance import check_folder
-from dataset_builder.publish.copies import publish, redact
+from dataset_builder.publish.copies import publish_dataset, redact
 from dataset_builder.rights.table import Rights, read_policy
 from dataset_builder.schema import COLUMNS, FEATURES, LIST_COLUMNS
 from dataset_builder.shards.parquet import file_sha256
@@ -61,8 +61,8 @@ def free(kept, tmp_path):
 def copies(kept):
     """The copies of each level; tests that use it leave them, and the builds, as they are."""
     before = {name: digests(kept / name) for name in ("mixed", "free")}
-    made = {level: publish(kept / "mixed", level, workers=1) for level in ("redacted", "index")}
-    made["full"] = publish(kept / "free", "full", workers=1)
+    made = {level: publish_dataset(kept / "mixed", level, workers=1) for level in ("redacted", "index")}
+    made["full"] = publish_dataset(kept / "free", "full", workers=1)
     assert {name: digests(kept / name) for name in before} == before
     return made
 
@@ -109,7 +109,7 @@ def test_full_is_every_byte_of_the_data(kept, copies):
 
 def test_full_refuses_with_counts_by_code_a_few_ids_and_all_in_a_file(mixed):
     with pytest.raises(InputError) as error:
-        publish(mixed, "full", workers=1)
+        publish_dataset(mixed, "full", workers=1)
     for words in (
         "may not be published as full: 8 rows: ",
         "'NWPU-Captions': captions of 3, ir_captions of 2 rows not allowed (t3/nir, t3/lwir, t3/rgb)",
@@ -141,16 +141,16 @@ def test_a_code_that_is_not_listed_is_published_in_no_form(tmp_path, level):
     with pytest.raises(
         InputError, match="'wild code': 3 rows, code not listed .*add it with licence, images, infrared"
     ):
-        publish(tmp_path / "out", level, workers=1)
+        publish_dataset(tmp_path / "out", level, workers=1)
     (tmp_path / "out/rights.yaml").write_text(
         "Wild Code: {licence: own, images: yes, infrared: yes, captions: yes, ir_captions: yes, index: no}"
     )
     with pytest.raises(InputError, match="index of 3 rows not allowed"):
-        publish(tmp_path / "out", level, workers=1)
+        publish_dataset(tmp_path / "out", level, workers=1)
     (tmp_path / "out/rights.yaml").write_text(
         "Wild Code: {licence: own, images: yes, infrared: yes, captions: yes, ir_captions: yes, index: yes}"
     )
-    check_folder(publish(tmp_path / "out", level, workers=1))
+    check_folder(publish_dataset(tmp_path / "out", level, workers=1))
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -228,7 +228,7 @@ def test_notices_and_card_tell_the_terms_with_counts(copies):
 def test_one_licence_for_all_is_the_cards(tmp_path):
     source = write_source(tmp_path / "source", {1: TILES[1], 8: TILES[8]})
     build_rows(source, tmp_path / "out")
-    card = (publish(tmp_path / "out", "full", workers=1) / "README.md").read_text()
+    card = (publish_dataset(tmp_path / "out", "full", workers=1) / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["license"] == "cc-by-sa-4.0"
     assert "Nothing." in (tmp_path / "out/publish/full/NOTICE.md").read_text()
     assert "are here without it" not in card
@@ -236,9 +236,9 @@ def test_one_licence_for_all_is_the_cards(tmp_path):
 
 @pytest.mark.slow
 def test_any_number_of_workers_and_any_day_give_the_same_bytes(mixed, kept, tmp_path):
-    first = digests(publish(mixed, "redacted", workers=1))
+    first = digests(publish_dataset(mixed, "redacted", workers=1))
     again = shutil.copytree(kept / "mixed", tmp_path / "again", ignore=shutil.ignore_patterns("publish"))
-    assert digests(publish(again, "redacted", workers=2)) == first
+    assert digests(publish_dataset(again, "redacted", workers=2)) == first
 
 
 @pytest.mark.parametrize("dies_in", ["write_json", "write_dataset_card"])
@@ -247,19 +247,19 @@ def test_a_copy_that_was_interrupted_has_no_card_and_continues(copies, mixed, mo
     with monkeypatch.context() as patched:
         patched.setattr(publishing, dies_in, lambda *_: (_ for _ in ()).throw(OSError("killed")))
         with pytest.raises(OSError, match="killed"):
-            publish(mixed, "redacted", workers=1)
+            publish_dataset(mixed, "redacted", workers=1)
     assert not (mixed / "publish/redacted/README.md").exists()
-    assert digests(publish(mixed, "redacted", workers=1)) == expected
+    assert digests(publish_dataset(mixed, "redacted", workers=1)) == expected
 
 
 def test_a_copy_is_brought_up_to_date_by_the_shards_that_changed(mixed):
-    target = publish(mixed, "redacted", workers=1)
+    target = publish_dataset(mixed, "redacted", workers=1)
     written = {path.name: path.stat().st_ino for path in (target / "data").iterdir()}
     (target / "data" / "train-00009-of-00010.parquet").write_bytes(b"stray")
-    publish(mixed, "redacted", workers=1)
+    publish_dataset(mixed, "redacted", workers=1)
     assert {path.name: path.stat().st_ino for path in (target / "data").iterdir()} == written
     (mixed / "rights.yaml").write_text("RSICD: {images: yes}")
-    rows = rows_of(publish(mixed, "redacted", workers=1))
+    rows = rows_of(publish_dataset(mixed, "redacted", workers=1))
     assert rows["t2/nir"]["rgb"] is not None
     assert rows["t2/rgb"]["ir"] is None
 
@@ -269,7 +269,7 @@ def test_a_leftover_of_a_killed_copy_never_reaches_the_build(free):
     name = sorted(path.name for path in (free / "data").iterdir())[0]
     (free / "publish/full/data").mkdir(parents=True)
     os.link(free / "data" / name, free / "publish/full/data" / f".{name}.partial")
-    publish(free, "full", workers=1)
+    publish_dataset(free, "full", workers=1)
     assert digests(free) == before
 
 
@@ -283,30 +283,30 @@ def test_texts_of_rejected_captions_go_with_their_rows_alone(mixed):
     report["captions"] = {"captioner": "x", "revision": "1", "repairs": 0, "total": part, "sources": {"s": part}}
     report["captions"] |= {"variety": variety, "examples": {"bad": examples}}
     path.write_text(json.dumps(report))
-    card = (publish(mixed, "redacted", workers=1) / "README.md").read_text()
+    card = (publish_dataset(mixed, "redacted", workers=1) / "README.md").read_text()
     assert "rejected t1/nir" in card
     assert "rejected t2/nir" not in card
     assert "rejected gone" not in card
-    index = publish(mixed, "index", workers=1)
+    index = publish_dataset(mixed, "index", workers=1)
     assert "rejected t" not in (index / "README.md").read_text() + (index / "build_report.json").read_text()
 
 
 def test_only_a_finished_whole_build_is_published(free, tmp_path):
     with pytest.raises(InputError, match="no level 'ful' to publish; did you mean 'full'"):
-        publish(free, "ful")
+        publish_dataset(free, "ful")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no finished build"):
-        publish(tmp_path / "empty", "full")
-    target = publish(free, "full", workers=1)
+        publish_dataset(tmp_path / "empty", "full")
+    target = publish_dataset(free, "full", workers=1)
     with pytest.raises(InputError, match="is a published copy already"):
-        publish(target, "full")
+        publish_dataset(target, "full")
     next((free / "data").iterdir()).unlink()
     with pytest.raises(InputError, match="is missing or changed"):
-        publish(free, "index")
+        publish_dataset(free, "index")
 
 
 def test_a_recipe_over_a_build_does_not_read_its_copies(free, tmp_path):
-    publish(free, "full", workers=1)
+    publish_dataset(free, "full", workers=1)
     assert build_rows(free, tmp_path / "again").rows_read == 3 * len(FREE)
 
 

@@ -16,7 +16,7 @@ from datasets import load_dataset
 
 from dataset_builder.publish import takedown
 from dataset_builder.publish.clearance import check_folder
-from dataset_builder.publish.copies import publish
+from dataset_builder.publish.copies import publish_dataset
 from dataset_builder.publish.takedown import remove
 from dataset_builder.rights.tombstones import read_tombstones
 from dataset_builder.schema import FEATURES, SPLITS
@@ -263,7 +263,7 @@ def test_bad_requests_change_nothing(out, origin, tmp_path):
     with pytest.raises(InputError, match="holds no finished build"):
         remove(tmp_path, WANTED, workers=1)
     with pytest.raises(InputError, match="is a published copy; remove from the build"):
-        remove(publish(out, "index", workers=1), WANTED, workers=1)
+        remove(publish_dataset(out, "index", workers=1), WANTED, workers=1)
     shutil.rmtree(out / "publish")
     assert digests(out) == before
     remove(out, WANTED, recipe=recipe_of(origin / "source"), workers=1)
@@ -309,7 +309,7 @@ def captions_report(examples):
 
 
 def test_published_copies_lose_the_rows_too(out):
-    target = publish(out, "redacted", workers=1)
+    target = publish_dataset(out, "redacted", workers=1)
     written = {path.name: path.stat().st_ino for path in (target / "data").iterdir()}
     fresh = shutil.copytree(out, out.with_name("fresh"))
     remove(out, WANTED, workers=1)
@@ -324,7 +324,7 @@ def test_published_copies_lose_the_rows_too(out):
     check_folder(target)
     shutil.rmtree(fresh / "publish")
     remove(fresh, WANTED, workers=1)
-    assert digests(publish(fresh, "redacted", workers=1)) == digests(target)
+    assert digests(publish_dataset(fresh, "redacted", workers=1)) == digests(target)
 
 
 def test_a_copy_that_may_not_be_published_any_more_goes(out, caplog):
@@ -334,7 +334,7 @@ def test_a_copy_that_may_not_be_published_any_more_goes(out, caplog):
             for code in ("RSICD", "NWPU-Captions", "skyscript/US")
         )
     )
-    publish(out, "full", workers=1)
+    publish_dataset(out, "full", workers=1)
     (out / "rights.yaml").unlink()
     remove(out, WANTED, workers=1)
     assert "the copy full is gone" in caplog.text
@@ -364,7 +364,7 @@ def removed(origin, tmp_path_factory):
     """The build with a published copy, before and after a removal that nothing interrupted."""
     root = tmp_path_factory.mktemp("removed")
     shutil.copytree(origin / "out", root / "before")
-    publish(root / "before", "index", workers=1)
+    publish_dataset(root / "before", "index", workers=1)
     shutil.copytree(root / "before", root / "after")
     remove(root / "after", WANTED, workers=1)
     return root
@@ -427,7 +427,7 @@ def refused(out, origin):
     with pytest.raises(InputError, match=sentence):
         build_rows(origin / "source", out)
     with pytest.raises(InputError, match=sentence):
-        publish(out, "index", workers=1)
+        publish_dataset(out, "index", workers=1)
     for folder in (out, out / "publish" / "index"):
         with pytest.raises(InputError, match=sentence):
             check_folder(folder)

@@ -15,7 +15,7 @@ from dataset_builder.search import retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Rows, describe_rows, parse_limits
 from dataset_builder.search.store import EmbeddingStore
-from dataset_builder.sources import open_source
+from dataset_builder.shards.folder import open_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
@@ -40,7 +40,7 @@ def dataset(tmp_path_factory):
 
 def embed(data, model, folder, splits=("train", "test"), **settings):
     place = describe_rows(str(data), splits, {})
-    return retrieval.embed(place, str(model), folder, retrieval.EmbedSettings(**settings), open_source)
+    return retrieval.embed(place, str(model), folder, retrieval.EmbedSettings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +164,10 @@ def test_what_cannot_be_embedded_stays_listed_with_its_reason(model, tmp_path):
         ["text: too_long"],
     ]
     store = EmbeddingStore.open(tmp_path / "index")
-    found = retrieval.search(store, retrieval.Query(text="water"), gallery="rgb", k=9)
+    found = retrieval.search_index(store.folder, retrieval.Query(text="water"), gallery="rgb", k=9)
     assert {hit.row["sample_id"] for hit in found} == {rows[1]["sample_id"], rows[3]["sample_id"]}
     with pytest.raises(InputError, match="has no fused embeddings; it has rgb, ir, text"):
-        retrieval.search(store, retrieval.Query(text="water"), gallery="fused")
+        retrieval.search_index(store.folder, retrieval.Query(text="water"), gallery="fused")
 
 
 def test_rows_that_the_source_refuses_are_listed_too():
@@ -205,7 +205,7 @@ def test_search_finds_what_a_plain_loop_finds(index, model, gallery):
     store = EmbeddingStore.open(index)
     vectors = store.rows().with_format("numpy")[f"{gallery}_embedding"][:]
     query = Encoder(*load_clip(str(model))).text(["bright water"])[0]
-    hits = retrieval.search(store, retrieval.Query(text="bright water"), gallery=gallery, k=5)
+    hits = retrieval.search_index(store.folder, retrieval.Query(text="bright water"), gallery=gallery, k=5)
     scores = np.sort(vectors @ query)[::-1]
     expected = scores[::2][:5] if gallery == "rgb" else scores[:5]  # two bands share one RGB image
     np.testing.assert_allclose([hit.score for hit in hits], expected, atol=1e-6)
@@ -219,23 +219,23 @@ def test_an_image_finds_itself_and_a_pair_its_fused_row(index, tmp_path):
     tiny.ir_image(5).save(tmp_path / "ir.png")  # the second band of tile 2
     for query, gallery in (({"rgb"}, "rgb"), ({"ir"}, "ir"), ({"rgb", "ir"}, None)):
         asked = retrieval.Query(**{name: tmp_path / f"{name}.png" for name in query})
-        first = retrieval.search(store, asked, gallery=gallery, k=1)[0]
+        first = retrieval.search_index(store.folder, asked, gallery=gallery, k=1)[0]
         assert first.score == pytest.approx(1, abs=1e-5)
         assert first.row["sample_id"] == "scene/train2/" + ("nir" if query == {"rgb"} else "swir")
 
 
 def test_a_band_restricts_what_is_found_and_k_is_still_reached(index):
-    hits = retrieval.search(EmbeddingStore.open(index), retrieval.Query(text="water", ir_band="swir"), k=7)
+    hits = retrieval.search_index(index, retrieval.Query(text="water", ir_band="swir"), k=7)
     assert len(hits) == 7 and {hit.row["ir_band"] for hit in hits} == {"swir"}
 
 
 def test_another_model_is_refused_and_the_same_elsewhere_is_not(index, model, tmp_path):
     store, query = EmbeddingStore.open(index), retrieval.Query(text="water")
     shutil.copytree(model, tmp_path / "same")
-    assert retrieval.search(store, query, str(tmp_path / "same"), k=1)
+    assert retrieval.search_index(store.folder, query, str(tmp_path / "same"), k=1)
     tiny.clip_model(seed=1, modality_embedding=True).save_pretrained(tmp_path / "same")
     with pytest.raises(InputError, match="has the fingerprint .* but .* was embedded with .*embed again"):
-        retrieval.search(store, query, str(tmp_path / "same"), k=1)
+        retrieval.search_index(store.folder, query, str(tmp_path / "same"), k=1)
 
 
 def test_the_fingerprint_counts_weights_fusion_and_image_settings():
@@ -251,8 +251,8 @@ def test_the_fingerprint_counts_weights_fusion_and_image_settings():
 
 def test_images_are_found_again_and_changed_data_is_told(dataset, index, tmp_path):
     store = EmbeddingStore.open(index)
-    hits = [hit.row for hit in retrieval.search(store, retrieval.Query(text="water"), k=4)]
-    found = Rows(store.meta.source, open_source).pick(hits)
+    hits = [hit.row for hit in retrieval.search_index(store.folder, retrieval.Query(text="water"), k=4)]
+    found = Rows(store.meta.source).pick(hits)
     assert [row["sample_id"] for row in found] == [row["sample_id"] for row in hits]
     moved = shutil.copytree(dataset, tmp_path / "moved")
     file = moved / "data" / "train-00000-of-00001.parquet"
@@ -260,7 +260,9 @@ def test_images_are_found_again_and_changed_data_is_told(dataset, index, tmp_pat
     for split in ("test", "validation"):
         (moved / "data" / f"{split}-00000-of-00001.parquet").unlink()
     with pytest.raises(InputError, match="is not where it was embedded; the data changed"):
-        Rows(store.meta.source | {"dataset": str(moved)}, open_source).pick(hits)
+        Rows(store.meta.source | {"dataset": str(moved)}).pick(hits)
+    with pytest.raises(InputError, match="gone is not there any more; name its place by --dataset"):
+        Rows(store.meta.source | {"dataset": str(tmp_path / "gone")})
 
 
 @pytest.mark.parametrize(
@@ -333,9 +335,12 @@ def embed_from_hub(dataset, model, folder):
     api.upload_folder(repo_id="team/embed-test", folder_path=dataset, repo_type="dataset")
     embed("team/embed-test", model, Path(folder), splits=["test"], batch_size=4)
     store = EmbeddingStore.open(Path(folder))
-    hits = [hit.row for hit in retrieval.search(store, retrieval.Query(text="water"), k=2)]
-    picked = Rows(store.meta.source, open_source).pick(hits)
-    return store.meta.source["revision"], [row["sample_id"] for row in picked] == [row["sample_id"] for row in hits]
+    hits = [hit.row for hit in retrieval.search_index(store.folder, retrieval.Query(text="water"), k=2)]
+    picked = Rows(store.meta.source).pick(hits)
+    revision = store.meta.source["revision"]
+    brought = open_dataset("team/embed-test", revision=revision, splits=["test"])
+    assert [path.name for path in brought.rglob("*") if path.is_file()] == ["test-00000-of-00001.parquet"]
+    return revision, [row["sample_id"] for row in picked] == [row["sample_id"] for row in hits]
 
 
 def test_a_dataset_of_the_hub_is_embedded_at_its_revision(dataset, model, tmp_path, hub_client):

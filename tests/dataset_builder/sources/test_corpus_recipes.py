@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import dataset_builder
-from dataset_builder.recipe import BuildRecipe
+from dataset_builder.recipe import load_recipe
 from dataset_builder.rights.table import read_policy
 from dataset_builder.sources import open_source
 from tests.dataset_builder.made.corpora import (
@@ -62,7 +62,7 @@ CASES = {
 def test_an_example_recipe_reads_data_laid_out_as_it_says(tmp_path, name):
     make, expected = CASES[name]
     make(tmp_path)
-    recipe = BuildRecipe.from_yaml(shutil.copy(RECIPES / name, tmp_path))
+    recipe = load_recipe(shutil.copy(RECIPES / name, tmp_path))
     rows = [row for spec in recipe.sources for row in rows_of(open_source(spec, recipe.base))]
     reasons = [row["_reason"] for row in rows]
     assert {reason: reasons.count(reason) for reason in reasons} == expected

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import dataset_builder
-from dataset_builder.recipe import BuildRecipe
+from dataset_builder.recipe import load_recipe
 from dataset_builder.sources import open_source
 from tests.dataset_builder.sources.test_scene import write
 
@@ -42,7 +42,7 @@ def make_scene(base):
 @pytest.mark.parametrize("make", [make_folder, make_pairs, make_table, make_scene])
 def test_a_recipe_to_copy_reads_what_it_describes(tmp_path, make):
     make(tmp_path)
-    recipe = BuildRecipe.from_yaml(RECIPES / f"{make.__name__.removeprefix('make_')}.yaml")
+    recipe = load_recipe(RECIPES / f"{make.__name__.removeprefix('make_')}.yaml")
     for spec in recipe.sources:
         source = open_source(spec, tmp_path)
         row = next(source.read(next(iter(source.shards()))))

@@ -15,7 +15,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
-from dataset_builder.publish.copies import publish
+from dataset_builder.publish.copies import publish_dataset
 from dataset_builder.schema import FEATURES, new_row
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
@@ -234,7 +234,7 @@ def test_rows_that_their_rights_forbid_go_nowhere_not_even_to_a_loopback_hub(hub
 def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_path: Path):
     build_rows(write_source(tmp_path / "source"), tmp_path / "out")
     for level in ("redacted", "index"):
-        copy = publish(tmp_path / "out", level, workers=1)
+        copy = publish_dataset(tmp_path / "out", level, workers=1)
         in_client(door.push, "dataset", copy, f"release/{level}")
         assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json"} < files_on_hub(
             f"release/{level}", "dataset"

@@ -107,7 +107,7 @@ def tiny_image(array):
 
 
 def test_our_model_type_and_prompt_are_those_of_the_model_and_its_training():
-    from training.data.conversations import PROMPT
+    from training.vlm_arguments import PROMPT
 
     assert (FusionRSVLMConfig.model_type, PROMPT) == (OUR_MODEL_TYPE, OUR_PROMPT)
 

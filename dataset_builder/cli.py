@@ -1,0 +1,191 @@
+"""`fusionrs build`, `caption` and `audit`: of each verb its arguments and its call, side by side.
+
+Imports argparse alone: what a verb needs is imported when it runs, so that help answers at once.
+"""
+
+import argparse
+from pathlib import Path
+
+from fusionrs_hf.errors import InputError
+
+EXIT_FAULTY = 3  # of `audit`: what was asked is answered, and the answer is bad
+
+
+def add_build(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs build`."""
+    parser.usage = (
+        "fusionrs build RECIPE OUT [options]\n"
+        "       fusionrs build [RECIPE] OUT --publish {full,redacted,index}\n"
+        "       fusionrs build [RECIPE] OUT --remove FILE [--date DAY]"
+    )
+    parser.description += (
+        " An interrupted build is continued by the same command; the bytes are the same from one process, many, Ray "
+        "or ranks."
+    )
+    add = parser.add_argument
+    add("recipe", type=Path, nargs="?", help="YAML recipe; dataset_builder/recipes has examples")
+    add("output", type=Path, help="folder of the dataset; a finished or interrupted build is continued")
+    add("--workers", type=int, help="processes, or actors of Ray (default: all processors)")
+    add("--engine", choices=["local", "ray"], default="local", help="of workers (default: local)")
+    add("--ray-address", metavar="A", help="of a running Ray whose nodes share the folders")
+    add(
+        "--gpus-per-worker",
+        type=float,
+        default=0,
+        metavar="N",
+        help="with --engine ray: GPUs, or a part of one, for each worker that reads (default: 0)",
+    )
+    add("--rank", type=int, metavar="R", help="read this share only, from 0 (Slurm: $SLURM_PROCID)")
+    add("--world-size", type=int, metavar="W", help="number of ranks (Slurm: $SLURM_NTASKS)")
+    add("--finish", action="store_true", help="when all ranks are done: group, split and write")
+    add(
+        "--publish",
+        metavar="LEVEL",
+        help="write a copy that may be published to OUT/publish/LEVEL: full (all, or refuse), redacted (of each row "
+        "what its rights allow) or index (no image, no caption)",
+    )
+    add("--remove", type=Path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
+    add("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
+    add("--timings", type=Path, metavar="FILE", help="JSON file for the seconds of each step and stage")
+    parser.set_defaults(run=build)
+
+
+def build(arguments: argparse.Namespace) -> None:
+    """Builds, takes rows down, or publishes, as the arguments say.
+
+    Raises:
+        InputError: Options that do not go together, or as of what they ask for.
+    """
+    from dataset_builder.engine.tasks import Launch
+    from dataset_builder.pipeline import build as build_dataset
+    from dataset_builder.publish.copies import publish_dataset
+    from dataset_builder.publish.takedown import remove
+    from dataset_builder.recipe import load_recipe
+    from dataset_builder.rights.tombstones import read_ids
+
+    names = ("engine", "ray_address", "gpus_per_worker", "rank", "world_size", "finish")
+    launch = Launch(**{name: getattr(arguments, name) for name in names})
+    recipe, out, workers = None, arguments.output, arguments.workers
+    if arguments.recipe is not None:
+        recipe = load_recipe(arguments.recipe)
+    elif not (arguments.publish or arguments.remove):
+        raise InputError("give RECIPE and OUT; OUT alone goes with --publish or --remove")
+    if arguments.date and not arguments.remove:
+        raise InputError("--date goes with --remove")
+    if arguments.remove:
+        remove(out, read_ids(arguments.remove), arguments.date, recipe, workers)
+    elif recipe is not None:
+        if launch.rank is not None and arguments.publish:
+            raise InputError("a rank reads its share only; --publish goes with --finish, when all have read")
+        build_dataset(recipe, out, workers, launch, arguments.timings)
+    if arguments.publish:
+        publish_dataset(out, arguments.publish, workers)
+
+
+def add_caption(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs caption`."""
+    parser.usage = "fusionrs caption DATASET OUT [options]\n       fusionrs caption --check DATASET [--report FILE]"
+    parser.description += " An interrupted run is continued by the same command."
+    add = parser.add_argument
+    add("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
+    add("output", type=Path, nargs="?", help="folder for the dataset with its new captions")
+    add("--check", action="store_true", help="score the captions that are there; writes no dataset")
+    add("--report", type=Path, help="with --check: JSON file for the scores")
+    add("--captioner", metavar="{grounded,endpoint,local}", help="who writes (default: grounded)")
+    add("--config", type=Path, help="YAML: a build recipe with `caption`, or the keys of `caption`")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the captioner, such as base_url=http://localhost:8000/v1 or model=NAME; may be repeated",
+    )
+    add("--repairs", type=int, help="how often a rejected caption is asked for again (default: 0)")
+    add("--seed", type=int, help="of the captioner's random choices (default: 0)")
+    add("--workers", type=int, help="processes (default: all processors; 1 where a model is asked)")
+    add("--retry", action="store_true", help="ask again for rows that got no answer")
+    parser.set_defaults(run=caption)
+
+
+def caption(arguments: argparse.Namespace) -> None:
+    """Writes captions, or prints the scores of those that are there.
+
+    Raises:
+        InputError: Options that do not go together, or as of what they ask for.
+    """
+    from dataset_builder.caption_check import check_captions, check_table
+    from dataset_builder.recaption import caption_dataset
+    from dataset_builder.recipe import read_caption_recipe
+
+    recipe, ir_range = read_caption_recipe(
+        arguments.config,
+        captioner=arguments.captioner,
+        seed=arguments.seed,
+        repairs=arguments.repairs,
+        options=dict(map(parse_option, arguments.option)),
+    )
+    shared = {"ir_range": ir_range, "workers": arguments.workers}
+    if arguments.check:
+        if arguments.output is not None or arguments.retry:
+            raise InputError(
+                "--check writes no dataset: leave OUT and --retry out; --report names a file for the scores"
+            )
+        print(check_table(check_captions(arguments.dataset, rules=recipe.rules, report=arguments.report, **shared)))
+        return
+    if arguments.output is None or arguments.report is not None:
+        raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
+    caption_dataset(arguments.dataset, arguments.output, recipe, retry=arguments.retry, **shared)
+
+
+def add_audit(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs audit`."""
+    parser.epilog = (
+        f"Exit code 0: nothing crosses the splits and no check failed; {EXIT_FAULTY}: something does; 2: the input is "
+        "at fault. What is shared with others changes it only with --fail-on-contamination."
+    )
+    add = parser.add_argument
+    add("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
+    add(
+        "--against",
+        metavar="OTHER",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="compare with these: a dataset folder or Hub id, Parquet, a folder of images, a recipe (its sources)",
+    )
+    add("--radius", type=int, help="bits of 64 in which near images may differ (default: the build's)")
+    add("--flips", action="store_true", help="with --against: also find flipped and turned images")
+    add(
+        "--full",
+        action=argparse.BooleanOptionalAction,
+        help="compare all pairs, not those across splits alone: checks the groups (default: up to a million rows)",
+    )
+    add("--report", type=Path, help="JSON file for all that was found")
+    add("--workers", type=int, help="processes and threads (default: all processors)")
+    add("--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything")
+    parser.set_defaults(run=audit)
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    """Prints what an audit found; returns the exit code."""
+    from dataset_builder.audit.report import audit_table
+    from dataset_builder.audit.verb import audit_dataset
+
+    names = ("dataset", "against", "radius", "flips", "full", "workers", "report")
+    report = audit_dataset(**{name: getattr(arguments, name) for name in names})
+    print(audit_table(report))
+    faulty = not report.clean or (arguments.fail_on_contamination and report.contaminated)
+    return EXIT_FAULTY if faulty else 0
+
+
+def parse_option(text: str) -> tuple[str, object]:
+    """Returns name and value of `KEY=VALUE`, the value read as YAML; raises InputError for anything else."""
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InputError(f"--option {text!r} must be KEY=VALUE, such as model=NAME")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value

@@ -1,0 +1,173 @@
+"""`fusionrs train`, `eval`, `ablate`, `push` and `verify`: of each verb its arguments and its call, side by side.
+
+Imports argparse alone: what a verb needs is imported when it runs, so that help answers at once.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from fusionrs_hf.errors import InputError
+
+
+class Method(NamedTuple):
+    """What trains by a recipe: the page with `main` and `RECIPE`, and what the help tells without importing it.
+
+    Args:
+        page: Module.
+        own_fields: `module:class` of the project's own fields.
+        stock: Class of all other fields.
+        title: What it does.
+    """
+
+    page: str
+    own_fields: str
+    stock: str
+    title: str
+
+
+TRAIN = {
+    "clip": Method(
+        "training.train_clip",
+        "training.clip_arguments:ClipArguments",
+        "transformers.TrainingArguments",
+        "Trains the dual-modal CLIP on RGB-infrared-text rows.",
+    ),
+    "vlm": Method(
+        "training.train_vlm",
+        "training.vlm_arguments:VlmArguments",
+        "trl.SFTConfig",
+        "Fine-tunes the two-image VLM on infrared captions, with LoRA.",
+    ),
+}
+EVAL = {
+    "clip": "training.evaluate_clip",
+    "zero-shot": "training.evaluate_zero_shot",
+    "hit-uav": "training.evaluate_hit_uav",
+    "caltech-pairs": "training.evaluate_caltech_pairs",
+    "vlm": "training.evaluate_vlm",
+}
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs train`: the method, whose own options are its recipe's fields."""
+    _add_method(parser, TRAIN)
+    parser.set_defaults(run=train, parser=parser)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Trains, or prints what the method's recipe may say."""
+    if arguments.method is None:
+        arguments.parser.print_help()
+        return
+    method = TRAIN[arguments.method]
+    if "--help-all" in arguments.options:
+        from training.recipe import stock_help
+
+        print(_own_help(arguments.method))
+        print(stock_help(method.stock, import_module(method.page).RECIPE[1]))
+    elif {"-h", "--help"} & set(arguments.options):
+        print(_own_help(arguments.method))
+    else:
+        import_module(method.page).main(arguments.options)
+
+
+def _own_help(name: str) -> str:
+    from training.recipe_help import recipe_help
+
+    method = TRAIN[name]
+    module, fields = method.own_fields.split(":")
+    return recipe_help(f"fusionrs train {name}", method.title, getattr(import_module(module), fields), method.stock)
+
+
+def add_eval(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs eval`: the method; its own options are parsed by its page."""
+    _add_method(parser, EVAL)
+    parser.set_defaults(run=evaluate, parser=parser)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Scores a saved model, or prints the method's help."""
+    if arguments.method is None:
+        arguments.parser.print_help()
+    else:
+        import_module(EVAL[arguments.method]).main(arguments.options)
+
+
+def _add_method(parser: argparse.ArgumentParser, methods: Mapping[str, object]) -> None:
+    parser.usage = f"{parser.prog} {{{','.join(methods)}}} [--option value ...]"
+    parser.epilog = f"`{parser.prog} clip --help`, and so on, list the options of each."
+    parser.add_argument("method", choices=sorted(methods), nargs="?", help="which model")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def add_ablate(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs ablate`."""
+    add = parser.add_argument
+    add("recipes", type=Path, nargs="+", help="recipes of `fusionrs train clip`")
+    add("--output", type=Path, required=True, help="folder for the runs and the tables")
+    add("--seeds", type=int, default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
+    add("--over", type=Path, action="append", default=[], help="file of fields laid over every recipe; repeatable")
+    add("--against", default="trimodal", help="recipe to compare with (default: trimodal)")
+    add("--also", nargs="+", default=[], metavar="NAME", help="recipes to test besides")
+    add("--workers", type=int, default=1, help="runs side by side (default: 1)")
+    parser.set_defaults(run=ablate)
+
+
+def ablate(arguments: argparse.Namespace) -> None:
+    """Trains, compares and tests the matrix."""
+    from training import ablate as page
+
+    names = ("recipes", "output", "seeds", "over", "against", "also", "workers")
+    page.ablate(**{name: getattr(arguments, name) for name in names})
+
+
+def add_push(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs push`."""
+    _add_release(parser)
+    parser.add_argument("--private", action="store_true", help="create the repository private")
+    parser.add_argument("--as-clip", action="store_true", help="a dual-modal CLIP as a plain CLIPModel")
+    parser.add_argument("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
+    parser.set_defaults(run=push)
+
+
+def push(arguments: argparse.Namespace) -> None:
+    """Releases a folder; prints the URL of the commit."""
+    from training.release import door
+
+    names = ("kind", "folder", "repo_id", "private", "base", "as_clip")
+    print(door.push(**{name: getattr(arguments, name) for name in names}))
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs verify`."""
+    _add_release(parser)
+    parser.set_defaults(run=verify)
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Prints what came back from the Hub, compared with the folder.
+
+    Raises:
+        InputError: Something differs.
+    """
+    from training.release.verify import verify as compare
+
+    report = compare(arguments.kind, arguments.folder, arguments.repo_id)
+    print(json.dumps(dataclasses.asdict(report), indent=1))
+    if report.differences:
+        raise InputError(
+            f"{report.repo_id} differs from {arguments.folder} in {len(report.differences)} facts; push again"
+        )
+
+
+def _add_release(parser: argparse.ArgumentParser) -> None:
+    from training.release.kinds import KINDS
+
+    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
