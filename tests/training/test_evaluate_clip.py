@@ -13,6 +13,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
+from training.scoring.clip_results import ClipResults
 from training.scoring.embedded_rows import EmbeddedRows, EmbeddedTexts, text_ranks
 from training.scoring.encoders import Encoders
 from training.scoring.recall_tables import (
@@ -38,10 +39,15 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def metrics(model, dataset, tmp_path_factory):
+def metrics_file(model, dataset, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "metrics.json"
     assert cli.main(["eval", "clip", "--model", f"{model}", "--dataset", f"{dataset}", "--output", f"{output}"]) == 0
-    return json.loads(output.read_text())
+    return output
+
+
+@pytest.fixture(scope="module")
+def metrics(metrics_file):
+    return json.loads(metrics_file.read_text())
 
 
 def vectors(rows, seed):
@@ -68,6 +74,21 @@ def test_metrics_hold_every_table(metrics):
     assert metrics["fusion"]["chosen_on"] == "validation" and len(metrics["fusion"]["grid"]) == 11
 
 
+def test_metrics_keep_their_keys_in_their_order(metrics, metrics_file):
+    assert list(metrics) == ["trained", "fusion", "by_band", "by_source"]
+    assert list(metrics["fusion"]) == ["weight", "grid", "text_kind", "fusion", "chosen_on"]
+    four = ["queries", "scores", "intervals", "ranks"]
+    recalls = ["R@1", "R@5", "R@10", "mean_recall", "median_rank", "queries"]
+    for part in metrics["trained"].values():
+        assert list(part) == [*four, "fused", "mean_recall", "missing_modality"] and list(part["fused"]) == four
+        assert all(list(scores) == recalls for scores in part["scores"].values())
+        assert all(len(interval) == 3 for interval in part["intervals"].values())
+        assert list(part["missing_modality"]["scene"]) == ["rgb", "ir", "fused", "fused_minus"]
+    for table_ in (*metrics["by_band"].values(), *metrics["by_source"].values()):
+        assert list(table_) == [*four[:3], "mean_recall"]
+    assert json.dumps(ClipResults.load(metrics_file).as_dict(), indent=1) == metrics_file.read_text()
+
+
 def test_mean_recall_is_the_mean_of_twelve_published_figures(metrics):
     found = metrics["by_band"]["nir"]
     twelve = [found["scores"][name][f"R@{k}"] for name in published_directions("scene") for k in (1, 5, 10)]
@@ -82,7 +103,7 @@ def test_a_single_source_s_table_is_its_band_s(metrics):
 def test_a_given_fusion_weight_is_reported_and_one_outside_is_refused(model, dataset, tmp_path, capsys):
     encoders = Encoders(*load_clip(str(model)))
     found = evaluate_clip.choose_weight(encoders, str(dataset), 0.2, "sensor")
-    assert found == {"weight": 0.2, "chosen_on": "command line"}
+    assert found.as_dict() == {"weight": 0.2, "chosen_on": "command line"}
     with pytest.raises(InputError, match=r"must lie in \[0, 1\], got 2"):
         evaluate_clip.choose_weight(encoders, str(dataset), 2.0, "sensor")
 
@@ -93,8 +114,8 @@ def test_all_of_the_weight_on_one_modality_is_that_modality(model, dataset, weig
     for part in found.values():
         single = "ir" if weight else "rgb"
         for kind in ("scene", "ir_aware"):
-            assert part["fused"]["ranks"][f"text_to_fused/{kind}"] == part["ranks"][f"text_to_{single}/{kind}"]
-            assert part["missing_modality"][kind]["fused_minus"][single] == [0.0, 0.0, 0.0]
+            assert part.fused.ranks[f"text_to_fused/{kind}"] == part.ranks[f"text_to_{single}/{kind}"]
+            assert part.missing_modality[kind].fused_minus[single] == (0.0, 0.0, 0.0)
 
 
 def test_a_dataset_without_groups_is_refused(model, tmp_path, capsys):
@@ -149,7 +170,7 @@ def test_the_interval_of_mean_recall_counts_groups_not_queries():
     """With all rows in one group there is nothing to resample: the interval is the value."""
     part = embedded(rows=5)
     part.groups[:] = "one"
-    value, low, high = table(part)["mean_recall"]["scene"]
+    value, low, high = table(part).mean_recall["scene"]
     assert value == low == high == 1.0
 
 
@@ -167,22 +188,22 @@ def test_the_fusion_weight_is_the_best_on_the_grid_and_a_half_among_equals():
     part = embedded(rows=40, captions=1)
     part.texts["scene"].embeds = part.images["ir"] + 0.5 * part.images["rgb"][::-1]
     found = choose_fusion_weight(encoders, part)
-    assert found["weight"] > 0.5 and found["grid"][found["weight"]] == max(found["grid"].values())
+    assert found.weight > 0.5 and found.search.grid[found.weight] == max(found.search.grid.values())
     part.images["rgb"] = part.images["ir"]
-    assert choose_fusion_weight(encoders, part)["weight"] == 0.5
+    assert choose_fusion_weight(encoders, part).weight == 0.5
 
 
 def test_a_learned_fusion_has_no_weight():
     encoders = Encoders(tiny.clip_model(fusion="gated"), tiny.clip_processor())
-    assert choose_fusion_weight(encoders, embedded())["weight"] is None
+    assert choose_fusion_weight(encoders, embedded()).weight is None
 
 
 def test_missing_modality_compares_the_same_texts():
     ranks = {f"text_to_{m}/scene": np.array(r) for m, r in (("rgb", [0, 3]), ("ir", [2, 2]), ("fused", [0, 0]))}
     ranks |= {f"{m}_to_text/scene": np.array([0, 9]) for m in ("rgb", "ir", "fused")}
     found = missing_modality(ranks, ["scene"])["scene"]
-    assert found["fused_minus"]["rgb"][0] == 0.5 and found["fused_minus"]["ir"] == [1.0, 1.0, 1.0]
-    assert found["rgb"]["image_to_text"]["R@10"] == 1.0 and found["ir"]["text_to_image"]["R@1"] == 0.0
+    assert found.fused_minus["rgb"][0] == 0.5 and found.fused_minus["ir"] == (1.0, 1.0, 1.0)
+    assert found.rgb.image_to_text["R@10"] == 1.0 and found.ir.text_to_image["R@1"] == 0.0
 
 
 def test_fusing_as_the_model_does_equals_the_model(dataset):

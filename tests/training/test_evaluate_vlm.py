@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from dataset_builder.captioning.grounded import compact_caption
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from tests.made import tiny
 from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
 from training.evaluate_vlm import main
-from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band, summary
+from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band
 from training.scoring.generation import CONDITIONS, tampered
+from training.scoring.vlm_results import VlmResults
 
 
 @pytest.mark.parametrize("count, expected", [(9, (2, 4, 3)), (6, (2, 2, 2)), (0, (2, 5, 13)), (100, (2, 5, 13))])
@@ -64,28 +64,34 @@ def test_constant_is_the_majority_and_scores_as_its_caption_would():
         assert table[:, FACT_KINDS.index(kind)].tolist() == by_value
 
 
-def test_true_caption_matches_all_and_summary_averages_over_kinds_and_bands():
-    facts = [measure(np.asarray(tiny.ir_image(seed)), np.asarray(tiny.rgb_image(seed))) for seed in range(4)]
-    right, silent = [compact_caption(fact) for fact in facts[:2]], ["nothing", "nothing"]
-    scores = summary(match_table(right + silent, facts), np.array(["nir", "lwir", "nir", "lwir"]))
-    assert scores["mean"] == 0.5 and scores["level"] == 0.5
-    assert scores["by_band"] == {"lwir": 0.5, "nir": 0.5}
-    assert scores["interval"][0] <= 0.5 <= scores["interval"][1]
-
-
 def test_run_reports_every_condition_and_writes_captions_beside_references(vlm_run, tmp_path):  # noqa: F811
     output = tmp_path / "metrics.json"
     arguments = ["--model", vlm_run["output"], "--dataset", vlm_run["dataset"], "--pairs", "4", "--batch_size", "3"]
     results = main([*arguments, "--output", str(output)])
-    assert json.loads(output.read_text()) == json.loads(json.dumps(results))
-    assert results["pairs"] == 4
-    assert set(results["accuracy"]) == {*CONDITIONS, "constant", "ir_shuffled_donor"}
-    assert set(results["differences"]) == {*CONDITIONS[1:], "constant"}
-    for name, difference in results["differences"].items():
-        expected = results["accuracy"]["own_images"]["mean"] - results["accuracy"][name]["mean"]
-        assert difference["value"] == pytest.approx(expected)
-    for example in results["examples"]:
-        assert set(example["captions"]) == set(CONDITIONS)
-        assert example["reference"].startswith("Infrared:")
-        assert example["sample_id"].split("/")[-1] == example["ir_band"]
-        assert example["donor"] != example["sample_id"]
+    assert json.loads(output.read_text()) == json.loads(json.dumps(results.as_dict()))
+    assert results.pairs == 4
+    assert set(results.accuracy) == {*CONDITIONS, "constant", "ir_shuffled_donor"}
+    assert set(results.differences) == {*CONDITIONS[1:], "constant"}
+    for name, difference in results.differences.items():
+        expected = results.accuracy["own_images"].mean - results.accuracy[name].mean
+        assert difference.value == pytest.approx(expected)
+    for example in results.examples:
+        assert set(example.captions) == set(CONDITIONS)
+        assert example.reference.startswith("Infrared:")
+        assert example.sample_id.split("/")[-1] == example.ir_band
+        assert example.donor != example.sample_id
+
+
+def test_metrics_keep_their_keys_in_their_order(vlm_run, tmp_path):  # noqa: F811
+    output = tmp_path / "metrics.json"
+    arguments = ["--model", vlm_run["output"], "--dataset", vlm_run["dataset"], "--pairs", "2", "--batch_size", "2"]
+    main([*arguments, "--output", str(output)])
+    metrics = json.loads(output.read_text())
+    assert list(metrics) == ["pairs", "seed", "prompt", "constant_caption", "accuracy", "differences", "examples"]
+    assert list(metrics["accuracy"]) == [*CONDITIONS, "constant", "ir_shuffled_donor"]
+    for scores in metrics["accuracy"].values():
+        assert list(scores) == [*FACT_KINDS, "mean", "interval", "by_band"] and len(scores["interval"]) == 2
+    assert all(list(difference) == ["value", "low", "high"] for difference in metrics["differences"].values())
+    keys = ["sample_id", "ir_band", "reference", "captions", "matches", "facts", "donor"]
+    assert all(list(example) == keys for example in metrics["examples"])
+    assert json.dumps(VlmResults.load(output).as_dict(), indent=1) == output.read_text()
