@@ -12,7 +12,7 @@ from training.metrics.cross_modal_recall.cross_modal_recall import summarize
 from training.scoring.clip_results import FusionChoice, FusionSearch, MissingModality, ModalityScores, RecallTable
 from training.scoring.embedded_rows import EmbeddedRows, image_ranks, query_groups, text_ranks
 from training.scoring.encoders import Encoders
-from training.scoring.significance import Interval, bootstrap_mean, paired_bootstrap
+from training.scoring.significance import Interval, bootstrap_groups, bootstrap_mean, paired_bootstrap
 
 KS = (1, 5, 10)
 MODALITIES = ("rgb", "ir", "fused")
@@ -50,29 +50,10 @@ def tally(
     return names, hits, queries
 
 
-def tally_bootstrap(hits: np.ndarray, queries: np.ndarray, draws: int = TABLE_DRAWS, seed: int = 0) -> Interval:
-    """Returns the mean over columns of hits per query, with its 95 % interval; groups come and go as wholes.
-
-    Of the difference of two models' hits it is the paired difference of their means.
-
-    Args:
-        hits, queries: Of `tally`, `(groups, columns)`.
-        draws, seed: Of the bootstrap.
-    """
-    generator = np.random.default_rng(seed)
-    drawn, groups = [], len(hits)
-    for start in range(0, draws, 100):  # 100 resamples at a time bound the memory
-        times = generator.multinomial(groups, np.full(groups, 1 / groups), min(100, draws - start))
-        asked = times @ queries  # (resamples, columns)
-        drawn.append(np.where(asked > 0, times @ hits / np.maximum(asked, 1), np.nan))
-    low, high = np.nanquantile(np.nanmean(np.concatenate(drawn), axis=1), [0.025, 0.975])
-    return Interval(float((hits.sum(0) / queries.sum(0)).mean()), float(low), float(high))
-
-
 def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]) -> Interval:
     """Returns the mean of R@1, R@5 and R@10 over directions of `tally`, with its 95 % interval over image groups."""
     _, hits, queries = tally(part, ranks, directions)
-    return tally_bootstrap(hits, queries)
+    return bootstrap_groups(hits, queries, TABLE_DRAWS)
 
 
 def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:
