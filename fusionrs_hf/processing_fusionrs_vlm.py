@@ -14,6 +14,8 @@ from transformers.image_utils import make_flat_list_of_images
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
 from .processing_fusionrs_images import check_infrared, check_rgb
 
+PROMPT = "Describe the infrared."  # what training asks: names no fact; short, since every token costs time
+
 # ChatML, which SmolLM2 and Qwen speak, without their default system prompt: images cost enough tokens.
 CHAT_TEMPLATE = """\
 {%- macro content_of(message) %}

@@ -17,8 +17,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
-from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.data.conversations import PROMPT
+from fusionrs_hf.processing_fusionrs_vlm import PROMPT, FusionRSVLMProcessor
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import (
     balanced_sample,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from training.data.conversations import PROMPT
+from fusionrs_hf.processing_fusionrs_vlm import PROMPT
 
 
 @dataclass

@@ -18,8 +18,9 @@ from trl import SFTConfig
 
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_vlm import PROMPT
 from tests.made import tiny, tiny_vlm
-from training.data.conversations import PROMPT, conversations
+from training.data.conversations import conversations
 from training.train_vlm import main
 from training.trainers.captioning import CaptionTrainer
 

@@ -12,9 +12,6 @@ from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 logger = logging.getLogger(__name__)
 
 
-PROMPT = "Describe the infrared."  # names no fact; short, since every token costs time
-
-
 def conversations(rows: Dataset, prompt: str) -> Dataset:
     """Returns the rows with an infrared caption as TRL takes them: `images` [RGB, infrared], `prompt`, `completion`.
 
