@@ -19,7 +19,7 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from training.data.pairs import IR_ORIGINS, PairCollator, fit_feature_norm, load_pairs
+from training.data.pairs import IR_ORIGINS, PairCollator, fit_clip_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
@@ -150,7 +150,7 @@ def evaluate_pretrained(
     """
     options = {name: getattr(config, name) for name in ("vision_pooling", "text_pooling", "grid_size")}
     model = FusionRSCLIPModel.from_towers(towers["vision_tower"], towers["text_tower"], feature_norm=True, **options)
-    fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+    fit_clip_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
     encoders, results = Encoders(model, processor, pooled=True), {}
     for name, rows in held_out(dataset, "test").items():
         tried = []

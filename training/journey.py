@@ -3,7 +3,7 @@
     python -m training.journey --out runs/demo --packages .demo-packages
 
 Weights -> dataset -> dual-modal CLIP -> retrieval -> two-image VLM -> captions -> cards and page. Each step leaves a
-mark with a fingerprint of what decides its result, so a second run reuses what is done, an interrupted one continues,
+mark with a hash of what decides its result, so a second run reuses what is done, an interrupted one continues,
 and a change upstream makes the steps below it run again.
 """
 
@@ -128,33 +128,33 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
     Returns:
         Label and seconds of each stage; 0 where an earlier run's result was kept.
     """
-    marks, fingerprint, times = out / ".steps", _hash_files(_code_files()), []
+    marks, inputs_hash, times = out / ".steps", _hash_files(_code_files()), []
     marks.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(stages, 1):
-        fingerprint = _combine(fingerprint, step.name, _hash_files(step.inputs))  # of all steps so far
+        inputs_hash = _combine(inputs_hash, step.name, _hash_files(step.inputs))  # of all steps so far
         mark = marks / f"{step.name}.json"
-        if mark.is_file() and json.loads(mark.read_text())["fingerprint"] == fingerprint:
+        if mark.is_file() and json.loads(mark.read_text()).get("inputs_hash") == inputs_hash:
             logger.info("[%d/%d] %s: done before", number, len(stages), step.label)
             times.append((step.label, 0.0))
             continue
         logger.info("[%d/%d] %s (about %g min)", number, len(stages), step.label, step.minutes)
         started = time.monotonic()
-        _discard_if_stale(out, step.name, fingerprint)
+        _discard_if_stale(out, step.name, inputs_hash)
         step.run()
         seconds = time.monotonic() - started
-        mark.write_text(json.dumps({"fingerprint": fingerprint, "seconds": round(seconds, 1)}))
+        mark.write_text(json.dumps({"inputs_hash": inputs_hash, "seconds": round(seconds, 1)}))
         times.append((step.label, seconds))
     return times
 
 
-def _discard_if_stale(out: Path, name: str, fingerprint: str) -> None:
+def _discard_if_stale(out: Path, name: str, inputs_hash: str) -> None:
     """Throws a half-finished step's folder away unless it was begun from the same inputs; then it is continued."""
     begun = out / ".steps" / f"{name}.begun"
-    if not begun.is_file() or begun.read_text() != fingerprint:
+    if not begun.is_file() or begun.read_text() != inputs_hash:
         folder = {"dataset": "dataset", "train_clip": "clip", "train_vlm": "vlm"}.get(name)
         if folder and (out / folder).is_dir():
             shutil.rmtree(out / folder)
-        begun.write_text(fingerprint)
+        begun.write_text(inputs_hash)
 
 
 def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:

@@ -37,7 +37,7 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     from transformers import AutoModel, AutoProcessor
 
     from training import train_clip
-    from training.data.pairs import PairCollator, fit_feature_norm, load_pairs
+    from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
     from training.evaluate_clip import evaluate, evaluate_pretrained
 
     started = time.monotonic()
@@ -52,7 +52,7 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     trained = evaluate(model, processor, dataset)
     result["scores"] = {subset: scores.as_dict() for subset, scores in trained.items()}
     if view == "grayscale":  # its statistics are of grey images: with those of sensor infrared it may do better
-        fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+        fit_clip_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
         for subset, scores in evaluate(model, processor, dataset, texts=False).items():
             if recall(scores) > recall(trained[subset]):
                 for part in ("scores", "intervals", "ranks"):

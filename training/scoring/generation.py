@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.trainers.frozen import remember_layers
+from training.trainers.layer_memory import remember_layers
 
 CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")
 
