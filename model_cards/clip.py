@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard
 
@@ -15,8 +14,6 @@ SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out sce
 BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "mwir": "midwave infrared", "lwir": "thermal infrared"}
 MEAN_RECALLS = {"scene": "scene captions", "ir_aware": "IR-aware captions", "rgb_ir": "RGB ↔ IR alone"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
-
-
 DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
     "ir_to_rgb": "IR → RGB",
@@ -113,60 +110,6 @@ class ClipFacts(ModelFacts):
     mean_recall: Sequence[MeanRecall] = ()
     scored_fusion: str = ""
     control_source: str = ""
-
-
-def read_retrieval(
-    metrics: Mapping[str, Any],
-    controls: Mapping[str, Mapping[str, Any]] | None = None,
-    margins: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] | None = None,
-) -> list[Retrieval]:
-    """Turns what `training.evaluate_clip` wrote into rows of the results table.
-
-    Args:
-        metrics: By subset: `queries`, `scores` (direction -> recalls), `intervals` (direction -> value, low, high);
-            and in `fused`, where pairs were scored as one, the same.
-        controls: The same by key of `CONTROLS`; a subset or direction a control lacks is left empty. Image-text
-            directions, for which untrained projections say nothing, get `chance` as their control (a).
-        margins: Paired differences of R@1 by control, subset and direction, each `(value, low, high)`.
-
-    Returns:
-        One row a subset and direction, in the order of `metrics`.
-    """
-    rows = []
-    for subset, part in metrics.items():
-        fused = part.get("fused", {"scores": {}, "intervals": {}})
-        scores, intervals = ({**part[name], **fused[name]} for name in ("scores", "intervals"))
-        for direction, recall in scores.items():
-            known = {
-                name: found["R@1"]
-                for name, control in (controls or {}).items()
-                if (found := control.get(subset, {}).get("scores", {}).get(direction))
-            }
-            if "text" in direction:
-                known["chance"] = 1 / scores[_reverse(direction)]["queries"]
-            apart = {
-                name: Estimate(*found)
-                for name, by_subset in (margins or {}).items()
-                if (found := by_subset.get(subset, {}).get(direction))
-            }
-            interval = Estimate(*intervals[direction])
-            rows.append(Retrieval(subset, direction, int(recall["queries"]), recall, interval, known, apart))
-    return rows
-
-
-def read_mean_recall(metrics: Mapping[str, Any]) -> list[MeanRecall]:
-    """Turns what `training.evaluate_clip` wrote into the cells of the table of mean recall; none without captions."""
-    return [
-        MeanRecall(subset, kind, Estimate(*found))
-        for subset, part in metrics.items()
-        for kind, found in part.get("mean_recall", {}).items()
-    ]
-
-
-def _reverse(direction: str) -> str:
-    pair, slash, kind = direction.partition("/")
-    query, gallery = pair.split("_to_")
-    return f"{gallery}_to_{query}{slash}{kind}"
 
 
 def render_clip_card(facts: ClipFacts) -> ModelCard:

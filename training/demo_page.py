@@ -17,23 +17,31 @@ from model_cards.facts import BaseModel
 from model_cards.report import Candidate, CaptionedPair, DatasetSummary, DemoResults, Pair, Search, write_report
 from training.data.pairs import load_pairs
 from training.evaluate_clip import held_out
-from training.release.cards import fact_scores, read_metrics, retrieval_rows
+from training.release.result_rows import fact_scores, retrieval_rows
+from training.scoring.clip_results import ClipResults, TrainedControls
+from training.scoring.vlm_results import CaptionExample, VlmResults
 from training.trainers.run_log import read_run_log
 
 SHOWN_PAIRS, SHOWN_SEARCHES, SHOWN_CAPTIONS, SHOWN_CANDIDATES = 6, 3, 9, 5
 
 
-def write_page(out: Path, bench: Path, stages: Sequence[tuple[str, float]]) -> None:
+def write_page(
+    out: Path,
+    clip: ClipResults,
+    vlm: VlmResults,
+    trained_controls: TrainedControls | None,
+    stages: Sequence[tuple[str, float]],
+) -> None:
     """Writes `out/index.html` from `out/dataset`, `out/clip` and `out/vlm`.
 
     Args:
         out: Folder of the journey.
-        bench: Committed result of the controls that the journey does not train.
+        clip, vlm: What was scored of the two models.
+        trained_controls: Of the controls that the journey does not train.
         stages: Name and seconds of each stage.
     """
     dataset, clip_log, vlm_log = str(out / "dataset"), read_run_log(out / "clip"), read_run_log(out / "vlm")
     rows = {split: load_pairs(dataset, split, ir_origin=None) for split in SPLITS}
-    vlm_metrics = read_metrics(out / "vlm")
     hits, misses = searches(out / "clip", dataset)
     write_report(
         out / "index.html",
@@ -42,7 +50,7 @@ def write_page(out: Path, bench: Path, stages: Sequence[tuple[str, float]]) -> N
             pairs=choose_pairs(rows["test"]),
             clip_curves=clip_curves(clip_log["history"]),
             vlm_curves=[Curve("Loss of the VLM", {"training": series(vlm_log["history"], "loss")}, "nats per token")],
-            retrieval=retrieval_rows(read_metrics(out / "clip"), bench),
+            retrieval=retrieval_rows(clip, trained_controls),
             control_source={
                 "pretrained": "this run",
                 "grayscale": "committed bench result, mean of its seeds",
@@ -50,9 +58,9 @@ def write_page(out: Path, bench: Path, stages: Sequence[tuple[str, float]]) -> N
             },
             hits=hits,
             misses=misses,
-            captions=captioned_pairs(vlm_metrics["examples"], rows["test"]),
-            fact_scores=fact_scores(vlm_metrics),
-            scored_pairs=vlm_metrics["pairs"],
+            captions=captioned_pairs(vlm.examples, rows["test"]),
+            fact_scores=fact_scores(vlm),
+            scored_pairs=vlm.pairs,
             base_models=[BaseModel(**model) for model in vlm_log["base_models"]],
             stages=stages,
             links={
@@ -162,22 +170,22 @@ def searches(folder: Path, dataset: str) -> tuple[list[Search], list[Search]]:
     return hits[:SHOWN_SEARCHES], misses[:SHOWN_SEARCHES]
 
 
-def captioned_pairs(examples: Sequence[Mapping[str, Any]], test: Dataset) -> list[CaptionedPair]:
+def captioned_pairs(examples: Sequence[CaptionExample], test: Dataset) -> list[CaptionedPair]:
     """Takes generated captions evenly over the scored pairs, with their images, not by quality."""
     place = {sample_id: index for index, sample_id in enumerate(test["sample_id"])}
     chosen = [examples[i] for i in np.linspace(0, len(examples) - 1, SHOWN_CAPTIONS).round().astype(int)]
     pairs = []
     for example in chosen:
-        row = test[place[example["sample_id"]]]
+        row = test[place[example.sample_id]]
         pairs.append(
             CaptionedPair(
-                sample_id=example["sample_id"],
+                sample_id=example.sample_id,
                 band=SENSOR_BANDS.get(row["ir_band"], row["ir_band"]),
                 rgb=row["rgb"],
                 ir=row["ir"],
-                reference=example["reference"],
-                generated=example["captions"]["own_images"],
-                facts=example["matches"],
+                reference=example.reference,
+                generated=example.captions["own_images"],
+                facts=example.matches,
             )
         )
     return pairs

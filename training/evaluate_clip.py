@@ -4,10 +4,10 @@ fusionrs eval clip --model runs/clip --dataset runs/dataset --output runs/clip/m
 """
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.clip_arguments import IR_ORIGINS
-from training.data.pairs import PairCollator, fit_feature_norm, load_pairs
-from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks, summarize
+from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
+from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
+from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
 from training.scoring.hard_gallery import parse_locator, shifted_crops
 from training.scoring.recall_tables import MODALITIES, choose_fusion_weight, mean_recalls, missing_modality, tables_by
-from training.scoring.significance import bootstrap_mean
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def evaluate(
     fusion_weight: float | None = None,
     ir_origin: str | None = "sensor",
     encoders: Encoder | None = None,
-) -> dict:
+) -> dict[str, SubsetScores]:
     """Scores a model on a dataset's evaluation representatives.
 
     Args:
@@ -106,36 +106,37 @@ def evaluate(
         encoders: Of the same model, to keep what they remember.
 
     Returns:
-        By subset: `queries`, `scores` (direction -> `summarize`), `intervals` of R@1 (95 % bootstrap over queries) and
-        `ranks` (direction -> list, 0 is a hit at 1), from which paired tests are made. With texts also `fused` (the
-        same three for fused <-> text), `mean_recall` and `missing_modality`.
+        Scores by subset.
     """
     encoders, results = encoders or Encoder.for_scores(model, processor), {}
     for name, rows in held_out(dataset, split, ir_origin).items():
         results[name] = score_rows(encoders, rows, texts, fusion_weight)
-        logger.info("%s: %d queries, RGB to IR R@1 %.3f", name, len(rows), results[name]["scores"]["rgb_to_ir"]["R@1"])
+        logger.info("%s: %d queries, RGB to IR R@1 %.3f", name, len(rows), results[name].scores["rgb_to_ir"]["R@1"])
     return results
 
 
-def score_rows(encoders: Encoder, rows: Dataset, texts: bool = True, fusion_weight: float | None = None) -> dict:
-    """Scores rows of one band among themselves; arguments and result as in `evaluate`, of one subset."""
+def score_rows(
+    encoders: Encoder, rows: Dataset, texts: bool = True, fusion_weight: float | None = None
+) -> SubsetScores:
+    """Scores rows of one band among themselves; arguments as of `evaluate`."""
     part = embed_rows(encoders, rows, texts)
     ranks = image_ranks(part) | hard_ranks(encoders, rows, part)
-    if part.texts:
-        part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], fusion_weight)
-        ranks |= text_ranks(part, MODALITIES)
+    if not part.texts:
+        return SubsetScores.of_ranks(ranks)
+    part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], fusion_weight)
+    ranks |= text_ranks(part, MODALITIES)
     fused = {direction: values for direction, values in ranks.items() if "fused" in direction}
-    result = describe({direction: ranks[direction] for direction in ranks if direction not in fused})
-    if fused:
-        result |= {
-            "fused": describe(fused),
-            "mean_recall": {kind: list(value) for kind, value in mean_recalls(part, ranks).items()},
-            "missing_modality": missing_modality(ranks, list(part.texts)),
-        }
-    return result
+    return replace(
+        SubsetScores.of_ranks({direction: values for direction, values in ranks.items() if direction not in fused}),
+        fused=DirectionScores.of_ranks(fused),
+        mean_recall=mean_recalls(part, ranks),
+        missing_modality=missing_modality(ranks, list(part.texts)),
+    )
 
 
-def evaluate_pretrained(config: FusionRSCLIPConfig, processor: Any, towers: Mapping[str, Any], dataset: str) -> dict:
+def evaluate_pretrained(
+    config: FusionRSCLIPConfig, processor: Any, towers: Mapping[str, Any], dataset: str
+) -> dict[str, DirectionScores]:
     """Control (a): image-image ranks of the towers as loaded, by their pooled features, no projection.
 
     Args:
@@ -145,45 +146,37 @@ def evaluate_pretrained(config: FusionRSCLIPConfig, processor: Any, towers: Mapp
         dataset: Folder or Hub id; features are standardised by its training split.
 
     Returns:
-        As `evaluate`, image directions only; of raw and standardised features the one with the higher R@1 is kept.
+        Scores by subset, image directions only; of raw and standardised features those with the higher R@1.
     """
     options = {name: getattr(config, name) for name in ("vision_pooling", "text_pooling", "grid_size")}
     model = FusionRSCLIPModel.from_towers(towers["vision_tower"], towers["text_tower"], feature_norm=True, **options)
-    fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+    fit_clip_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
     encoders, results = Encoder.for_scores(model, processor, pooled=True), {}
     for name, rows in held_out(dataset, "test").items():
         tried = []
         for encoders.standardise in (False, True):
             tried.append(score_images(encoders, rows))
-        results[name] = describe(max(tried, key=lambda ranks: (ranks["rgb_to_ir"] < 1).mean()))
+        results[name] = DirectionScores.of_ranks(max(tried, key=lambda ranks: (ranks["rgb_to_ir"] < 1).mean()))
     return results
 
 
-def describe(ranks: dict[str, np.ndarray]) -> dict:
-    """Summarises ranks: scores, R@1 intervals, and the ranks as lists; queries are the first direction's."""
-    return {
-        "queries": len(next(iter(ranks.values()))),
-        "scores": {name: summarize(values) for name, values in ranks.items()},
-        "intervals": {name: list(bootstrap_mean(values < 1)) for name, values in ranks.items()},
-        "ranks": {name: values.tolist() for name, values in ranks.items()},
-    }
-
-
-def choose_weight(encoders: Encoder, dataset: str, given: float | None, ir_origin: str | None) -> dict:
-    """Returns what `choose_fusion_weight` finds on the validation representatives, or a given weight as it is."""
-    if given is not None:
-        if not 0 <= given <= 1:
-            raise InputError(f"--fusion_weight must lie in [0, 1], got {given}")
-        return {"weight": given, "chosen_on": "command line"}
+def choose_weight(encoders: Encoder, dataset: str, stated: float | None, ir_origin: str | None) -> FusionChoice:
+    """Returns what `choose_fusion_weight` finds on the validation representatives, or a stated weight as it is."""
+    if stated is not None:
+        if not 0 <= stated <= 1:
+            raise InputError(f"--fusion_weight must lie in [0, 1], got {stated}")
+        return FusionChoice(stated, None, "command line")
     rows = load_pairs(dataset, "validation", ir_origin, representatives=True)
-    return choose_fusion_weight(encoders, embed_rows(encoders, rows)) | {"chosen_on": "validation"}
+    return choose_fusion_weight(encoders, embed_rows(encoders, rows))
 
 
-def whole_split(encoders: Encoder, dataset: str, split: str, weight: float | None, ir_origin: str | None) -> dict:
-    """Returns the tables of all held-out rows of a split together, by band and by source within band."""
+def whole_split(
+    encoders: Encoder, dataset: str, split: str, weight: float | None, ir_origin: str | None
+) -> EmbeddedRows:
+    """Embeds all held-out rows of a split together, pairs fused by this weight."""
     part = embed_rows(encoders, load_pairs(dataset, split, ir_origin, representatives=True))
     part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], weight)
-    return {"by_band": tables_by(part, by_source=False), "by_source": tables_by(part, by_source=True)}
+    return part
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -208,20 +201,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     model, processor = load_clip(arguments.model)
     encoders = Encoder.for_scores(model, processor)
     fusion = choose_weight(encoders, arguments.dataset, arguments.fusion_weight, ir_origin)
-    weight = fusion["weight"]
     scored = (arguments.dataset, arguments.split)
-    results = {
-        "trained": evaluate(model, processor, *scored, True, weight, ir_origin, encoders),
-        "fusion": fusion,
-        **whole_split(encoders, *scored, weight, ir_origin),
-    }
+    trained = evaluate(model, processor, *scored, True, fusion.weight, ir_origin, encoders)
+    part = whole_split(encoders, *scored, fusion.weight, ir_origin)
+    results = ClipResults(trained, fusion, tables_by(part, by_source=False), tables_by(part, by_source=True))
     if arguments.vision_tower and arguments.text_tower:
         towers = {"vision_tower": arguments.vision_tower, "text_tower": arguments.text_tower}
-        results["pretrained"] = evaluate_pretrained(model.config, processor, towers, arguments.dataset)
-    for name, found in results["by_band"].items():
-        for kind, (value, low, high) in found["mean_recall"].items():
+        pretrained = evaluate_pretrained(model.config, processor, towers, arguments.dataset)
+        results = replace(results, pretrained=pretrained)
+    for name, table in results.by_band.items():
+        for kind, (value, low, high) in table.mean_recall.items():
             logger.info("%s, %s: mean recall %.1f [%.1f, %.1f]", name, kind, 100 * value, 100 * low, 100 * high)
-    arguments.output.write_text(json.dumps(results, indent=1))
+    results.save(arguments.output)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from fusionrs_hf.errors import InputError
 from training.data.image_files import embed_files, read_infrared
 from training.evaluate_zero_shot import class_embeddings
 from training.scoring.probe import C_GRID, average_precision, choose, fit_binary
-from training.scoring.significance import bootstrap_mean
+from training.scoring.significance import bootstrap_mean, bootstrap_statistic
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
@@ -89,17 +89,19 @@ def precision_table(scores: np.ndarray, present: np.ndarray, draws: int = 1_000,
         scores, present: `(images, 4)`.
         draws, seed: Of the bootstrap; a resample that lacks a class entirely is left out.
     """
-    each = [average_precision(scores[:, column], present[:, column]) for column in range(len(CLASSES))]
-    generator, means = np.random.default_rng(seed), []
-    for _ in range(draws):
-        rows = generator.integers(0, len(scores), len(scores))
-        if present[rows].any(0).all():
-            means.append(np.mean([average_precision(scores[rows, c], present[rows, c]) for c in range(len(CLASSES))]))
+
+    def precisions(rows: np.ndarray | slice) -> list[float]:
+        return [average_precision(scores[rows, column], present[rows, column]) for column in range(len(CLASSES))]
+
+    def mean_precision(rows: np.ndarray) -> float | None:
+        return float(np.mean(precisions(rows))) if present[rows].any(0).all() else None
+
+    each = precisions(slice(None))
     return {
         "AP": dict(zip(CLASSES.values(), each)),
         "positives": dict(zip(CLASSES.values(), present.sum(0).tolist())),
         "mAP": float(np.mean(each)),
-        "mAP_interval": np.quantile(means, [0.025, 0.975]).tolist() if means else None,
+        "mAP_interval": bootstrap_statistic(mean_precision, len(scores), draws, seed),
     }
 
 

@@ -3,7 +3,7 @@
     python -m training.journey --out runs/demo --packages .demo-packages
 
 Weights -> dataset -> dual-modal CLIP -> retrieval -> two-image VLM -> captions -> cards and page. Each step leaves a
-mark with a fingerprint of what decides its result, so a second run reuses what is done, an interrupted one continues,
+mark with a hash of what decides its result, so a second run reuses what is done, an interrupted one continues,
 and a change upstream makes the steps below it run again.
 """
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD_RECIPE = ROOT / "dataset_builder/recipes/demo.yaml"
 CLIP_RECIPE = ROOT / "training/recipes/clip_demo.yaml"
 VLM_RECIPE = ROOT / "training/recipes/vlm_demo.yaml"
-BENCH_RESULT = ROOT / "tests/benchmarks/results/retrieval_controls.json"
+TRAINED_CONTROLS = ROOT / "training/recipes/controls.json"
 CLIP_BATCH, VLM_BATCH = 64, 16  # rows a step over all processes, as in the recipes
 CODE = ("fusionrs_hf", "dataset_builder", "training")
 
@@ -128,55 +128,60 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
     Returns:
         Label and seconds of each stage; 0 where an earlier run's result was kept.
     """
-    marks, fingerprint, times = out / ".steps", _hash_files(_code_files()), []
+    marks, inputs_hash, times = out / ".steps", _hash_files(_code_files()), []
     marks.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(stages, 1):
-        fingerprint = _combine(fingerprint, step.name, _hash_files(step.inputs))  # of all steps so far
+        inputs_hash = _combine(inputs_hash, step.name, _hash_files(step.inputs))  # of all steps so far
         mark = marks / f"{step.name}.json"
-        if mark.is_file() and json.loads(mark.read_text())["fingerprint"] == fingerprint:
+        if mark.is_file() and json.loads(mark.read_text()).get("inputs_hash") == inputs_hash:
             logger.info("[%d/%d] %s: done before", number, len(stages), step.label)
             times.append((step.label, 0.0))
             continue
         logger.info("[%d/%d] %s (about %g min)", number, len(stages), step.label, step.minutes)
         started = time.monotonic()
-        _discard_if_stale(out, step.name, fingerprint)
+        _discard_if_stale(out, step.name, inputs_hash)
         step.run()
         seconds = time.monotonic() - started
-        mark.write_text(json.dumps({"fingerprint": fingerprint, "seconds": round(seconds, 1)}))
+        mark.write_text(json.dumps({"inputs_hash": inputs_hash, "seconds": round(seconds, 1)}))
         times.append((step.label, seconds))
     return times
 
 
-def _discard_if_stale(out: Path, name: str, fingerprint: str) -> None:
+def _discard_if_stale(out: Path, name: str, inputs_hash: str) -> None:
     """Throws a half-finished step's folder away unless it was begun from the same inputs; then it is continued."""
     begun = out / ".steps" / f"{name}.begun"
-    if not begun.is_file() or begun.read_text() != fingerprint:
+    if not begun.is_file() or begun.read_text() != inputs_hash:
         folder = {"dataset": "dataset", "train_clip": "clip", "train_vlm": "vlm"}.get(name)
         if folder and (out / folder).is_dir():
             shutil.rmtree(out / folder)
-        begun.write_text(fingerprint)
+        begun.write_text(inputs_hash)
 
 
 def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     """Writes metrics.json, the cards and the page, and prints the table of retrieval beside its controls."""
     from training.demo_page import write_page
-    from training.release.cards import read_metrics, retrieval_rows, write_clip_card, write_vlm_card
+    from training.release.cards import write_clip_card, write_vlm_card
+    from training.release.result_rows import retrieval_rows
+    from training.scoring.clip_results import ClipResults, TrainedControls
+    from training.scoring.results import METRICS_NAME
+    from training.scoring.vlm_results import VlmResults
 
-    metrics = {"seed": seed, "clip": read_metrics(out / "clip"), "vlm": read_metrics(out / "vlm")}
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1))
-    write_clip_card(out / "clip", BENCH_RESULT)
+    clip, vlm = ClipResults.load(out / "clip" / METRICS_NAME), VlmResults.load(out / "vlm" / METRICS_NAME)
+    metrics = {"seed": seed, "clip": clip.as_dict(), "vlm": vlm.as_dict()}
+    (out / METRICS_NAME).write_text(json.dumps(metrics, indent=1))
+    trained_controls = TrainedControls.load(TRAINED_CONTROLS)
+    write_clip_card(out / "clip", trained_controls)
     write_vlm_card(out / "vlm")
-    write_page(out, BENCH_RESULT, times)
-    for line in retrieval_table(retrieval_rows(metrics["clip"], BENCH_RESULT)):
+    write_page(out, clip, vlm, trained_controls, times)
+    for line in retrieval_table(retrieval_rows(clip, trained_controls)):
         logger.info(line)
-    vlm = metrics["vlm"]
     logger.info(
-        "\nInfrared facts stated as measured, %d held-out pairs (difference to ours, 95 %% interval):", vlm["pairs"]
+        "\nInfrared facts stated as measured, %d held-out pairs (difference to ours, 95 %% interval):", vlm.pairs
     )
-    for name, difference in vlm["differences"].items():
-        value = vlm["accuracy"][name]["mean"]
-        logger.info("  %-14s %.3f  (%+.3f, %+.3f to %+.3f)", name, value, *difference.values())
-    logger.info("  %-14s %.3f", "VLM", vlm["accuracy"]["own_images"]["mean"])
+    for name, gap in vlm.differences.items():
+        value = vlm.accuracy[name].mean
+        logger.info("  %-14s %.3f  (%+.3f, %+.3f to %+.3f)", name, value, gap.value, gap.low, gap.high)
+    logger.info("  %-14s %.3f", "VLM", vlm.accuracy["own_images"].mean)
 
 
 def retrieval_table(rows: Sequence[Any]) -> list[str]:

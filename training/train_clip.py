@@ -10,19 +10,15 @@ import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from torch import nn
 from torch.utils.data import Dataset as TorchDataset
-from transformers import (
-    AutoImageProcessor,
-    AutoTokenizer,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoImageProcessor, AutoTokenizer, TrainingArguments, set_seed
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from fusionrs_hf.encoders import load_clip
@@ -31,7 +27,7 @@ from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from training.clip_arguments import IR_ORIGINS, ClipArguments
 from training.data.augmentation import PairAugmentation
-from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_feature_norm, load_pairs
+from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
 from training.release import door
@@ -40,10 +36,11 @@ from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
 from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
+from training.trainers.checkpoints import last_whole_checkpoint
 from training.trainers.contrastive import ContrastiveTrainer
 from training.trainers.contrastive_arguments import ClipTrainingArguments
-from training.trainers.frozen import freeze_lower_layers, remember_layers
-from training.trainers.resume import last_whole_checkpoint
+from training.trainers.frozen import freeze_lower_layers
+from training.trainers.layer_memory import remember_layers
 from training.trainers.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
@@ -91,33 +88,64 @@ def load_training_rows(
     return rows, read_facts(arguments.dataset, origin), stream_pairs(*source).take(arguments.norm_rows)
 
 
+def frozen_image_layers(arguments: ClipArguments) -> int:
+    """Returns how many of an image tower's lowest layers are kept as loaded; -1: all of them."""
+    return arguments.frozen_vision_layers or (-1 if arguments.remember_images else 0)
+
+
+def limit_training(model: FusionRSCLIPModel, arguments: ClipArguments) -> None:
+    """Freezes what the recipe keeps as loaded, and puts adapters beside the rest of the towers where it wants them."""
+    for tower in image_towers(model):
+        freeze_lower_layers(tower, frozen_image_layers(arguments))
+    freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
+    if arguments.lora_rank:
+        add_adapters(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout, arguments.lora_modules)
+
+
+def image_towers(model: FusionRSCLIPModel) -> list[nn.Module]:
+    """Returns the tower of RGB and, where infrared has one of its own, that."""
+    return [tower for tower in (model.vision_model, model.ir_vision_model) if tower is not None]
+
+
+@contextmanager
+def remembered_images(model: FusionRSCLIPModel, arguments: ClipArguments) -> Iterator[None]:
+    """While in the context, what the frozen image layers give is kept, if the recipe says so."""
+    layers = frozen_image_layers(arguments)
+    with ExitStack() as memory:
+        for tower in image_towers(model) if arguments.remember_images else ():
+            memory.enter_context(remember_layers(tower, None if layers == -1 else layers))
+        yield
+
+
+def make_collators(
+    arguments: ClipArguments, processor: FusionRSCLIPProcessor, seed: int
+) -> tuple[PairCollator, PairCollator]:
+    """Returns what shows rows in training, and what shows them as they are."""
+    view = "sensor" if arguments.ir_view == "shuffled" else arguments.ir_view
+    plain = PairCollator(processor, arguments.ir_caption_probability, view, seed, group_aware=arguments.group_aware)
+    changes = PairAugmentation(arguments.augment_crop, arguments.augment_flip, arguments.augment_color) or None
+    changing = dataclasses.replace(plain, augmentation=changes, texts_per_row=arguments.texts_per_row)
+    return changing, plain
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
     arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
+    folder = Path(training.output_dir)
+    towers = [tower for tower in (arguments.clip, arguments.vision_tower, arguments.text_tower) if tower]
     set_seed(training.seed)
 
     # Model
     model, processor = load_start(arguments)
-    frozen = arguments.frozen_vision_layers or (-1 if arguments.remember_images else 0)
-    image_towers = [tower for tower in (model.vision_model, model.ir_vision_model) if tower is not None]
-    for tower in image_towers:
-        freeze_lower_layers(tower, frozen)
-    freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
-    if arguments.lora_rank:
-        add_adapters(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout, arguments.lora_modules)
+    limit_training(model, arguments)
 
     # Data
     rows, facts, sample = load_training_rows(arguments, training)
     validation = load_pairs(arguments.dataset, "validation", IR_ORIGINS[arguments.ir_origin])
     for table in (facts, validation) if arguments.group_aware else (validation,):
         require_groups(table)
-    view = "sensor" if arguments.ir_view == "shuffled" else arguments.ir_view
-    plain = PairCollator(
-        processor, arguments.ir_caption_probability, view, training.seed, group_aware=arguments.group_aware
-    )
-    changes = PairAugmentation(arguments.augment_crop, arguments.augment_flip, arguments.augment_color) or None
-    collator = dataclasses.replace(plain, augmentation=changes, texts_per_row=arguments.texts_per_row)
+    collator, plain = make_collators(arguments, processor, training.seed)
 
     # Train
     trainer = (AdapterTrainer if arguments.lora_rank else ContrastiveTrainer)(
@@ -137,18 +165,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     if arguments.remember_images and trainer.is_fsdp_enabled:  # processes would wait for layers that others skip
         raise InputError("remember_images does not run with sharded parameters; use DDP, or drop it under FSDP")
-    folder = Path(training.output_dir)
     started = time.monotonic()
-    with ExitStack() as memory:
-        for tower in image_towers if arguments.remember_images else ():
-            memory.enter_context(remember_layers(tower, None if frozen == -1 else frozen))
+    with remembered_images(model, arguments):
         if arguments.feature_norm:
-            fit_feature_norm(model, sample, plain)
+            fit_clip_norm(model, sample, plain)
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
 
     # Save
     trainer.save_model()
-    towers = [tower for tower in (arguments.clip, arguments.vision_tower, arguments.text_tower) if tower]
     write_run_log(trainer, folder, arguments, facts, towers, time.monotonic() - started)
 
     # Push

@@ -20,14 +20,14 @@ from trl import SFTConfig
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.data.conversations import conversations, fit_feature_norm
+from training.data.conversations import conversations, fit_vlm_norm
 from training.data.pairs import load_pairs
 from training.recipe import parse_recipe
 from training.release import door
 from training.release.cards import write_vlm_card
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
-from training.trainers.frozen import remember_layers
-from training.trainers.resume import last_whole_checkpoint
+from training.trainers.checkpoints import last_whole_checkpoint
+from training.trainers.layer_memory import remember_layers
 from training.trainers.run_log import write_run_log
 from training.vlm_arguments import VlmArguments
 
@@ -35,6 +35,26 @@ logger = logging.getLogger(__name__)
 
 RECIPE = (VlmArguments, SFTConfig)
 LANGUAGE_LINEARS = r"model\.language_model\..*\.(q|k|v|o|gate|up|down)_proj"  # anchored: the tower has q_proj too
+
+
+def language_adapters(arguments: VlmArguments) -> LoraConfig:
+    """Returns what is trained: adapters beside the language model's linear layers, and the projectors whole."""
+    return LoraConfig(
+        r=arguments.lora_rank,
+        lora_alpha=arguments.lora_alpha,
+        target_modules=LANGUAGE_LINEARS,
+        modules_to_save=[PROJECTOR],
+        task_type="CAUSAL_LM",
+    )
+
+
+def save_merged(trainer: CaptionTrainer, processor: FusionRSVLMProcessor, folder: Path) -> None:
+    """Saves the adapter beside the base, then merges it into the trained model and saves that."""
+    adapted = trainer.accelerator.unwrap_model(trainer.model)
+    adapted.save_pretrained(folder / "adapter")
+    processor.save_pretrained(folder / "adapter")
+    for part in (adapted.merge_and_unload(), processor):
+        part.save_pretrained(folder)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,18 +72,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
     if arguments.attn_implementation:
         model.set_attn_implementation(arguments.attn_implementation)
-    lora = LoraConfig(
-        r=arguments.lora_rank,
-        lora_alpha=arguments.lora_alpha,
-        target_modules=LANGUAGE_LINEARS,
-        modules_to_save=[PROJECTOR],
-        task_type="CAUSAL_LM",
-    )
 
     # Data
     rows = load_pairs(arguments.dataset, "train")
     examples = conversations(rows, arguments.prompt)
-    fit_feature_norm(model.model, processor, examples, arguments.norm_samples, training.seed)
+    fit_vlm_norm(model.model, processor, examples, arguments.norm_samples, training.seed)
     if training.should_save:
         for part in (model, processor):
             part.save_pretrained(folder / "base")  # what the adapter is an adapter of
@@ -75,24 +88,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         args=training,
         train_dataset=examples,
         processing_class=processor,
-        peft_config=lora,
+        peft_config=language_adapters(arguments),
         projector_learning_rate=arguments.projector_learning_rate,
     )
-    started, checkpoint = time.monotonic(), last_whole_checkpoint(folder)
+    started = time.monotonic()
     with remember_layers(model.model.vision_tower) if arguments.remember_images else nullcontext():
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
 
     # Save
     write_run_log(trainer, folder, arguments, rows, towers, time.monotonic() - started)
     if training.should_save:
-        adapted = trainer.accelerator.unwrap_model(trainer.model)
-        adapted.save_pretrained(folder / "adapter")
-        processor.save_pretrained(folder / "adapter")
-        merged = adapted.merge_and_unload()
-        for part in (merged, processor):
-            part.save_pretrained(folder)
+        save_merged(trainer, processor, folder)
 
-        # Push
+    # Push
+    if trainer.is_world_process_zero():
         write_vlm_card(folder, model_id=training.hub_model_id)
         if push:
             door.push("vlm", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))

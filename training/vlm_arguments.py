@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-PROMPT = "Describe the infrared."  # names no fact; short, since every token costs time
+from fusionrs_hf.prompts import PROMPT
 
 
 @dataclass

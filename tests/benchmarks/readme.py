@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.benchmarks import readme_build, readme_clip, readme_front
 from tests.benchmarks.markdown import table
+from training.scoring.vlm_results import VlmResults
 
 HERE = Path(__file__).parent
 ROOT, RESULTS = HERE.parent.parent, HERE / "RESULTS.md"
@@ -74,7 +75,7 @@ def read(name: str) -> dict:
 
 def take_vlm(demo: Path) -> None:
     """Copies accuracy and differences of a demo run, without its captions, into the committed results."""
-    metrics = json.loads((demo / "vlm/metrics.json").read_text())
+    metrics = VlmResults.load(demo / "vlm/metrics.json").as_dict()
     log = json.loads((demo / "vlm/training_log.json").read_text())
     kept = {name: metrics[name] for name in ("pairs", "seed", "prompt", "accuracy", "differences")}
     kept |= {name: log[name] for name in ("hardware", "steps", "batch_size", "train_seconds", "versions")}

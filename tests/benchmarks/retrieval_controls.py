@@ -4,20 +4,22 @@
 
 Trains the recipe and its two trained controls, `grayscale` (b) and `shuffled` (c), with the same towers, steps and
 seeds; control (a) is the towers as loaded. Every run is kept under --work, so an interrupted bench continues. Writes
-tests/benchmarks/results/retrieval_controls.json.
+tests/benchmarks/results/retrieval_controls.json, and of it what cards show to training/recipes/controls.json.
 """
 
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
-from training.journey import has_fast_bf16, steps, travel
-from training.scoring.significance import bootstrap_mean, paired_bootstrap
+from training.journey import TRAINED_CONTROLS, has_fast_bf16, steps, travel
+from training.scoring.clip_results import ControlRecall, DirectionScores, TrainedControls
+from training.scoring.significance import Interval, bootstrap_mean, paired_bootstrap
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "retrieval_controls.json"
@@ -35,7 +37,7 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     from transformers import AutoModel, AutoProcessor
 
     from training import train_clip
-    from training.data.pairs import PairCollator, fit_feature_norm, load_pairs
+    from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
     from training.evaluate_clip import evaluate, evaluate_pretrained
 
     started = time.monotonic()
@@ -45,24 +47,26 @@ def run_one(view: str, seed: int, demo: Path, folder: Path) -> None:
     options |= {"eval_strategy": "no", "bf16": has_fast_bf16()}
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     train_clip.main(["--config", "training/recipes/clip_demo.yaml", *arguments])
-    result = {"train_s": round(time.monotonic() - started, 1)}
+    result: dict[str, Any] = {"train_s": round(time.monotonic() - started, 1)}
     model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
-    result["scores"] = evaluate(model, processor, dataset)
+    trained = evaluate(model, processor, dataset)
+    result["scores"] = {subset: scores.as_dict() for subset, scores in trained.items()}
     if view == "grayscale":  # its statistics are of grey images: with those of sensor infrared it may do better
-        fit_feature_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
+        fit_clip_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
         for subset, scores in evaluate(model, processor, dataset, texts=False).items():
-            if recall(scores) > recall(result["scores"][subset]):
+            if recall(scores) > recall(trained[subset]):
                 for part in ("scores", "intervals", "ranks"):
-                    result["scores"][subset][part] |= scores[part]
+                    result["scores"][subset][part] |= scores.as_dict()[part]
                 result["scores"][subset]["statistics"] = "sensor infrared"
     if view == "sensor":
-        result["pretrained"] = evaluate_pretrained(model.config, processor, towers, dataset)
+        pretrained = evaluate_pretrained(model.config, processor, towers, dataset)
+        result["pretrained"] = {subset: scores.as_dict() for subset, scores in pretrained.items()}
     (folder / "result.json").write_text(json.dumps(result))
 
 
-def recall(scores: dict) -> float:
+def recall(scores: DirectionScores) -> float:
     """R@1 from RGB to infrared."""
-    return scores["scores"]["rgb_to_ir"]["R@1"]
+    return scores.scores["rgb_to_ir"]["R@1"]
 
 
 def compare(runs: dict[tuple[str, int], dict], seeds: Sequence[int]) -> dict:
@@ -99,6 +103,25 @@ def scores_of(runs: dict[tuple[str, int], dict], name: str, seed: int) -> dict:
     return runs["sensor", seed]["pretrained"] if name == "pretrained" else runs[name, seed]["scores"]
 
 
+def trained_controls(report: Mapping[str, Any]) -> TrainedControls:
+    """What the package ships of the report: R@1 of the controls that a single run does not train, and its lead."""
+    return TrainedControls(
+        what=report["what"],
+        seeds=report["seeds"],
+        hardware=report["hardware"],
+        subsets={
+            subset: {
+                direction: {
+                    name: ControlRecall(Interval(*row[name]["mean"]), Interval(*row[name]["difference"]))
+                    for name in VIEWS[1:]
+                }
+                for direction, row in part["directions"].items()
+            }
+            for subset, part in report["subsets"].items()
+        },
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is missing, two one-thread processes at a time, then writes the table."""
     parser = make_parser(__doc__.splitlines()[0], "runs/bench/retrieval", "VIEW")
@@ -123,7 +146,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "subsets": compare(runs, arguments.seeds),
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
-    logger.info("wrote %s", RESULT)
+    trained_controls(report).save(TRAINED_CONTROLS)
+    logger.info("wrote %s and %s", RESULT, TRAINED_CONTROLS)
 
 
 if __name__ == "__main__":

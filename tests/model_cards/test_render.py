@@ -7,7 +7,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes that the snippets load
-from model_cards.clip import ClipFacts, Retrieval, read_mean_recall, read_retrieval, render_clip_card
+from model_cards.clip import ClipFacts, MeanRecall, Retrieval, render_clip_card
 from model_cards.facts import BaseModel, Estimate, read_base_model
 from model_cards.markdown import markdown_table, percent
 from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
@@ -29,38 +29,18 @@ RUN = {
 }
 UNSTATED = BaseModel(name="A tower", statement="Origin unstated.", demo_only=True)
 STATED = BaseModel(name="all-MiniLM-L6-v2", hub_id="sentence-transformers/all-MiniLM-L6-v2", licence="apache-2.0")
-METRICS = {
-    "held_out_region/nir": {
-        "queries": 250,
-        "scores": {
-            "rgb_to_ir": {"R@1": 0.612, "R@5": 0.801, "R@10": 0.9, "median_rank": 1.0, "queries": 250},
-            "rgb_to_ir_hard": {"R@1": 0.5, "R@5": 0.7, "R@10": 0.8, "median_rank": 1.0, "queries": 250},
-            "rgb_to_text/scene": {"R@1": 0.1, "R@5": 0.2, "R@10": 0.3, "median_rank": 30.0, "queries": 250},
-            "text_to_rgb/scene": {"R@1": 0.11, "R@5": 0.21, "R@10": 0.31, "median_rank": 29.0, "queries": 400},
-        },
-        "intervals": {
-            "rgb_to_ir": [0.612, 0.55, 0.67],
-            "rgb_to_ir_hard": [0.5, 0.44, 0.56],
-            "rgb_to_text/scene": [0.1, 0.07, 0.14],
-            "text_to_rgb/scene": [0.11, 0.08, 0.15],
-        },
-        "fused": {
-            "scores": {
-                "fused_to_text/scene": {"R@1": 0.2, "R@5": 0.3, "R@10": 0.4, "median_rank": 20.0, "queries": 250},
-                "text_to_fused/scene": {"R@1": 0.21, "R@5": 0.31, "R@10": 0.41, "median_rank": 19.0, "queries": 400},
-            },
-            "intervals": {"fused_to_text/scene": [0.2, 0.1, 0.3], "text_to_fused/scene": [0.21, 0.2, 0.22]},
-        },
-        "mean_recall": {"rgb_ir": [0.77, 0.7, 0.84], "scene": [0.5, 0.45, 0.55]},
-        "ranks": {},
-    }
-}
+SUBSET = "held_out_region/nir"
+CHANCE = {"chance": 1 / 400}, {"chance": 1 / 250}  # of image -> text and back
+
+
+def retrieval(direction, recalls, interval, queries=250, controls=None, margins=None):
+    recall = {**dict(zip(("R@1", "R@5", "R@10"), recalls)), "queries": queries}
+    return Retrieval(SUBSET, direction, queries, recall, Estimate(*interval), controls or {}, margins or {})
 
 
 @pytest.fixture
 def clip() -> ClipFacts:
-    grayscale = {"held_out_region/nir": {"scores": {"rgb_to_ir": {"R@1": 0.231}}}}
-    margins = {"grayscale": {"held_out_region/nir": {"rgb_to_ir": [0.381, 0.3, 0.45]}}}
+    grayscale = {"grayscale": 0.231}, {"grayscale": Estimate(0.381, 0.3, 0.45)}
     return ClipFacts(
         model_id="someone/fusionrs-clip-demo",
         dataset_id="someone/fusionrs-demo",
@@ -69,8 +49,18 @@ def clip() -> ClipFacts:
         projection_dim=256,
         image_size=84,
         vision_pooling="grid",
-        retrieval=read_retrieval(METRICS, {"grayscale": grayscale}, margins),
-        mean_recall=read_mean_recall(METRICS),
+        retrieval=[
+            retrieval("rgb_to_ir", (0.612, 0.801, 0.9), (0.612, 0.55, 0.67), 250, *grayscale),
+            retrieval("rgb_to_ir_hard", (0.5, 0.7, 0.8), (0.5, 0.44, 0.56)),
+            retrieval("rgb_to_text/scene", (0.1, 0.2, 0.3), (0.1, 0.07, 0.14), 250, CHANCE[0]),
+            retrieval("text_to_rgb/scene", (0.11, 0.21, 0.31), (0.11, 0.08, 0.15), 400, CHANCE[1]),
+            retrieval("fused_to_text/scene", (0.2, 0.3, 0.4), (0.2, 0.1, 0.3), 250, CHANCE[0]),
+            retrieval("text_to_fused/scene", (0.21, 0.31, 0.41), (0.21, 0.2, 0.22), 400, CHANCE[1]),
+        ],
+        mean_recall=[
+            MeanRecall(SUBSET, "rgb_ir", Estimate(0.77, 0.7, 0.84)),
+            MeanRecall(SUBSET, "scene", Estimate(0.5, 0.45, 0.55)),
+        ],
         control_source="the committed bench result",
         **RUN,
     )
@@ -277,18 +267,6 @@ def test_a_converted_tower_is_described_by_its_origin_and_a_plain_one_by_its_id(
     (tmp_path / "origin.json").write_text(json.dumps(stated))
     assert read_base_model(str(tmp_path)) == BaseModel("A ViT (p 1)", None, None, "Unstated.", True)
     assert read_base_model("openai/clip-vit-base-patch32").hub_id == "openai/clip-vit-base-patch32"
-
-
-def test_read_retrieval_leaves_out_what_a_control_did_not_run():
-    rows = read_retrieval(METRICS, {"shuffled": {}})
-    assert rows[0] == Retrieval(
-        "held_out_region/nir",
-        "rgb_to_ir",
-        250,
-        METRICS["held_out_region/nir"]["scores"]["rgb_to_ir"],
-        Estimate(0.612, 0.55, 0.67),
-    )
-    assert rows[2].controls == {"chance": 1 / 400}
 
 
 def test_percent_and_table_helpers():

@@ -6,18 +6,14 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from transformers import (
     AutoModel,
     AutoProcessor,
     CLIPConfig,
     CLIPModel,
     CLIPProcessor,
-    EvalPrediction,
-    TrainingArguments,
 )
 
 import fusionrs_hf.auto  # noqa: F401
@@ -25,11 +21,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip, train_clip
-from training.data.pairs import PairCollator
-from training.scoring.validation_recall import make_recall
 from training.train_clip import main
-from training.trainers.contrastive import ContrastiveTrainer
-from training.trainers.contrastive_arguments import ClipTrainingArguments
 
 
 @pytest.fixture(scope="module")
@@ -146,40 +138,6 @@ def test_whole_towers_stay_as_loaded(folders, tmp_path):
         main(command(folders, tmp_path, frozen_text_layers=-2))
 
 
-def test_recall_is_that_of_the_published_directions_within_bands():
-    """By a double loop: an item is ahead if it scores as much, and is neither of the query's group nor of its text."""
-    generator = np.random.default_rng(0)
-    rows = Dataset.from_dict(
-        {
-            "sample_id": [f"r{index}" for index in range(24)],
-            "ir_band": ["nir", "swir"] * 12,
-            "image_group_id": [f"g{index // 4}" for index in range(24)],
-            "captions": [[f"text {index % 10}"] for index in range(24)],
-            "ir_captions": [[]] * 24,
-        }
-    )
-    embeds = generator.normal(size=(3, 24, 5)).astype(np.float32)
-    embeds /= np.linalg.norm(embeds, axis=-1, keepdims=True)
-    named = dict(zip(("rgb", "ir", "text"), embeds))
-    scores = make_recall(rows, PairCollator(None))(EvalPrediction(tuple(embeds), None))
-    expected = []
-    for left, right in (("rgb", "ir"), ("ir", "rgb"), ("ir", "text"), ("text", "ir")):
-        for k in (1, 5, 10):
-            hits = {"nir": [], "swir": []}
-            for i, query in enumerate(rows):
-                alike, ahead = [], []
-                for j, item in enumerate(rows):
-                    if item["ir_band"] != query["ir_band"]:
-                        continue
-                    same = item["image_group_id"] == query["image_group_id"]
-                    told = "text" in (left, right) and item["captions"] == query["captions"]
-                    (alike if same or told else ahead).append(named[left][i] @ named[right][j])
-                hits[query["ir_band"]].append(sum(score >= max(alike) for score in ahead) < k)
-            expected.append(np.mean([np.mean(band) for band in hits.values()]))
-            assert scores[f"{left}_to_{right}_R@{k}"] == pytest.approx(expected[-1])
-    assert scores["mean_recall"] == pytest.approx(np.mean(expected)) and len(scores) == 13
-
-
 def test_the_best_checkpoint_is_that_of_the_highest_recall_also_after_a_resume(folders, tmp_path, monkeypatch):
     recalls = []
     monkeypatch.setattr(train_clip, "make_recall", lambda *given: lambda prediction: {"mean_recall": recalls.pop(0)})
@@ -197,14 +155,6 @@ def test_the_best_checkpoint_is_that_of_the_highest_recall_also_after_a_resume(f
             torch.testing.assert_close(value, best[name], rtol=0, atol=0)
         assert not torch.equal(best["visual_projection.weight"], last["visual_projection.weight"])
         shutil.rmtree(tmp_path / "checkpoint-4")
-
-
-def test_another_metric_may_be_named():
-    options = {"output_dir": "x", "load_best_model_at_end": True, "eval_strategy": "steps", "use_cpu": True}
-    options |= {"eval_steps": 1, "save_steps": 1}
-    default, named = (ClipTrainingArguments(**options, **more) for more in ({}, {"metric_for_best_model": "loss"}))
-    assert (default.metric_for_best_model, default.greater_is_better) == ("mean_recall", True)
-    assert (named.metric_for_best_model, named.greater_is_better) == ("loss", False)
 
 
 def test_remembering_images_changes_nothing_but_the_work(folders, tmp_path, monkeypatch):
@@ -298,20 +248,6 @@ def test_training_starts_from_any_clip(folders, trained, tmp_path):
 def test_a_run_starts_from_one_thing(folders, tmp_path):
     with pytest.raises(InputError, match="give clip, or vision_tower and text_tower"):
         main(command(folders, tmp_path, clip="somewhere"))
-
-
-def test_weight_decay_spares_what_it_should_unless_told_otherwise():
-    model = tiny.clip_model(modality_embedding=True)
-    spared = {}
-    for decay_all in (False, True):
-        arguments = TrainingArguments(weight_decay=0.1, report_to="none", use_cpu=True)
-        trainer = ContrastiveTrainer(model=model, args=arguments, decay_all=decay_all)
-        groups = trainer.create_optimizer().param_groups
-        none = {id(parameter) for group in groups if group["weight_decay"] == 0 for parameter in group["params"]}
-        spared[decay_all] = {name for name, parameter in model.named_parameters() if id(parameter) in none}
-    assert spared[True] == set()
-    assert {"logit_scale", "modality_embedding", "text_model.final_layer_norm.weight"} <= spared[False]
-    assert not any(name.endswith(("q_proj.weight", "projection.weight")) for name in spared[False])
 
 
 def test_the_logit_scale_is_clamped(folders, tmp_path):

@@ -1,6 +1,5 @@
-"""VLM training: TRL's data and loss, what LoRA touches, resuming, and what a run leaves behind."""
+"""VLM training: what LoRA touches, resuming, and what a run leaves behind."""
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -8,55 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from peft import PeftModel
-from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from trl import SFTConfig
 
-from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_vlm
-from training.data.conversations import conversations
+from tests.training.made.captioned_rows import make_rows
 from training.train_vlm import main
 from training.trainers.captioning import CaptionTrainer
-from training.vlm_arguments import PROMPT
-
-CAPTIONS = ("Infrared: dark, low contrast.", "Infrared: very bright, high contrast, brightest north.")
-
-
-def png(image: Image.Image) -> dict:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
-def make_rows(count: int, **changes: object) -> Dataset:
-    rows = [
-        new_row(
-            **{
-                "sample_id": f"scene/{index}/{band}",
-                "source_dataset": "synthetic",
-                "source_locator": f"scene@r{64 * index}c0s64",
-                "rights": "CC0-1.0",
-                "rgb": png(tiny.rgb_image(index)),
-                "ir": png(tiny.ir_image(2 * index + offset)),
-                "ir_origin": "sensor",
-                "ir_band": band,
-                "ir_unit": "display",
-                "ir_captions": [CAPTIONS[index % 2], "a fluent caption that is not learnt"],
-                "image_group_id": f"tile{index}",
-                "joint_group_id": f"tile{index}",
-                "is_eval_representative": True,
-                **changes,
-            }
-        )
-        for index in range(count // 2)
-        for offset, band in enumerate(("nir", "lwir"))
-    ]
-    return Dataset.from_list(rows, features=FEATURES)
 
 
 @pytest.fixture(scope="session")
@@ -101,38 +61,6 @@ def logits(model, processor) -> torch.Tensor:
     inputs = processor(images=[tiny.rgb_image(9), tiny.ir_image(9)], text="<image><image>dry", return_tensors="pt")
     with torch.no_grad():
         return model.eval()(**inputs).logits
-
-
-def test_examples_are_the_compact_caption_under_the_prompt():
-    example = conversations(make_rows(2), PROMPT)[0]
-    assert example["prompt"] == [{"role": "user", "content": PROMPT}]
-    assert example["completion"] == [{"role": "assistant", "content": CAPTIONS[0]}]
-    assert [image.mode for image in example["images"]] == ["RGB", "L"]
-
-
-def test_rows_without_infrared_captions_are_refused_or_left_out(caplog):
-    with pytest.raises(InputError, match="none of 2 training rows has ir_captions"):
-        conversations(make_rows(2, ir_captions=[]), PROMPT)
-    rows = Dataset.from_list([*make_rows(2, ir_captions=[]), *make_rows(2)], features=FEATURES)
-    assert len(conversations(rows, PROMPT)) == 2
-    assert "2 of 4 rows have no ir_captions" in caplog.text
-
-
-def test_loss_at_labelled_columns_equals_the_loss_over_all_positions(tmp_path):
-    config = SFTConfig(
-        tmp_path, bf16=False, use_cpu=True, report_to="none", max_length=None, remove_unused_columns=False
-    )
-    model, processor = tiny_vlm.vlm_model(), tiny_vlm.vlm_processor()
-    examples = conversations(make_rows(4), PROMPT)
-    trainer = CaptionTrainer(model=model, args=config, train_dataset=examples, processing_class=processor)
-    batch = trainer.data_collator([examples[0], examples[2]])  # captions of two lengths
-    with torch.no_grad():
-        ours = trainer.compute_loss(model, dict(batch))
-        scores = model(**{name: value for name, value in batch.items() if name != "labels"}).logits.log_softmax(-1)
-    labels = batch["labels"][:, 1:]
-    chosen = scores[:, :-1].gather(2, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    assert (labels != -100).sum() == sum(len(processor.tokenizer.tokenize(text)) + 1 for text in CAPTIONS)
-    assert_close(ours, -chosen[labels != -100].mean())
 
 
 def test_adapter_holds_lora_of_the_language_model_and_the_projectors_only(vlm_run):

@@ -34,7 +34,7 @@ def conversations(rows: Dataset, prompt: str) -> Dataset:
     return rows.select(captioned).select_columns(["rgb", "ir", "ir_captions"]).with_transform(transform)
 
 
-def fit_feature_norm(
+def fit_vlm_norm(
     model: FusionRSVLMModel, processor: FusionRSVLMProcessor, examples: Dataset, count: int, seed: int
 ) -> None:
     """Sets the standardisation from `count` training examples drawn by `seed`."""

@@ -175,7 +175,7 @@ class PairCollator:
 
 
 @torch.no_grad()
-def fit_feature_norm(
+def fit_clip_norm(
     model: FusionRSCLIPModel, rows: Iterable[Mapping[str, Any]], collator: PairCollator, batch_size: int = 128
 ) -> None:
     """Sets the model's per-modality statistics from the training rows as the collator shows them."""

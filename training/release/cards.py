@@ -7,34 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from model_cards.clip import ClipFacts, Retrieval, read_mean_recall, read_retrieval, render_clip_card
-from model_cards.facts import BaseModel, Estimate
-from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
+from model_cards.clip import ClipFacts, render_clip_card
+from model_cards.facts import BaseModel
+from model_cards.vlm import VlmFacts, render_vlm_card
+from training.release.result_rows import fact_scores, mean_recall_cells, retrieval_rows
+from training.scoring.clip_results import ClipResults, FusionChoice, TrainedControls
+from training.scoring.results import METRICS_NAME
+from training.scoring.vlm_results import VlmResults
 from training.trainers.run_log import read_run_log
 
-METRICS_NAME = "metrics.json"
 LARGE = 10**6  # a tokenizer's limit beyond this means none
-FACT_CONTROLS = {
-    "constant": "constant caption",
-    "ir_shuffled": "another tile's infrared",
-    "ir_blanked": "infrared blanked",
-    "rgb_shuffled": "another tile's RGB",
-}
-
-
 TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infrared", "fused_text": "fused-text"}
 
 
-def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | None = None) -> None:
+def write_clip_card(
+    folder: Path, trained_controls: TrainedControls | None = None, model_id: str | None = None
+) -> None:
     """Writes the card of a dual-modal CLIP.
 
     Args:
         folder: Of the trained model; results come from its `metrics.json` where there is one.
-        bench: Committed result of the controls that this run did not train, if any.
+        trained_controls: Of the controls that this run did not train, if any.
         model_id: How snippets load it; default: the folder.
     """
     config = FusionRSCLIPConfig.from_pretrained(folder).to_dict()
-    metrics, common = read_metrics(folder), _common(folder)
+    results, common = ClipResults.load(folder / METRICS_NAME), _common(folder)
     facts = ClipFacts(
         model_id=model_id or str(folder),
         **common,
@@ -50,9 +47,9 @@ def write_clip_card(folder: Path, bench: Path | None = None, model_id: str | Non
         contrastive_loss=config["contrastive_loss"],
         weights={name: config[f"{key}_weight"] for key, name in TERMS.items() if config[f"{key}_weight"]},
         group_aware=common["recipe"].get("group_aware", True),
-        retrieval=retrieval_rows(metrics, bench),
-        mean_recall=read_mean_recall(metrics.get("trained", metrics)),
-        scored_fusion=_scored_fusion(config, metrics["fusion"]) if "fusion" in metrics else "",
+        retrieval=retrieval_rows(results, trained_controls),
+        mean_recall=mean_recall_cells(results),
+        scored_fusion=_scored_fusion(config, results.fusion) if results and results.fusion else "",
         control_source="(a) is of this run; (b) and (c) are means over the seeds of the committed bench result.",
     )
     render_clip_card(facts).save(folder / "README.md")
@@ -76,11 +73,11 @@ def _fusion(config: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     return how + (f", trained with one modality left out in {100 * dropout:g} % of the rows" if dropout else "")
 
 
-def _scored_fusion(config: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
-    if chosen["weight"] is None:
+def _scored_fusion(config: Mapping[str, Any], choice: FusionChoice) -> str:
+    if choice.weight is None:
         return "what the model's gate makes of both" if config["fusion"] == "gated" else "the model's own mean of both"
-    how = "chosen on the validation split" if chosen["chosen_on"] == "validation" else "as given"
-    return f"the mean of both embeddings, infrared by {chosen['weight']}, {how}"
+    how = "chosen on the validation split" if choice.chosen_on == "validation" else "as given"
+    return f"the mean of both embeddings, infrared by {choice.weight}, {how}"
 
 
 def _infrared_tower(config: dict) -> str:
@@ -94,17 +91,18 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     """Writes the cards of a two-image VLM, of its adapter and of the adapter's base; arguments as for the CLIP."""
     config = json.loads((folder / "config.json").read_text())
     processor = json.loads((folder / "processor_config.json").read_text())
-    metrics, log = read_metrics(folder), read_run_log(folder)
+    results, log = VlmResults.load(folder / METRICS_NAME), read_run_log(folder)
     facts = VlmFacts(
         model_id=model_id or str(folder),
         **_common(folder),
         prompt=log["recipe"]["prompt"],
         tokens_per_image=processor["num_image_tokens"],
         language_layers=config["text_config"]["num_hidden_layers"],
-        scored_pairs=metrics.get("pairs", 0),
-        scores=fact_scores(metrics),
+        scored_pairs=results.pairs if results else 0,
+        scores=fact_scores(results),
         examples=[
-            (example["reference"], example["captions"]["own_images"]) for example in metrics.get("examples", [])[:5]
+            (example.reference, example.captions["own_images"])
+            for example in (results.examples[:5] if results else ())
         ],
     )
     render_vlm_card(facts).save(folder / "README.md")
@@ -114,61 +112,6 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
         render_vlm_card(adapter).save(folder / "adapter/README.md")
         untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])
         render_vlm_card(untrained).save(folder / "base/README.md")
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Returns the folder's metrics, empty before an evaluation."""
-    path = folder / METRICS_NAME
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def retrieval_rows(metrics: Mapping[str, Any], bench: Path | None = None) -> list[Retrieval]:
-    """Returns the results table of a CLIP's metrics, beside the controls of the run and of a committed bench result.
-
-    Args:
-        metrics: `{"trained": ..., "pretrained": ...}` as the journey writes it, or what `evaluate_clip` writes alone.
-        bench: `tests/benchmarks/results/retrieval_controls.json`, or None.
-    """
-    trained = metrics.get("trained", metrics)
-    controls = {"pretrained": metrics["pretrained"]} if "pretrained" in metrics else {}
-    margins: dict[str, dict] = {}
-    if bench is not None and bench.is_file():
-        subsets = json.loads(bench.read_text())["subsets"]
-        for name in ("grayscale", "shuffled"):
-            known = {
-                (subset, key): row[name] for subset, part in subsets.items() for key, row in part["directions"].items()
-            }
-            controls[name] = {
-                subset: {
-                    "scores": {key: {"R@1": row["mean"][0]} for (where, key), row in known.items() if where == subset}
-                }
-                for subset in subsets
-            }
-            margins[name] = {
-                subset: {key: row["difference"] for (where, key), row in known.items() if where == subset}
-                for subset in subsets
-            }
-    return read_retrieval(trained, controls, margins)
-
-
-def fact_scores(metrics: Mapping[str, Any]) -> list[FactScore]:
-    """Returns the fact-accuracy table of a VLM's metrics: each kind of fact, then their mean with intervals."""
-    if not metrics:
-        return []
-    accuracy = metrics["accuracy"]
-    own = accuracy["own_images"]
-    kinds = [kind for kind in own if kind not in ("mean", "interval", "by_band")]
-    rows = [
-        FactScore(
-            kind, Estimate(own[kind]), {title: Estimate(accuracy[name][kind]) for name, title in FACT_CONTROLS.items()}
-        )
-        for kind in kinds
-    ]
-    controls = {
-        title: Estimate(accuracy[name]["mean"], *accuracy[name]["interval"]) for name, title in FACT_CONTROLS.items()
-    }
-    margins = {title: Estimate(**metrics["differences"][name]) for name, title in FACT_CONTROLS.items()}
-    return [*rows, FactScore("mean", Estimate(own["mean"], *own["interval"]), controls, margins)]
 
 
 def _common(folder: Path) -> dict[str, Any]:

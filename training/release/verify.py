@@ -69,7 +69,7 @@ def verify(kind: str, folder: Path | str, repo_id: str, revision: str | None = N
         raise InputError(f"{api.endpoint} has no {kind} {wanted}, expected owner/name; push it first") from error
     with tempfile.TemporaryDirectory(prefix="fusionrs-verify-") as scratch:
         out = Path(scratch, "facts.json")
-        script = Path(__file__).with_name("fingerprint.py")
+        script = Path(__file__).with_name("contents.py")
         command = [sys.executable, "-P", str(script), kind, str(folder), repo_id, sha, str(out)]
         # The scratch folder is also where it runs: a relative path there can't be taken for the repository's name.
         done = subprocess.run(

@@ -11,7 +11,8 @@ from datasets import Dataset
 from fusionrs_hf.encoders import Encoder
 from model_cards.markdown import markdown_table
 from training.scoring.embedded_rows import embed_rows, image_ranks, text_ranks
-from training.scoring.recall_tables import MODALITIES, published_directions, tally, tally_bootstrap
+from training.scoring.recall_tables import MODALITIES, published_directions, tally
+from training.scoring.significance import bootstrap_groups
 
 DRAWS = 10_000
 SCENE, IR_AWARE = published_directions("scene"), published_directions("ir_aware")
@@ -114,10 +115,10 @@ class AblationTable:
         queries = self._queries(part, measure)
         difference = own - other  # (seeds, groups, columns)
         return {
-            "mean": list(tally_bootstrap(own.mean(0), queries, draws)),
-            "by_seed": [tally_bootstrap(hits, queries, 1).value for hits in own],
-            "difference": list(tally_bootstrap(difference.mean(0), queries, draws)),
-            "difference_by_seed": [list(tally_bootstrap(hits, queries, draws)) for hits in difference],
+            "mean": list(bootstrap_groups(own.mean(0), queries, draws)),
+            "by_seed": [bootstrap_groups(hits, queries, 1).value for hits in own],
+            "difference": list(bootstrap_groups(difference.mean(0), queries, draws)),
+            "difference_by_seed": [list(bootstrap_groups(hits, queries, draws)) for hits in difference],
         }
 
     def _hits(self, name: str, part: str, measure: str) -> np.ndarray:

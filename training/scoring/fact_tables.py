@@ -2,8 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from datasets import Dataset
@@ -12,7 +11,6 @@ from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
 from dataset_builder.claims.judging import fact_matches
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from training.scoring.significance import bootstrap_mean
 
 
 def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
@@ -70,11 +68,6 @@ def best_constant(training_facts: Sequence[InfraredFacts]) -> dict[str, str]:
     return {kind: Counter(value for value in found if value).most_common(1)[0][0] for kind, found in values.items()}
 
 
-def summary(matches: np.ndarray, bands: np.ndarray) -> dict[str, Any]:
-    """Summarises a match table: accuracy by kind, their mean with its 95 % interval, and the mean of each band."""
-    return {
-        **dict(zip(FACT_KINDS, matches.mean(0).tolist())),
-        "mean": float(matches.mean()),
-        "interval": list(bootstrap_mean(matches.mean(1)))[1:],
-        "by_band": {band: float(matches[bands == band].mean()) for band in np.unique(bands).tolist()},
-    }
+def constant_matches(constant: Mapping[str, str], facts: Sequence[InfraredFacts]) -> np.ndarray:
+    """Returns bool `(rows, len(FACT_KINDS))`: which facts one and the same caption states as measured."""
+    return np.array([[getattr(fact, kind) == constant[kind] for kind in FACT_KINDS] for fact in facts])

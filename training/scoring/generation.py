@@ -2,11 +2,13 @@
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from training.trainers.layer_memory import remember_layers
 
 CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")
 
@@ -27,6 +29,31 @@ def tampered(pixels: Tensor, donors: np.ndarray, condition: str) -> Tensor:
     elif condition == "ir_blanked":
         pixels[:, 1] = 0
     return pixels
+
+
+def encode_pairs(processor: FusionRSVLMProcessor, rows: Dataset, prompt: str) -> tuple[Tensor, Tensor]:
+    """Returns the rows' pixels `(rows, 2, 3, height, width)`, and the prompt with both images' tokens, `(1, n)`."""
+    content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": prompt}]
+    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    inputs = [processor(images=[row["rgb"], row["ir"]], text=text, return_tensors="pt") for row in rows]
+    return torch.stack([part["pixel_values"] for part in inputs]), inputs[0]["input_ids"]
+
+
+def write_under_conditions(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    pixels: Tensor,
+    prompt_ids: Tensor,
+    donors: np.ndarray,
+    batch_size: int,
+) -> dict[str, list[str]]:
+    """Returns captions of all rows under each of `CONDITIONS`; arguments as of `tampered` and `write_captions`."""
+    model.eval()
+    with remember_layers(model.model.vision_tower):
+        return {
+            name: write_captions(model, processor, tampered(pixels, donors, name), prompt_ids, batch_size, name)
+            for name in CONDITIONS
+        }
 
 
 @torch.inference_mode()

@@ -1,4 +1,8 @@
-"""Linear probes: logistic regression on frozen embeddings, by L-BFGS; its strength chosen on validation rows."""
+"""Linear probes: logistic regression on frozen embeddings, by L-BFGS; its strength chosen on validation rows.
+
+Weights, probabilities and average precision are those of scikit-learn, which is no dependency: its figures are
+recorded in `test_probes_and_average_precision_equal_scikit_learn_s` of tests/training/scoring/test_probe.py.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -10,8 +10,9 @@ import numpy as np
 
 from fusionrs_hf.encoders import Encoder
 from training.metrics.cross_modal_recall.cross_modal_recall import summarize
+from training.scoring.clip_results import FusionChoice, FusionSearch, MissingModality, ModalityScores, RecallTable
 from training.scoring.embedded_rows import EmbeddedRows, image_ranks, query_groups, text_ranks
-from training.scoring.significance import Interval, bootstrap_mean, paired_bootstrap
+from training.scoring.significance import Interval, bootstrap_groups, bootstrap_mean, paired_bootstrap
 
 KS = (1, 5, 10)
 MODALITIES = ("rgb", "ir", "fused")
@@ -49,29 +50,10 @@ def tally(
     return names, hits, queries
 
 
-def tally_bootstrap(hits: np.ndarray, queries: np.ndarray, draws: int = TABLE_DRAWS, seed: int = 0) -> Interval:
-    """Returns the mean over columns of hits per query, with its 95 % interval; groups come and go as wholes.
-
-    Of the difference of two models' hits it is the paired difference of their means.
-
-    Args:
-        hits, queries: Of `tally`, `(groups, columns)`.
-        draws, seed: Of the bootstrap.
-    """
-    generator = np.random.default_rng(seed)
-    drawn, groups = [], len(hits)
-    for start in range(0, draws, 100):  # 100 resamples at a time bound the memory
-        times = generator.multinomial(groups, np.full(groups, 1 / groups), min(100, draws - start))
-        asked = times @ queries  # (resamples, columns)
-        drawn.append(np.where(asked > 0, times @ hits / np.maximum(asked, 1), np.nan))
-    low, high = np.nanquantile(np.nanmean(np.concatenate(drawn), axis=1), [0.025, 0.975])
-    return Interval(float((hits.sum(0) / queries.sum(0)).mean()), float(low), float(high))
-
-
 def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions: Sequence[str]) -> Interval:
     """Returns the mean of R@1, R@5 and R@10 over directions of `tally`, with its 95 % interval over image groups."""
     _, hits, queries = tally(part, ranks, directions)
-    return tally_bootstrap(hits, queries)
+    return bootstrap_groups(hits, queries, TABLE_DRAWS)
 
 
 def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:
@@ -80,22 +62,18 @@ def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[st
     return {"rgb_ir": mean_recall(part, ranks, ("rgb_to_ir", "ir_to_rgb")), **found}
 
 
-def table(part: EmbeddedRows) -> dict:
-    """Scores rows of one band among themselves in all directions.
-
-    Returns:
-        `queries` (rows), `scores` (direction -> `summarize`), `intervals` of R@1 and `mean_recall` by kind of caption.
-    """
+def table(part: EmbeddedRows) -> RecallTable:
+    """Scores rows of one band among themselves in all directions."""
     ranks = image_ranks(part) | text_ranks(part, [name for name in MODALITIES if name in part.images])
-    return {
-        "queries": len(part),
-        "scores": {name: summarize(values, KS) for name, values in ranks.items()},
-        "intervals": {name: list(bootstrap_mean(values < 1, TABLE_DRAWS)) for name, values in ranks.items()},
-        "mean_recall": {kind: list(value) for kind, value in mean_recalls(part, ranks).items()},
-    }
+    return RecallTable(
+        queries=len(part),
+        scores={name: summarize(values, KS) for name, values in ranks.items()},
+        intervals={name: bootstrap_mean(values < 1, TABLE_DRAWS) for name, values in ranks.items()},
+        mean_recall=mean_recalls(part, ranks),
+    )
 
 
-def tables_by(part: EmbeddedRows, by_source: bool) -> dict[str, dict]:
+def tables_by(part: EmbeddedRows, by_source: bool) -> dict[str, RecallTable]:
     """Returns `table` for each band, or for each source and band in a gallery of its own, keyed `source/band`.
 
     What has fewer than two rows is left out.
@@ -105,35 +83,34 @@ def tables_by(part: EmbeddedRows, by_source: bool) -> dict[str, dict]:
     return {key: table(part.select(rows)) for key, rows in chosen.items() if len(rows) > 1}
 
 
-def missing_modality(ranks: Mapping[str, np.ndarray], kinds: list[str]) -> dict[str, dict]:
-    """Puts the searches by text of RGB alone, infrared alone and both fused side by side.
+def missing_modality(ranks: Mapping[str, np.ndarray], kinds: list[str]) -> dict[str, MissingModality]:
+    """Puts the searches by text of RGB alone, infrared alone and both fused side by side, by kind of caption.
 
     Args:
         ranks: With the text directions of all three `MODALITIES`.
         kinds: Kinds of caption.
-
-    Returns:
-        By kind: by modality the scores of `text_to_image` and `image_to_text`, and `fused_minus`: differences of R@1
-        of text -> fused to each single modality with 95 % paired bootstrap intervals over texts.
     """
-    found = {}
-    for kind in kinds:
-        found[kind] = {
-            modality: {
-                "text_to_image": summarize(ranks[f"text_to_{modality}/{kind}"], KS),
-                "image_to_text": summarize(ranks[f"{modality}_to_text/{kind}"], KS),
-            }
-            for modality in MODALITIES
-        }
-        fused = ranks[f"text_to_fused/{kind}"] < 1
-        found[kind]["fused_minus"] = {
-            modality: list(paired_bootstrap(fused, ranks[f"text_to_{modality}/{kind}"] < 1, TABLE_DRAWS))
-            for modality in ("rgb", "ir")
-        }
-    return found
+    return {
+        kind: MissingModality(
+            **{
+                modality: ModalityScores(
+                    text_to_image=summarize(ranks[f"text_to_{modality}/{kind}"], KS),
+                    image_to_text=summarize(ranks[f"{modality}_to_text/{kind}"], KS),
+                )
+                for modality in MODALITIES
+            },
+            fused_minus={
+                modality: paired_bootstrap(
+                    ranks[f"text_to_fused/{kind}"] < 1, ranks[f"text_to_{modality}/{kind}"] < 1, TABLE_DRAWS
+                )
+                for modality in ("rgb", "ir")
+            },
+        )
+        for kind in kinds
+    }
 
 
-def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> dict:
+def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> FusionChoice:
     """Chooses infrared's weight in the fused mean by the mean recall of fused <-> text, within bands.
 
     Args:
@@ -141,12 +118,12 @@ def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> dict:
         part: Rows of the validation split; captions of the scene count, where there are none the IR-aware ones.
 
     Returns:
-        `weight` (of equal ones the nearest to a half), `grid` (weight -> mean recall) and `text_kind`; weight None
-        where there are no captions, or the model's fusion is learned and has no weight.
+        Of equal weights the nearest to a half; None where there are no captions, or the model's fusion is learned and
+        has no weight.
     """
     kind = next(iter(part.texts), None)
     if kind is None or encoders.model.fusion is not None:
-        return {"weight": None, "grid": {}, "text_kind": kind, "fusion": encoders.model.config.fusion}
+        return FusionChoice(None, FusionSearch({}, kind, encoders.model.config.fusion), "validation")
     bands = [part.select(np.flatnonzero(part.bands == band)) for band in np.unique(part.bands)]
     grid = {}
     for weight in FUSION_GRID:
@@ -159,4 +136,4 @@ def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> dict:
             recalls += [summarize(values, KS)["mean_recall"] for values in text_ranks(band, ["fused"]).values()]
         grid[weight] = float(np.mean(recalls))
     best = min(grid, key=lambda weight: (-round(grid[weight], 12), abs(weight - 0.5)))
-    return {"weight": best, "grid": grid, "text_kind": kind, "fusion": "mean"}
+    return FusionChoice(best, FusionSearch(grid, kind, "mean"), "validation")

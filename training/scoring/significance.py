@@ -1,5 +1,6 @@
-"""Intervals and paired tests over queries: percentile bootstrap, so that every figure comes with its uncertainty."""
+"""Intervals and paired tests: percentile bootstrap, so that every figure comes with its uncertainty."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -51,3 +52,39 @@ def paired_bootstrap(a: np.ndarray, b: np.ndarray, draws: int = 10_000, seed: in
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"paired scores must be of the same queries, got {a.shape[1]} and {b.shape[1]}")
     return bootstrap_mean(a.mean(0) - b.mean(0), draws, seed)
+
+
+def bootstrap_groups(hits: np.ndarray, queries: np.ndarray, draws: int, seed: int = 0) -> Interval:
+    """Returns the mean over columns of hits per query, with its 95 % interval; groups come and go as wholes.
+
+    Of the difference of two models' hits it is the paired difference of their means.
+
+    Args:
+        hits: Sum over a group's queries of their scores, `(groups, columns)`.
+        queries: How many these are, `(groups, columns)`.
+        draws, seed: See `bootstrap_mean`.
+    """
+    generator = np.random.default_rng(seed)
+    drawn, groups = [], len(hits)
+    for start in range(0, draws, 100):  # 100 resamples at a time bound the memory
+        times = generator.multinomial(groups, np.full(groups, 1 / groups), min(100, draws - start))
+        asked = times @ queries  # (resamples, columns)
+        drawn.append(np.where(asked > 0, times @ hits / np.maximum(asked, 1), np.nan))
+    low, high = np.nanquantile(np.nanmean(np.concatenate(drawn), axis=1), [0.025, 0.975])
+    return Interval(float((hits.sum(0) / queries.sum(0)).mean()), float(low), float(high))
+
+
+def bootstrap_statistic(
+    statistic: Callable[[np.ndarray], float | None], items: int, draws: int = 1_000, seed: int = 0
+) -> tuple[float, float] | None:
+    """Returns the ends of the 95 % percentile interval of what is no mean, None where no resample has a value.
+
+    Args:
+        statistic: Of the items with these indices, `(items,)`; None where it has no value: left out.
+        items: How many there are.
+        draws, seed: See `bootstrap_mean`.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = (statistic(generator.integers(0, items, items)) for _ in range(draws))
+    values = [value for value in drawn if value is not None]
+    return tuple(np.quantile(values, [0.025, 0.975]).tolist()) if values else None

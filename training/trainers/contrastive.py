@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import DataCollator, Trainer
 
 from dataset_builder.schema import stable_seed
-from training.trainers.parallel import check_processes, forward_as, is_wrapped, prepare_fsdp
+from training.trainers.distributed import check_processes, forward_as, is_wrapped, prepare_fsdp
 
 TOWERS = ("vision_model.", "ir_vision_model.", "text_model.")
 

@@ -16,10 +16,10 @@ from dataset_builder.captioning.protocol import Written
 from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.prompts import PROMPT as TRAINED_PROMPT
 
 logger = logging.getLogger(__name__)
 OUR_MODEL_TYPE = "fusionrs_vlm"
-OUR_PROMPT = "Describe the infrared."  # what training asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class LocalSettings:
 
     def prompts(self, ours: bool) -> Prompts:
         """Returns the templates, with the defaults of a FusionRS-VLM or of other models where none is given."""
-        defaults = (OUR_PROMPT, None, None) if ours else (PROMPT, SCENE_PROMPT, REPAIR_PROMPT)
+        defaults = (PROMPT, SCENE_PROMPT, REPAIR_PROMPT)
+        if ours:
+            defaults = (TRAINED_PROMPT, None, None)
         given = (self.prompt, self.scene_prompt, self.repair_prompt)
         return Prompts(*(default if text is None else text for text, default in zip(given, defaults)))
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
 from training.data.pairs import PairCollator, ShuffledInfrared, integer_ids, load_pairs
@@ -93,3 +94,11 @@ def test_texts_of_a_row_lie_next_to_each_other(folder):
 def test_integer_ids_depend_on_the_string_alone():
     first, second = integer_ids(["a", "b", "a"]), integer_ids(["b"])
     assert first[0] == first[2] != first[1] and first[1] == second[0]
+
+
+def test_the_collator_refuses_a_row_without_a_group_or_with_an_empty_caption(tmp_path):
+    row = load_pairs(str(tiny_dataset.write(tmp_path / "dataset")), "train")[1]
+    with pytest.raises(InputError, match="row scene/train0/swir has no image_group_id.*group_aware: false"):
+        PairCollator(tiny.clip_processor())([row, row | {"image_group_id": None}])
+    with pytest.raises(InputError, match="row scene/train0/swir has an empty caption; run the build's caption stage"):
+        PairCollator(tiny.clip_processor(), 0.0)([row | {"captions": [" "]}])

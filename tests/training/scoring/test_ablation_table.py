@@ -73,5 +73,5 @@ def test_tallies_give_the_mean_recall_of_the_evaluation(tmp_path):
         ("with IR-aware captions", ["ir_aware"]),
         ("mean recall", ["scene", "ir_aware"]),
     ):
-        expected = np.mean([subset["mean_recall"][kind][0] for subset in scored.values() for kind in kinds])
+        expected = np.mean([subset.mean_recall[kind].value for subset in scored.values() for kind in kinds])
         assert table.cell("tiny", table.parts[0], measure)["mean"][0] == pytest.approx(expected)

@@ -72,3 +72,28 @@ def test_the_binary_probe_needs_both_kinds():
 
 def test_of_equal_values_the_first_is_chosen():
     assert choose([1.0, 2.0, 3.0], lambda value: min(value, 2.0)) == (2.0, {1.0: 1.0, 2.0: 2.0, 3.0: 2.0})
+
+
+def test_probes_and_average_precision_equal_scikit_learn_s():
+    """Recorded from scikit-learn 1.9.1: `average_precision_score`, and `LogisticRegression` to a tolerance of 1e-10.
+
+    The binary one is of liblinear with balanced classes; the other of lbfgs with C = 1 / (l2 rows).
+    """
+    generator = np.random.default_rng(7)
+    features = generator.normal(size=(60, 3)).round(3)
+    present = generator.random(60) < 1 / (1 + np.exp(-features[:, 0] - 0.5 * features[:, 1] + 1))
+    assert average_precision(features[:, 0].round(1), present) == pytest.approx(0.3412052815959259, rel=1e-12)
+    for c, expected in {
+        0.01: (0.04766241544042139, 0.03277952897639476, 0.013045007551911425, 0.0018531851298746336),
+        1.0: (0.6311098856910632, 0.3810733168291199, 0.3217331976339614, 0.17585672701744037),
+        10.0: (0.7411938603155682, 0.4414289607590339, 0.40071329293907804, 0.21665944528466294),
+    }.items():
+        fitted = fit_binary(features, present, c)
+        np.testing.assert_allclose([*fitted.weights, fitted.bias], expected, atol=1e-5)
+    labels = np.clip((features[:, 0] + features[:, 2]).round() + 1, 0, 2).astype(int)
+    for l2, expected in {
+        0.001: [0.0857225892812352, 0.9108769084529543, 0.0034005022658104046],
+        0.1: [0.30196209472830376, 0.5794951270392401, 0.11854277823245603],
+    }.items():
+        scores = fit_softmax(features, labels, 3, l2).scores(features[:1])
+        np.testing.assert_allclose(softmax(scores, axis=1)[0], expected, atol=1e-4)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.scoring.significance import bootstrap_mean, paired_bootstrap
+from training.scoring.significance import bootstrap_groups, bootstrap_mean, bootstrap_statistic, paired_bootstrap
 
 
 def test_interval_matches_the_normal_approximation():
@@ -40,3 +40,35 @@ def test_unpaired_scores_are_refused():
 def test_no_query_is_refused():
     with pytest.raises(ValueError, match="at least one query"):
         bootstrap_mean(np.array([]))
+
+
+def test_groups_come_and_go_as_wholes_by_a_slow_bootstrap():
+    """Two columns; a resample in which a column has no query counts by the other one."""
+    generator = np.random.default_rng(5)
+    queries = generator.integers(0, 3, (7, 2)).astype(float)
+    hits = queries * generator.random((7, 2))
+    draws = np.random.default_rng(0).multinomial(7, np.full(7, 1 / 7), 60)
+    means = []
+    for times in draws:
+        columns = [(times @ hits[:, c]) / (times @ queries[:, c]) for c in (0, 1) if times @ queries[:, c]]
+        means.append(np.mean(columns))
+    expected = (hits.sum(0) / queries.sum(0)).mean(), *np.quantile(means, [0.025, 0.975])
+    assert bootstrap_groups(hits, queries, draws=60) == pytest.approx(expected)
+
+
+def test_a_statistic_is_resampled_by_items_and_left_out_where_it_has_no_value():
+    values = np.arange(9.0)
+    seen = []
+
+    def median_of_the_odd(rows):
+        seen.append(rows)
+        odd = [value for value in values[rows] if value % 2]
+        return float(np.median(odd)) if len(odd) > 3 else None
+
+    low, high = bootstrap_statistic(median_of_the_odd, 9, draws=50, seed=3)
+    generator = np.random.default_rng(3)
+    again = [generator.integers(0, 9, 9) for _ in range(50)]
+    assert np.array_equal(seen, again)
+    kept = [value for value in map(median_of_the_odd, again) if value is not None]
+    assert 0 < len(kept) < 50 and [low, high] == np.quantile(kept, [0.025, 0.975]).tolist()
+    assert bootstrap_statistic(lambda rows: None, 9) is None

@@ -1,4 +1,4 @@
-"""The trainer itself, on tensors: attention, batches without a modality, and parts of a batch."""
+"""The trainer itself, on tensors: attention, batches without a modality, parts of a batch, weight decay."""
 
 import copy
 from functools import partial
@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
+import fusionrs_hf.auto  # noqa: F401
 from tests.made import tiny
 from training.trainers.contrastive import ContrastiveTrainer
 
@@ -70,3 +71,17 @@ def test_parts_hold_one_modality_of_encode_rows_at_a_time_and_their_gradient_is_
     assert seen[0] == whole
     assert seen[1:7] == [names for names in first for _ in range(2)]  # 6 rows as 4 and 2; then the backward pass
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
+
+
+def test_weight_decay_spares_what_it_should_unless_told_otherwise():
+    model = tiny.clip_model(modality_embedding=True)
+    spared = {}
+    for decay_all in (False, True):
+        arguments = TrainingArguments(weight_decay=0.1, report_to="none", use_cpu=True)
+        trainer = ContrastiveTrainer(model=model, args=arguments, decay_all=decay_all)
+        groups = trainer.create_optimizer().param_groups
+        none = {id(parameter) for group in groups if group["weight_decay"] == 0 for parameter in group["params"]}
+        spared[decay_all] = {name for name, parameter in model.named_parameters() if id(parameter) in none}
+    assert spared[True] == set()
+    assert {"logit_scale", "modality_embedding", "text_model.final_layer_norm.weight"} <= spared[False]
+    assert not any(name.endswith(("q_proj.weight", "projection.weight")) for name in spared[False])

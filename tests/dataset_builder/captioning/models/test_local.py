@@ -12,11 +12,13 @@ from transformers import (
     LlavaProcessor,
 )
 
-from dataset_builder.captioning.models.local import OUR_MODEL_TYPE, OUR_PROMPT, LocalCaptioner, LocalSettings
+from dataset_builder.captioning.models.local import OUR_MODEL_TYPE, LocalCaptioner, LocalSettings
 from fusionrs_hf.configuration_fusionrs_vlm import FusionRSVLMConfig
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.prompts import PROMPT
 from tests.dataset_builder.made.caption_rows import ask, make_row
 from tests.made import tiny, tiny_vlm
+from training.vlm_arguments import VlmArguments
 
 LENGTH = 6  # new tokens; the last is forced to end the answer, since random models would never
 TEMPLATE = (
@@ -93,7 +95,7 @@ def test_a_fusionrs_vlm_is_asked_what_it_was_trained_on_with_infrared_as_one_cha
     row = make_row(0)
     (written,) = ask(captioner, [row])
     model, processor = tiny_vlm.vlm_model(), tiny_vlm.vlm_processor()
-    content = "<rgb><image><ir><image>" + OUR_PROMPT
+    content = "<rgb><image><ir><image>" + PROMPT
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     images = [tiny_image(row["_rgb"]), tiny_image(row["_ir"])]
     inputs = processor(images=images, text=text, return_tensors="pt")
@@ -107,9 +109,9 @@ def tiny_image(array):
 
 
 def test_our_model_type_and_prompt_are_those_of_the_model_and_its_training():
-    from training.vlm_arguments import PROMPT
-
-    assert (FusionRSVLMConfig.model_type, PROMPT) == (OUR_MODEL_TYPE, OUR_PROMPT)
+    prompts = LocalSettings("model").prompts(ours=True)
+    asked = VlmArguments(dataset="", clip_model="", language_model="").prompt
+    assert (FusionRSVLMConfig.model_type, asked) == (OUR_MODEL_TYPE, prompts.prompt) == ("fusionrs_vlm", PROMPT)
 
 
 def test_our_vlm_writes_no_scene_captions_and_cannot_repair(ours, tmp_path):

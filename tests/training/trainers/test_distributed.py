@@ -19,7 +19,7 @@ from tests.made import tiny, tiny_dataset
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
 from training.train_clip import main
 from training.trainers.contrastive import ContrastiveTrainer
-from training.trainers.parallel import check_processes, forward_as, prepare_fsdp
+from training.trainers.distributed import check_processes, forward_as, prepare_fsdp
 
 CONFIGS = Path(training.__file__).parent / "accelerate_configs"
 MODULES = {"ddp": "training.train_clip", "fsdp": "tests.training.made.fsdp_on_cpu"}

@@ -3,7 +3,7 @@
 A script of its own that imports nothing of ours, since it stands for a user who has not installed the project: it
 makes our packages impossible to import, then loads the folder and the repository by the stock functions.
 
-Command: python -P fingerprint.py dataset|clip|vlm FOLDER REPO_ID REVISION OUT.json
+Command: python -P contents.py dataset|clip|vlm FOLDER REPO_ID REVISION OUT.json
 """
 
 import hashlib

@@ -15,7 +15,6 @@ from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
 from training import evaluate_clip
-from training.data.pairs import PairCollator, load_pairs
 from training.train_clip import main
 
 
@@ -56,14 +55,6 @@ def test_a_run_that_is_not_group_aware_needs_no_groups(start, tmp_path):
     dataset = dataset_with(tmp_path / "dataset", {"image_group_id": None})
     run(dataset, start, tmp_path / "out", group_aware=False)
     assert (tmp_path / "out" / "model.safetensors").is_file()
-
-
-def test_the_collator_refuses_a_row_without_a_group_or_with_an_empty_caption(tmp_path):
-    row = load_pairs(str(tiny_dataset.write(tmp_path / "dataset")), "train")[1]
-    with pytest.raises(InputError, match="row scene/train0/swir has no image_group_id.*group_aware: false"):
-        PairCollator(tiny.clip_processor())([row, row | {"image_group_id": None}])
-    with pytest.raises(InputError, match="row scene/train0/swir has an empty caption; run the build's caption stage"):
-        PairCollator(tiny.clip_processor(), 0.0)([row | {"captions": [" "]}])
 
 
 def test_texts_longer_than_the_table_train_once_its_positions_are_stretched(start, tmp_path):

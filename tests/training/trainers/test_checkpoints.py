@@ -1,6 +1,6 @@
 import json
 
-from training.trainers.resume import last_whole_checkpoint
+from training.trainers.checkpoints import last_whole_checkpoint
 
 
 def write_checkpoint(folder, step, state):

@@ -1,0 +1,44 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dataset_builder.claims.grounding import FACT_KINDS, measure
+from tests.made import tiny
+from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
+from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band
+
+
+@pytest.mark.parametrize("count, expected", [(9, (2, 4, 3)), (6, (2, 2, 2)), (0, (2, 5, 13)), (100, (2, 5, 13))])
+def test_sample_is_balanced_and_small_bands_leave_their_share(count, expected):
+    bands = ["lwir"] * 2 + ["nir"] * 5 + ["swir"] * 13
+    chosen = balanced_sample(bands, count, seed=0)
+    counted = Counter(bands[index] for index in chosen)
+    assert (counted["lwir"], counted["nir"], counted["swir"]) == expected
+    assert len(set(chosen)) == len(chosen)
+    assert chosen == balanced_sample(bands, count, seed=0)
+
+
+def test_donor_is_another_tile_of_the_same_band():
+    bands = ["nir", "nir", "nir", "lwir", "lwir", "swir"]
+    tiles = ["a", "a", "b", "a", "c", "a"]
+    for seed in range(20):
+        donors = other_of_band(bands, tiles, seed)
+        for row in range(5):
+            assert bands[donors[row]] == bands[row] and tiles[donors[row]] != tiles[row]
+        assert donors[5] == 5  # the only one of its band
+
+
+def test_constant_is_the_majority_and_scores_as_its_caption_would():
+    facts = [measure(np.full((9, 9), level, np.uint8)) for level in (10, 100, 100)]  # uniform: no brightest cell
+    facts += [measure(np.asarray(tiny.ir_image(seed)), np.asarray(tiny.rgb_image(seed))) for seed in range(3)]
+    constant = best_constant(facts)
+    assert constant["contrast"] == Counter(fact.contrast for fact in facts).most_common(1)[0][0]
+    as_caption = (
+        f"Infrared: {constant['level']}, {constant['contrast']} contrast, brightest {constant['brightest']}, "
+        f"darkest {constant['darkest']}."
+    )
+    table = match_table([as_caption] * len(facts), facts)
+    for kind in ("level", "contrast", "brightest", "darkest"):
+        by_value = [getattr(fact, kind) == constant[kind] for fact in facts]
+        assert table[:, FACT_KINDS.index(kind)].tolist() == by_value

@@ -1,0 +1,76 @@
+"""Results of an evaluation as the rows of a card's or a page's tables, beside their controls."""
+
+from model_cards.clip import MeanRecall, Retrieval
+from model_cards.facts import Estimate
+from model_cards.vlm import FactScore
+from training.scoring.clip_results import ClipResults, TrainedControls
+from training.scoring.vlm_results import VlmResults
+
+FACT_CONTROLS = {
+    "constant": "constant caption",
+    "ir_shuffled": "another tile's infrared",
+    "ir_blanked": "infrared blanked",
+    "rgb_shuffled": "another tile's RGB",
+}
+
+
+def retrieval_rows(results: ClipResults | None, trained_controls: TrainedControls | None = None) -> list[Retrieval]:
+    """Returns the results table of a CLIP, one row a subset and direction, in the order they were scored.
+
+    Args:
+        results: Of the run, with its own control (a) where that was scored; None: no rows.
+        trained_controls: The two that the run did not train; where they lack a subset or direction, so does the row.
+    """
+    rows = []
+    for subset, part in results.trained.items() if results else ():
+        pretrained = (results.pretrained or {}).get(subset)
+        directions = trained_controls.subsets.get(subset, {}) if trained_controls else {}
+        every = part.with_fused()
+        for direction, scores in every.scores.items():
+            controls, margins = {}, {}
+            if pretrained and direction in pretrained.scores:
+                controls["pretrained"] = pretrained.scores[direction]["R@1"]
+            for name, control in directions.get(direction, {}).items():
+                controls[name] = control.mean.value
+                margins[name] = Estimate(*control.difference)
+            if "text" in direction:  # untrained projections say nothing of text
+                controls["chance"] = 1 / every.scores[reverse(direction)]["queries"]
+            interval = Estimate(*every.intervals[direction])
+            rows.append(Retrieval(subset, direction, int(scores["queries"]), scores, interval, controls, margins))
+    return rows
+
+
+def reverse(direction: str) -> str:
+    """Returns the direction whose queries are this one's gallery: `text_to_rgb/scene` of `rgb_to_text/scene`."""
+    pair, slash, kind = direction.partition("/")
+    query, gallery = pair.split("_to_")
+    return f"{gallery}_to_{query}{slash}{kind}"
+
+
+def mean_recall_cells(results: ClipResults | None) -> list[MeanRecall]:
+    """Returns the cells of the table of mean recall; none without captions."""
+    return [
+        MeanRecall(subset, kind, Estimate(*interval))
+        for subset, part in (results.trained.items() if results else ())
+        for kind, interval in (part.mean_recall or {}).items()
+    ]
+
+
+def fact_scores(results: VlmResults | None) -> list[FactScore]:
+    """Returns the fact-accuracy table of a VLM: each kind of fact, then their mean with intervals."""
+    if results is None:
+        return []
+    own = results.accuracy["own_images"]
+    controls = {title: results.accuracy[name] for name, title in FACT_CONTROLS.items()}
+    margins = {title: results.differences[name] for name, title in FACT_CONTROLS.items()}
+    rows = [
+        FactScore(kind, Estimate(value), {title: Estimate(other.kinds[kind]) for title, other in controls.items()})
+        for kind, value in own.kinds.items()
+    ]
+    mean = FactScore(
+        "mean",
+        Estimate(own.mean, *own.interval),
+        {title: Estimate(other.mean, *other.interval) for title, other in controls.items()},
+        {title: Estimate(margin.value, margin.low, margin.high) for title, margin in margins.items()},
+    )
+    return [*rows, mean]
