@@ -36,7 +36,7 @@ from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-CAPTION_COLUMNS = ("captions", "caption_origin", "ir_captions", *CAPTIONER_COLUMNS)
+CAPTION_COLUMNS = ("captions", "caption_origin", "ir_captions", "ir_caption_form", *CAPTIONER_COLUMNS)
 
 
 def caption_dataset(

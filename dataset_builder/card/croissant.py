@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import Features, Image, Value
+import pyarrow.parquet as pq
 
 from dataset_builder.card.readme import SPLIT_INFRARED, sources_with_rights
-from dataset_builder.schema import FEATURES
+from dataset_builder.schema import COLUMNS, TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 
@@ -78,7 +78,7 @@ def write_croissant(out: Path, report: BuildReport) -> None:
                 "@type": "cr:RecordSet",
                 "@id": split,
                 "key": {"@id": f"{split}/sample_id"},
-                "field": [_field(split, name, FEATURES) for name in FEATURES],
+                "field": [_field(split, name) for name in _stored(out, report, split)],
             }
             for split in report.splits
         ],
@@ -88,15 +88,21 @@ def write_croissant(out: Path, report: BuildReport) -> None:
         temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _field(split: str, name: str, features: Features) -> dict[str, Any]:
-    feature = features[name]
+def _stored(out: Path, report: BuildReport, split: str) -> list[str]:
+    """The record's columns that a split's files have: those of a former version lack some, and no reader adds them."""
+    names = set(pq.read_schema(out / next(name for name in report.files if name.startswith(f"data/{split}-"))).names)
+    return [name for name in COLUMNS if name in names]
+
+
+def _field(split: str, name: str) -> dict[str, Any]:
+    kind = TYPES[name]
     source: dict[str, Any] = {"fileSet": {"@id": f"{split}-files"}, "extract": {"column": name}}
     field = {"@type": "cr:Field", "@id": f"{split}/{name}", "source": source}
-    if isinstance(feature, Image):
+    if kind == "image":
         return {**field, "dataType": "sc:ImageObject", "source": {**source, "transform": {"jsonPath": "bytes"}}}
-    if isinstance(feature, Value):
-        return {**field, "dataType": CROISSANT_TYPES[feature.dtype]}
-    return {**field, "dataType": CROISSANT_TYPES[feature.feature.dtype], "repeated": True}
+    if isinstance(kind, list):
+        return {**field, "dataType": CROISSANT_TYPES[kind[0]], "repeated": True}
+    return {**field, "dataType": CROISSANT_TYPES[kind]}
 
 
 def _rai(report: BuildReport) -> dict[str, Any]:

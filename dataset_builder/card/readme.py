@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Image, Value
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
@@ -16,7 +15,7 @@ from dataset_builder.card.captions import CAPTIONS_END, CAPTIONS_START, captions
 from dataset_builder.card.views import configs, infos
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.rights.notices import rights_section
-from dataset_builder.schema import FEATURES, SPLITS
+from dataset_builder.schema import SPLITS, TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
@@ -75,7 +74,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         table=_table(report),
         sources=sources_with_rights(report),
         by_source=_by_source(report),
-        columns={name: _describe(FEATURES[name]) for name in FEATURES},
+        columns={name: f"list of {kind[0]}" if isinstance(kind, list) else kind for name, kind in TYPES.items()},
         band_names=BAND_NAMES,
         bands=sorted({row["ir_band"] for row in report.rows}),
         translated=report.total(ir_origin="translated"),
@@ -160,9 +159,3 @@ def sources_with_rights(report: BuildReport) -> list[dict[str, Any]]:
 def _by_source(report: BuildReport) -> dict[str, dict[str, int]]:
     names = sorted({str(row["source_dataset"]) for row in report.rows})
     return {name: {split: report.total(source_dataset=name, split=split) for split in SPLITS} for name in names}
-
-
-def _describe(feature: Any) -> str:
-    if isinstance(feature, Image):
-        return "image"
-    return feature.dtype if isinstance(feature, Value) else f"list of {feature.feature.dtype}"

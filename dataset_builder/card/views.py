@@ -6,6 +6,7 @@ from typing import Any
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
 from dataset_builder.fusionrs import FusionRS
+from dataset_builder.schema import COLUMNS
 from dataset_builder.shards.report import BuildReport
 
 
@@ -45,7 +46,7 @@ def infos(report: BuildReport, others: Mapping[str, Any] | None = None) -> dict[
             splits.add(SplitInfo(split, num_bytes=sizes[split]["bytes"], num_examples=sizes[split]["rows"]))
         known = _builder_config(config)
         found[config] = DatasetInfo(
-            features=Features({**known.features, **({} if known.columns else others or {})}),
+            features=Features({**known.features, **((others or {}) if known.columns == COLUMNS else {})}),
             splits=splits,
             download_size=download,
             dataset_size=sum(sizes[split]["bytes"] for split in report.splits),

@@ -28,7 +28,7 @@ from dataset_builder.rights.notices import LEVELS
 from dataset_builder.rights.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
 from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
-from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
+from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report
 from fusionrs_hf.atomic import atomic_path, write_json
@@ -169,9 +169,7 @@ class RemovalWorker:
 
 def _filter_rows(path: Path, change: Mapping[str, Any]) -> int:
     remove, mark = (pa.array(change[name], pa.string()) for name in ("remove", "mark"))
-    stored = pq.read_schema(path)
-    # As the build gave it, where it did: what is read back names the inside of lists otherwise.
-    schema = next((known for known in (DATA_SCHEMA, QUARANTINE_SCHEMA) if known.names == stored.names), stored)
+    schema = stored_schema(pq.read_schema(path))
     with pq.ParquetFile(path, pre_buffer=False) as file, shard_writer(path, schema) as writer:
         for batch in file.iter_batches(ROW_GROUP_ROWS):
             table = pa.Table.from_batches([batch])
