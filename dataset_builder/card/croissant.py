@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from dataset_builder.card.readme import SPLIT_INFRARED, sources_with_rights
-from dataset_builder.schema import COLUMNS, TYPES
+from dataset_builder.card.views import stored_columns
+from dataset_builder.schema import TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 
@@ -55,7 +54,7 @@ CROISSANT_TYPES = {"string": "sc:Text", "float64": "sc:Float", "int64": "sc:Inte
 
 def write_croissant(out: Path, report: BuildReport) -> None:
     """Writes `croissant.json` (Croissant 1.0, RAI fields): a file set and a record set a split, over local files."""
-    rights = sorted({str(row["rights"]) for row in report.rows})
+    rights, columns = sorted({str(row["rights"]) for row in report.rows}), stored_columns(out, report)
     metadata = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -78,7 +77,7 @@ def write_croissant(out: Path, report: BuildReport) -> None:
                 "@type": "cr:RecordSet",
                 "@id": split,
                 "key": {"@id": f"{split}/sample_id"},
-                "field": [_field(split, name) for name in _stored(out, report, split)],
+                "field": [_field(split, name) for name in columns],
             }
             for split in report.splits
         ],
@@ -86,12 +85,6 @@ def write_croissant(out: Path, report: BuildReport) -> None:
     }
     with atomic_path(out / "croissant.json") as temporary:
         temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _stored(out: Path, report: BuildReport, split: str) -> list[str]:
-    """The record's columns that a split's files have: those of a former version lack some, and no reader adds them."""
-    names = set(pq.read_schema(out / next(name for name in report.files if name.startswith(f"data/{split}-"))).names)
-    return [name for name in COLUMNS if name in names]
 
 
 def _field(split: str, name: str) -> dict[str, Any]:

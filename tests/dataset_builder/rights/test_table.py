@@ -158,7 +158,5 @@ def test_captions_are_held_where_there_is_one():
     schema = pa.schema([FEATURES.arrow_schema.field(name) for name in rows[0]])
     found = held_parts(pa.Table.from_pylist(rows, schema=schema))
     assert found["captions"].to_pylist() == [bool(row["captions"] or row["joint_captions"]) for row in rows]
-    assert found["ir_captions"].to_pylist() == [
-        bool(row["ir_captions"] or row["joint_captions"]) for row in rows
-    ]
+    assert found["ir_captions"].to_pylist() == [bool(row["ir_captions"] or row["joint_captions"]) for row in rows]
     assert found["index"].to_pylist() == [True] * 27
