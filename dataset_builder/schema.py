@@ -6,6 +6,7 @@ older versions both read.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ IR_BANDS = ("nir", "swir", "mwir", "lwir", "unspecified")
 IR_UNITS = ("display", "dn", "reflectance_1e4", "kelvin_1e2")
 CAPTION_ORIGINS = ("source", "hand", "rule", "model")
 IR_CAPTION_FORMS = ("compact", "fluent", "free")
+
+# `source_locator` of a tile that was cut from a scene: upper left corner and side in the scene's pixels.
+LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)")
 
 CHOICES = {"ir_origin": IR_ORIGINS, "ir_band": IR_BANDS, "ir_unit": IR_UNITS}
 REQUIRED = ("sample_id", "source_dataset", "source_locator", "rights", "rgb")

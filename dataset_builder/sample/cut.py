@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from dataset_builder.captioning.scene_captions import write_captions
 from dataset_builder.captioning.scene_facts import measure_scene
-from dataset_builder.groups.grouping import LOCATOR
 from dataset_builder.sample.card import write_card
 from dataset_builder.sample.scenes import Scene, declared_scenes
-from dataset_builder.schema import COLUMNS, SPLITS
+from dataset_builder.schema import COLUMNS, LOCATOR, SPLITS
 from dataset_builder.shards.layout import DATA_SCHEMA
 from dataset_builder.shards.parquet import write_shard
 from dataset_builder.sources.raster import Raster
