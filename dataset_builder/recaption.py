@@ -29,7 +29,7 @@ from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by
 from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256, open_dataset, read_batches
 from dataset_builder.shards.lines import REJECTED, join_lines, write_lines
 from dataset_builder.shards.parquet import file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
@@ -262,9 +262,7 @@ def _finished(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
             f"{out} holds captions that differ from those asked for ({', '.join(changed)} changed); delete it, or "
             "choose another output folder"
         )
-    for name, file in found["files"].items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was finished, but {name} is missing or changed; delete the folder and run again")
+    check_whole(out, found["files"], "delete the folder and run again")
     return found
 
 

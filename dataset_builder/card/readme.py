@@ -19,6 +19,7 @@ from dataset_builder.schema import SPLITS, TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
+from model_cards.bands import BAND_NAMES
 from model_cards.markdown import markdown_cell, markdown_text
 
 TEMPLATE = Path(__file__).parents[2] / "model_cards" / "templates" / "dataset_card.md"
@@ -39,13 +40,6 @@ SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
-BAND_NAMES = {
-    "nir": "near infrared",
-    "swir": "short-wave infrared",
-    "mwir": "mid-wave infrared",
-    "lwir": "long-wave (thermal) infrared",
-    "unspecified": "infrared of unspecified band",
-}
 SPLIT_INFRARED = (
     "Rows with `ir_origin` `translated` hold infrared-style images made from the RGB image, not measurements."
 )

@@ -33,7 +33,7 @@ from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, complete, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError, nearest
@@ -105,9 +105,7 @@ def _finished(out: Path) -> BuildReport:
         raise InputError(f"{out} holds no finished build (no build_report.json); run `fusionrs build RECIPE {out}`")
     if report.rights:
         raise InputError(f"{out} is a published copy already; publish from the build it was made of")
-    for name, file in report.files.items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was built, but {name} is missing or changed; delete the folder and build again")
+    check_whole(out, report.files, "delete the folder and build again")
     return report
 
 

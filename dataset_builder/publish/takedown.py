@@ -30,7 +30,7 @@ from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 
@@ -89,9 +89,7 @@ def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
         raise InputError(f"{out} holds no finished build (no build_report.json); rows are removed from finished ones")
     if report.rights:
         raise InputError(f"{out} is a published copy; remove from the build it was made of, and the copy follows")
-    for name, file in report.files.items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was built, but {name} is missing or changed; bring it back first")
+    check_whole(out, report.files, "bring it back first")
     if recipe is not None:
         known, given = report.identity.get("recipe", {}), recipe.echo()
         if changed := sorted(key for key in {*known, *given} if known.get(key) != given.get(key)):

@@ -1,6 +1,7 @@
 """What a build measured of itself, and left in the folder that it wrote."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,23 @@ class BuildReport:
     def total(self, **where: str) -> int:
         """Returns the number of kept rows whose columns have the given values."""
         return sum(row["rows"] for row in self.rows if all(row[name] == value for name, value in where.items()))
+
+
+def check_whole(folder: Path, files: Mapping[str, Mapping[str, Any]], remedy: str) -> None:
+    """Tells whether a finished folder still has all its files, by their sizes.
+
+    Args:
+        folder: Where a report lies.
+        files: `bytes` by name, as the report has them.
+        remedy: What to do where one is not there, for the message.
+
+    Raises:
+        InputError: A file is missing, or of another size.
+    """
+    for name, file in files.items():
+        path = folder / name
+        if not path.exists() or path.stat().st_size != file["bytes"]:
+            raise InputError(f"{folder} was finished, but {name} is missing or changed; {remedy}")
 
 
 def build_report(folder: Path) -> BuildReport | None:
