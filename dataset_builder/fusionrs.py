@@ -17,7 +17,7 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 
-from .schema import FEATURES, IMAGE_COLUMNS, SPLITS
+from .schema import COLUMNS, FEATURES, IMAGE_COLUMNS, SPLITS, VIEWS
 
 
 @dataclass
@@ -25,19 +25,19 @@ class FusionRSBuilderConfig(datasets.BuilderConfig):
     """One view of the same files.
 
     Args:
-        columns: Columns to give; none named: all.
+        columns: Columns to give.
         ir_origin: Only rows of this origin; None: all.
         needs_ir_captions: Only rows that have an IR-aware caption.
     """
 
-    columns: Sequence[str] = ()
+    columns: Sequence[str] = COLUMNS
     ir_origin: str | None = None
     needs_ir_captions: bool = False
 
     @property
     def features(self) -> datasets.Features:
         """Features of the columns that this view gives, in the schema's order."""
-        return datasets.Features({name: FEATURES[name] for name in FEATURES if name in (self.columns or FEATURES)})
+        return datasets.Features({name: FEATURES[name] for name in COLUMNS if name in self.columns})
 
     def keeps(self, row: dict) -> bool:
         """Tells whether a row, with at least `ir_origin` and `ir_captions`, is part of this view."""
@@ -46,7 +46,6 @@ class FusionRSBuilderConfig(datasets.BuilderConfig):
         return self.ir_origin is None or row["ir_origin"] == self.ir_origin
 
 
-TEXT_COLUMNS = tuple(name for name in FEATURES if name not in IMAGE_COLUMNS)
 VERSION = datasets.Version("1.0.0")
 
 
@@ -54,14 +53,7 @@ class FusionRS(datasets.GeneratorBasedBuilder):
     """Builder over `data_dir`; configs `default` (all rows), `captions` (no images), `ir_aware` and `sensor`."""
 
     BUILDER_CONFIG_CLASS = FusionRSBuilderConfig
-    BUILDER_CONFIGS = [
-        FusionRSBuilderConfig(name="default", version=VERSION, description="Every pair"),
-        FusionRSBuilderConfig(name="captions", version=VERSION, description="Text only", columns=TEXT_COLUMNS),
-        FusionRSBuilderConfig(
-            name="ir_aware", version=VERSION, description="Pairs with IR-aware captions", needs_ir_captions=True
-        ),
-        FusionRSBuilderConfig(name="sensor", version=VERSION, description="Real infrared only", ir_origin="sensor"),
-    ]
+    BUILDER_CONFIGS = [FusionRSBuilderConfig(version=VERSION, **vars(view)) for view in VIEWS]
     DEFAULT_CONFIG_NAME = "default"
 
     def _info(self) -> datasets.DatasetInfo:
@@ -79,15 +71,16 @@ class FusionRS(datasets.GeneratorBasedBuilder):
         ]
 
     def _generate_examples(self, files: list[str]) -> Iterator[tuple[str, dict]]:
-        """Yields `(sample_id, row)`; images as their stored bytes."""
+        """Yields `(sample_id, row)`; images as their stored bytes, columns that a former version lacked as None."""
         names = list(self.config.features)
         wanted = sorted({*names, "sample_id", "ir_origin", "ir_captions"})
         for path in files:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=100, columns=wanted):
+                there = [name for name in wanted if name in file.schema_arrow.names]
+                for batch in file.iter_batches(batch_size=100, columns=there):
                     for row in filter(self.config.keeps, batch.to_pylist()):
                         # A path that also exists here would be read in place of the bytes: give the bytes alone.
                         images = {
                             name: row[name] and {"bytes": row[name]["bytes"]} for name in IMAGE_COLUMNS if name in row
                         }
-                        yield row["sample_id"], {name: images.get(name, row[name]) for name in names}
+                        yield row["sample_id"], {name: images.get(name, row.get(name)) for name in names}

@@ -27,7 +27,7 @@ from dataset_builder.schema import FEATURES
 from dataset_builder.shards.counts import Counts, sizes_by_split
 from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256, open_dataset
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
-from dataset_builder.shards.report import BuildReport, build_report, known_ir_range
+from dataset_builder.shards.report import BuildReport, build_report, check_whole, known_ir_range
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
@@ -184,9 +184,7 @@ def _finished(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
             f"{out} holds captions that differ from those asked for ({', '.join(changed)} changed); delete it, or "
             "choose another output folder"
         )
-    for name, file in report["files"].items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was finished, but {name} is missing or changed; delete the folder and run again")
+    check_whole(out, report["files"], "delete the folder and run again")
     return report
 
 

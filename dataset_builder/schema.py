@@ -1,58 +1,115 @@
-"""The record: one row is one RGB-infrared pair. Columns, their `datasets` features and allowed values, defined once.
+"""The record: one row is one RGB-infrared pair. Columns, their types and allowed values, and the views of them.
 
-Imports only the standard library and `datasets`, and writes lists as `[Value(...)]`, so that both datasets 5 and the
-loading script under older versions read it.
+Imports only the standard library; `FEATURES` is built with `datasets` when it is first asked for, so that what reads
+and writes rows starts without it. Lists are written `[Value(...)]`, which datasets 5 and the loading script under
+older versions both read.
 """
 
 import hashlib
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from datasets import Features, Image, Value
+if TYPE_CHECKING:
+    from datasets import Features
 
 SPLITS = ("train", "validation", "test")
+HELD_OUT = ("validation", "test")
 IR_ORIGINS = ("translated", "sensor")
 IR_BANDS = ("nir", "swir", "mwir", "lwir", "unspecified")
 IR_UNITS = ("display", "dn", "reflectance_1e4", "kelvin_1e2")
 CAPTION_ORIGINS = ("source", "hand", "rule", "model")
+IR_CAPTION_FORMS = ("compact", "fluent", "free")
+
+# `source_locator` of a tile that was cut from a scene: upper left corner and side in the scene's pixels.
+LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)")
 
 CHOICES = {"ir_origin": IR_ORIGINS, "ir_band": IR_BANDS, "ir_unit": IR_UNITS}
 REQUIRED = ("sample_id", "source_dataset", "source_locator", "rights", "rgb")
 IMAGE_COLUMNS = ("rgb", "ir")
-LIST_COLUMNS = ("captions", "caption_origin", "ir_captions")
+LIST_COLUMNS = ("captions", "caption_origin", "ir_captions")  # empty where there are none; other lists are null then
 
-FEATURES = Features(
-    {
-        "sample_id": Value("string"),
-        "source_dataset": Value("string"),
-        "source_locator": Value("string"),
-        "rights": Value("string"),
-        "rgb": Image(),
-        "ir": Image(),
-        "ir_origin": Value("string"),
-        "ir_band": Value("string"),
-        "ir_unit": Value("string"),
-        "captions": [Value("string")],
-        "caption_origin": [Value("string")],
-        "ir_captions": [Value("string")],
-        "sensor": Value("string"),
-        "acquired_at": Value("string"),
-        "gsd_m": Value("float64"),
-        "bbox": [Value("float64")],
-        "rgb_phash": Value("string"),
-        "ir_phash": Value("string"),
-        "image_group_id": Value("string"),
-        "joint_group_id": Value("string"),
-        "is_eval_representative": Value("bool"),
-        "translator": Value("string"),
-        "translator_revision": Value("string"),
-        "translator_seed": Value("int64"),
-        "translator_settings": Value("string"),
-        "captioner": Value("string"),
-        "captioner_revision": Value("string"),
-        "captioner_settings": Value("string"),
-    }
+# Type of each column's values, as `datasets` and Arrow name it; in brackets that of a list's entries.
+TYPES: dict[str, str | list[str]] = {
+    "sample_id": "string",
+    "source_dataset": "string",
+    "source_locator": "string",
+    "rights": "string",
+    "rgb": "image",
+    "rgb_conversion": "string",  # null, or what became RGB: `palette`, `alpha_dropped`, ...
+    "ir": "image",
+    "ir_origin": "string",
+    "ir_band": "string",
+    "ir_unit": "string",
+    "captions": ["string"],
+    "caption_origin": ["string"],
+    "ir_captions": ["string"],
+    "ir_caption_form": ["string"],  # of `IR_CAPTION_FORMS`, beside `ir_captions`
+    "joint_captions": ["string"],  # speak of the RGB and the infrared image
+    "sensor": "string",
+    "acquired_at": "string",
+    "gsd_m": "float64",
+    "bbox": ["float64"],
+    "rgb_phash": "string",
+    "ir_phash": "string",
+    "image_group_id": "string",
+    "joint_group_id": "string",
+    "is_eval_representative": "bool",
+    "translator": "string",
+    "translator_revision": "string",
+    "translator_seed": "int64",
+    "translator_settings": "string",
+    "translator_interval": "float64",  # mean width of the interval that the translator states, grey levels
+    "translator_in_domain": "bool",  # whether the RGB image is of the kind that the translator was made from
+    "captioner": "string",
+    "captioner_revision": "string",
+    "captioner_settings": "string",
+}
+COLUMNS = tuple(TYPES)
+TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in IMAGE_COLUMNS)
+
+
+@dataclass(frozen=True)
+class View:
+    """A config of the dataset: some columns, some rows of the same files.
+
+    Args:
+        name, description: Of the config.
+        columns: Columns to give, in the schema's order.
+        ir_origin: Only rows of this origin; None: all.
+        needs_ir_captions: Only rows that have an IR-aware caption.
+    """
+
+    name: str
+    description: str
+    columns: tuple[str, ...] = COLUMNS
+    ir_origin: str | None = None
+    needs_ir_captions: bool = False
+
+
+VIEWS = (
+    View("default", "Every pair"),
+    View("captions", "Text only", columns=TEXT_COLUMNS),
+    View("ir_aware", "Pairs with IR-aware captions", needs_ir_captions=True),
+    View("sensor", "Real infrared only", ir_origin="sensor"),
 )
-COLUMNS = tuple(FEATURES)
+
+
+def _features() -> "Features":
+    from datasets import Features, Image, Value  # heavy: only where features are asked for
+
+    def feature(kind: str | list[str]) -> Any:
+        return [Value(kind[0])] if isinstance(kind, list) else Image() if kind == "image" else Value(kind)
+
+    return Features({name: feature(kind) for name, kind in TYPES.items()})
+
+
+def __getattr__(name: str) -> Any:
+    """Gives `FEATURES`, the record's `datasets.Features`, built at the first use (PEP 562)."""
+    if name != "FEATURES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["FEATURES"] = features = _features()
+    return features
 
 
 def new_row(**known: Any) -> dict[str, Any]:
@@ -63,7 +120,8 @@ def new_row(**known: Any) -> dict[str, Any]:
 
     Raises:
         KeyError: A name is not a column.
-        ValueError: A required column is missing, or a value is not one of the column's choices.
+        ValueError: A required column is missing, a value is not one of the column's choices, or there are not as many
+            origins as captions, or forms as infrared captions.
     """
     unknown = sorted(set(known) - set(COLUMNS))
     if unknown:
@@ -78,6 +136,11 @@ def new_row(**known: Any) -> dict[str, Any]:
     row.update(known)
     if len(row["captions"]) != len(row["caption_origin"]):
         raise ValueError(f"{len(row['captions'])} captions but {len(row['caption_origin'])} caption_origin entries")
+    forms = row["ir_caption_form"]
+    if forms is not None and len(forms) != len(row["ir_captions"]):
+        raise ValueError(f"{len(row['ir_captions'])} ir_captions but {len(forms)} ir_caption_form entries")
+    if wrong := sorted(set(forms or ()) - set(IR_CAPTION_FORMS)):
+        raise ValueError(f"ir_caption_form entries must be of {IR_CAPTION_FORMS}, got {wrong}")
     return row
 
 

@@ -6,12 +6,12 @@ from itertools import groupby
 
 from huggingface_hub import EvalResult, ModelCard
 
+from model_cards.bands import BAND_NAMES
 from model_cards.facts import Estimate, ModelFacts
 from model_cards.markdown import markdown_table, percent
 from model_cards.render import card_data, render
 
 SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out scene"}
-BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "mwir": "midwave infrared", "lwir": "thermal infrared"}
 MEAN_RECALLS = {"scene": "scene captions", "ir_aware": "IR-aware captions", "rgb_ir": "RGB ↔ IR alone"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
 DIRECTIONS = {
@@ -132,7 +132,7 @@ def direction_title(direction: str) -> str:
 def subset_title(subset: str) -> str:
     """Returns a part of the held-out rows as a reader should see it: `held_out_region/nir` spelt out."""
     where, _, band = subset.partition("/")
-    return f"{SUBSETS.get(where, where)}, {BANDS.get(band, 'infrared')}".capitalize()
+    return f"{SUBSETS.get(where, where)}, {BAND_NAMES.get(band, 'infrared')}".capitalize()
 
 
 def _retrieval_table(rows: Sequence[Retrieval]) -> str:

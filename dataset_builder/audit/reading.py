@@ -19,15 +19,15 @@ from tqdm.auto import tqdm
 
 from dataset_builder.audit.keys import KEYS, STORED, Keys
 from dataset_builder.recipe import load_recipe
-from dataset_builder.schema import SPLITS
 from dataset_builder.shards.folder import open_dataset
 from dataset_builder.sources import Source, open_source
+from dataset_builder.sources.formats.paths import SPLIT_WORDS
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 UNIT_ROWS, BATCH_ROWS = 1000, 64
-SPLIT_WORDS = {"val": "validation", "valid": "validation", "dev": "validation"} | {name: name for name in SPLITS}
+FOREIGN_SPLIT_WORDS = {**SPLIT_WORDS, "valid": "validation", "dev": "validation"}  # of files that nobody described
 # Where a column of the record lies in a Parquet file that has another schema: the first name that is there.
 OTHER_NAMES = {
     "sample_id": ("sample_id", "id", "image_id", "file_name", "filename", "key", "__key__"),
@@ -265,4 +265,4 @@ def _schema(path: Path) -> pa.Schema:
 
 def _split_of(name: Path) -> str:
     words = re.split(r"[^a-z]+", name.as_posix().lower())
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), WHOLE)
+    return next((FOREIGN_SPLIT_WORDS[word] for word in words if word in FOREIGN_SPLIT_WORDS), WHOLE)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dataset_builder.building.inputs import CODE, LISTING, RECIPE, changes, write_listing
 from dataset_builder.rights.tombstones import check_no_removal
-from dataset_builder.shards.report import BuildReport
+from dataset_builder.shards.report import BuildReport, check_whole
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -70,14 +70,8 @@ def finished_report(out: Path, identity: dict, listing: Path | None = None) -> B
     values = json.loads(path.read_text(encoding="utf-8"))
     compare(values.get("identity", {}), identity, out, out / LISTING, listing)
     report = BuildReport(**values)
-    missing = [name for name, file in report.files.items() if not _has_size(out / name, file["bytes"])]
-    if missing:
-        raise InputError(f"{out} was built, but {missing[0]} is missing or changed; delete the folder and build again")
+    check_whole(out, report.files, "delete the folder and build again")
     return report
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.exists() and path.stat().st_size == size
 
 
 def compare(

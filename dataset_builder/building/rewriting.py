@@ -19,7 +19,7 @@ from dataset_builder.shards.layout import split_of
 from dataset_builder.shards.lines import rejected_file, write_lines
 from dataset_builder.shards.parquet import file_sha256, shard_writer
 
-CAPTION_COLUMNS = ("captions", "caption_origin", "ir_captions", *CAPTIONER_COLUMNS)
+CAPTION_COLUMNS = ("captions", "caption_origin", "ir_captions", "ir_caption_form", *CAPTIONER_COLUMNS)
 
 
 class RowBar:

@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from dataset_builder.building.columns import WORK_COLUMNS
 from dataset_builder.shards.layout import QUARANTINE_SCHEMA
 
-ADDED_IN_WORK = (
-    ("_split", pa.string()),
-    ("_force_train", pa.bool_()),
-    ("_rgb_sha256", pa.binary(32)),
-    ("_ir_sha256", pa.binary(32)),
-    ("_caption_keys", pa.list_(pa.binary(16))),
-    ("_bytes", pa.int64()),
-)
+ADDED_IN_WORK = [(name, column.stored) for name, column in WORK_COLUMNS.items() if column.stored is not None]
 WORK_SCHEMA = pa.schema([*QUARANTINE_SCHEMA, *ADDED_IN_WORK])
 KINDS = ("kept", "left")
 ADDED = ("image_group_id", "joint_group_id", "is_eval_representative", "reason")

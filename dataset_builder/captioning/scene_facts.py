@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from dataset_builder.claims.grounding import CELLS
+
 # Bands that show nearly the same: red edge 2 and 3, narrow NIR and water vapour beside NIR; the two short-wave
 # infrared bands; the two thermal ones; the panchromatic band beside the visible ones.
 TWINS = {
@@ -18,7 +20,6 @@ TWINS = {
     "Landsat 7 ETM+": (("B5", "B7"), ("B1", "B2", "B3", "B8")),
     "Landsat 8 OLI/TIRS": (("B6", "B7"), ("B10", "B11"), ("B2", "B3", "B4", "B8")),
 }
-CELLS = ("north-west", "north", "north-east", "west", "centre", "east", "south-west", "south", "south-east")
 SMALLEST_SHARE = 0.02  # of the tile: what covers less is not told
 SMALLEST_PATCH = 6  # pixels
 EVEN_SHARE = 0.9  # of one cover: the tile is even

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import Features, Image, Value
-
 from dataset_builder.card.readme import SPLIT_INFRARED, sources_with_rights
-from dataset_builder.schema import FEATURES
+from dataset_builder.card.views import stored_columns
+from dataset_builder.schema import TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 
@@ -55,7 +54,7 @@ CROISSANT_TYPES = {"string": "sc:Text", "float64": "sc:Float", "int64": "sc:Inte
 
 def write_croissant(out: Path, report: BuildReport) -> None:
     """Writes `croissant.json` (Croissant 1.0, RAI fields): a file set and a record set a split, over local files."""
-    rights = sorted({str(row["rights"]) for row in report.rows})
+    rights, columns = sorted({str(row["rights"]) for row in report.rows}), stored_columns(out, report)
     metadata = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -78,7 +77,7 @@ def write_croissant(out: Path, report: BuildReport) -> None:
                 "@type": "cr:RecordSet",
                 "@id": split,
                 "key": {"@id": f"{split}/sample_id"},
-                "field": [_field(split, name, FEATURES) for name in FEATURES],
+                "field": [_field(split, name) for name in columns],
             }
             for split in report.splits
         ],
@@ -88,15 +87,15 @@ def write_croissant(out: Path, report: BuildReport) -> None:
         temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _field(split: str, name: str, features: Features) -> dict[str, Any]:
-    feature = features[name]
+def _field(split: str, name: str) -> dict[str, Any]:
+    kind = TYPES[name]
     source: dict[str, Any] = {"fileSet": {"@id": f"{split}-files"}, "extract": {"column": name}}
     field = {"@type": "cr:Field", "@id": f"{split}/{name}", "source": source}
-    if isinstance(feature, Image):
+    if kind == "image":
         return {**field, "dataType": "sc:ImageObject", "source": {**source, "transform": {"jsonPath": "bytes"}}}
-    if isinstance(feature, Value):
-        return {**field, "dataType": CROISSANT_TYPES[feature.dtype]}
-    return {**field, "dataType": CROISSANT_TYPES[feature.feature.dtype], "repeated": True}
+    if isinstance(kind, list):
+        return {**field, "dataType": CROISSANT_TYPES[kind[0]], "repeated": True}
+    return {**field, "dataType": CROISSANT_TYPES[kind]}
 
 
 def _rai(report: BuildReport) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Image, Value
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from dataset_builder.card.captions import CAPTIONS_END, CAPTIONS_START, captions_section
-from dataset_builder.card.views import configs, infos
+from dataset_builder.card.views import configs, infos, stored_columns
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.rights.notices import rights_section
-from dataset_builder.schema import FEATURES, SPLITS
+from dataset_builder.schema import SPLITS, TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
+from model_cards.bands import BAND_NAMES
 from model_cards.markdown import markdown_cell, markdown_text
 
 TEMPLATE = Path(__file__).parents[2] / "model_cards" / "templates" / "dataset_card.md"
@@ -40,13 +40,6 @@ SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
-BAND_NAMES = {
-    "nir": "near infrared",
-    "swir": "short-wave infrared",
-    "mwir": "mid-wave infrared",
-    "lwir": "long-wave (thermal) infrared",
-    "unspecified": "infrared of unspecified band",
-}
 SPLIT_INFRARED = (
     "Rows with `ir_origin` `translated` hold infrared-style images made from the RGB image, not measurements."
 )
@@ -54,7 +47,7 @@ SPLIT_INFRARED = (
 
 def write_dataset_card(out: Path, report: BuildReport) -> None:
     """Writes `README.md`: YAML with licence, configs and `dataset_info`, and the facts by the template."""
-    rights = sorted({str(row["rights"]) for row in report.rows})
+    rights, columns = sorted({str(row["rights"]) for row in report.rows}), stored_columns(out, report)
     data = DatasetCardData(
         pretty_name=report.name,
         language=["en"],
@@ -65,17 +58,17 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         tags=["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"],
         size_categories=[next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
     )
-    MetadataConfigs(configs(report)).to_dataset_card_data(data)
-    DatasetInfosDict(infos(report)).to_dataset_card_data(data)
+    MetadataConfigs(configs(report, columns)).to_dataset_card_data(data)
+    DatasetInfosDict(infos(report, columns)).to_dataset_card_data(data)
     card = DatasetCard.from_template(
         data,
         template_path=str(TEMPLATE),
         report=report,
-        configs=configs(report),
+        configs=configs(report, columns),
         table=_table(report),
         sources=sources_with_rights(report),
         by_source=_by_source(report),
-        columns={name: _describe(FEATURES[name]) for name in FEATURES},
+        columns={name: f"list of {kind[0]}" if isinstance(kind := TYPES[name], list) else kind for name in columns},
         band_names=BAND_NAMES,
         bands=sorted({row["ir_band"] for row in report.rows}),
         translated=report.total(ir_origin="translated"),
@@ -111,7 +104,7 @@ def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping
         card.data.configs = [{key: config[key] for key in config if key != "default"} for config in theirs]
         card.data.dataset_info = None  # of rows and columns as they were
         MetadataConfigs(configs(report)).to_dataset_card_data(card.data)
-        DatasetInfosDict(infos(report, others)).to_dataset_card_data(card.data)
+        DatasetInfosDict(infos(report, others=others)).to_dataset_card_data(card.data)
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"front matter of {readme}: {' '.join(str(error).split())}; mend it, or take it out"
@@ -160,9 +153,3 @@ def sources_with_rights(report: BuildReport) -> list[dict[str, Any]]:
 def _by_source(report: BuildReport) -> dict[str, dict[str, int]]:
     names = sorted({str(row["source_dataset"]) for row in report.rows})
     return {name: {split: report.total(source_dataset=name, split=split) for split in SPLITS} for name in names}
-
-
-def _describe(feature: Any) -> str:
-    if isinstance(feature, Image):
-        return "image"
-    return feature.dtype if isinstance(feature, Value) else f"list of {feature.feature.dtype}"

@@ -1,19 +1,36 @@
 """The configs of a dataset's card: views of the same files, with features and sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
-from dataset_builder.fusionrs import FusionRS
+from dataset_builder.schema import COLUMNS, FEATURES, TEXT_COLUMNS, VIEWS
 from dataset_builder.shards.report import BuildReport
 
 
-def configs(report: BuildReport) -> dict[str, dict[str, Any]]:
-    """Returns the views of the same files: `columns` and `filters` are options of the Parquet reader of `datasets`."""
+def stored_columns(out: Path, report: BuildReport) -> list[str]:
+    """Returns the record's columns that a dataset's files have; those that a former version wrote lack some.
+
+    The Parquet reader of `datasets` fails on a column that a config names and a file lacks.
+    """
+    first = out / next(name for name in report.files if name.startswith("data/"))
+    names = pq.read_schema(first).names if first.exists() else COLUMNS  # a card without its data tells of all
+    return [name for name in COLUMNS if name in names]
+
+
+def configs(report: BuildReport, columns: Sequence[str] = COLUMNS) -> dict[str, dict[str, Any]]:
+    """Returns the views of the same files: `columns` and `filters` are options of the Parquet reader of `datasets`.
+
+    Args:
+        report: Of the dataset.
+        columns: Of the record, that its files have.
+    """
     views = {
         "default": {"default": True},
-        "captions": {"columns": list(_builder_config("captions").features)},
+        "captions": {"columns": [name for name in TEXT_COLUMNS if name in columns]},
         "ir_aware": {"filters": [["captioner", "!=", ""]]},  # null, too, does not pass
         "sensor": {"filters": [["ir_origin", "==", "sensor"]]},
     }
@@ -29,12 +46,16 @@ def _splits(report: BuildReport, config: str) -> list[str]:
     return [split for split in report.splits if report.configs[config][split]["rows"]]
 
 
-def _builder_config(name: str) -> Any:
-    return next(config for config in FusionRS.BUILDER_CONFIGS if config.name == name)
+def infos(
+    report: BuildReport, columns: Sequence[str] = COLUMNS, others: Mapping[str, Any] | None = None
+) -> dict[str, DatasetInfo]:
+    """Returns features and sizes by config.
 
-
-def infos(report: BuildReport, others: Mapping[str, Any] | None = None) -> dict[str, DatasetInfo]:
-    """Returns features and sizes by config; `others` are features of columns that are no part of the record."""
+    Args:
+        report, columns: As of `configs`.
+        others: Features of columns that are no part of the record.
+    """
+    shown = {view.name: view.columns for view in VIEWS}
     found = {}
     download = sum(file["bytes"] for name, file in report.files.items() if name.startswith("data/"))
     for config, sizes in report.configs.items():
@@ -43,9 +64,9 @@ def infos(report: BuildReport, others: Mapping[str, Any] | None = None) -> dict[
             continue
         for split in _splits(report, config):
             splits.add(SplitInfo(split, num_bytes=sizes[split]["bytes"], num_examples=sizes[split]["rows"]))
-        known = _builder_config(config)
+        known = {name: FEATURES[name] for name in shown[config] if name in columns}
         found[config] = DatasetInfo(
-            features=Features({**known.features, **({} if known.columns else others or {})}),
+            features=Features({**known, **((others or {}) if shown[config] == COLUMNS else {})}),
             splits=splits,
             download_size=download,
             dataset_size=sum(sizes[split]["bytes"] for split in report.splits),

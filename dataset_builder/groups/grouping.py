@@ -5,7 +5,6 @@ Apart from `splits.py` because training, scoring and audits use the groups witho
 
 import binascii
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +15,11 @@ import pyarrow.compute as pc
 from dataset_builder.groups.components import merge
 from dataset_builder.groups.footprints import footprint_components
 from dataset_builder.groups.near_hashes import near_components
+from dataset_builder.schema import LOCATOR
 
 IMAGE_RELATIONS = ("bytes", "rgb_phash", "ir_phash", "footprint")
 RELATIONS = (*IMAGE_RELATIONS, "caption")
 JOINING_ORIGINS = ("source", "hand", "model")  # never `rule`: template captions would join everything
-LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)")
 LARGE_SHARE = 0.01  # a joint group of more than this share of the rows calls for a warning
 CHUNK = 1 << 20  # rows named at a time
 HEX_DIGITS = 24  # of a group's name
@@ -255,6 +254,11 @@ def _spelled(prefix: str, digests: np.ndarray, labels: np.ndarray) -> pa.Array:
     ends = np.arange(len(labels) + 1, dtype=np.int64 if wide else np.int32) * width
     kind = pa.large_string() if wide else pa.string()
     return pa.Array.from_buffers(kind, len(labels), [None, pa.py_buffer(ends), pa.py_buffer(text)])
+
+
+def large_components(components: Sequence[dict]) -> list[dict]:
+    """Returns those of `Groups.components` that call for a warning: over `LARGE_SHARE` of the rows."""
+    return [component for component in components if component["share"] > LARGE_SHARE]
 
 
 def _largest(

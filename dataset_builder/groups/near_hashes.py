@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataset_builder.groups.all_pairs import PENDING, compare_all
 from dataset_builder.groups.components import merge
 from dataset_builder.groups.keys import HASH_BITS
 
 CHUNK = 1 << 16  # values worked on at a time: they stay in the cache
 BESIDE = 8  # how far apart in sorted order every two values are compared
 CROWDED = 64  # a run of equal keys up to this long is compared pair by pair
-BLOCK = 512  # values compared with all others at a time
-PAIRS = 1 << 18  # pairs compared at a time
-PENDING = 1 << 20  # edges gathered before they are merged
 SMALL = 1 << 20  # so few pairs are compared without a plan
 SORT, PAIR, COMPARED = 40e-9, 2e-9, 0.6e-9  # seconds: a value sorted by a key, a pair in a run, a pair in a block
 KEY, RUN = 3e-4, 1e-4  # seconds: a key by itself, a crowded run by itself
@@ -132,10 +130,10 @@ def _join(values: np.ndarray, labels: np.ndarray, radius: int, pool: ThreadPoolE
     if varying.bit_count() <= radius:
         return np.zeros_like(labels)
     if len(values) * outside <= SMALL:
-        return _compare(values, labels, radius)
+        return compare_all(values, labels, radius)
     plan = _plan(values, radius, varying)
     if len(values) * outside * COMPARED <= plan.scan:
-        return _compare(values, labels, radius)
+        return compare_all(values, labels, radius)
     dealt = _move(values, plan.order)
     order = np.argsort(dealt).astype(np.int32)
     place = np.empty_like(order)
@@ -149,7 +147,7 @@ def _join(values: np.ndarray, labels: np.ndarray, radius: int, pool: ThreadPoolE
     if crowded:
         outside = len(values) - int(np.bincount(search.labels).max())
         if len(values) * outside * COMPARED <= plan.cost:
-            search.labels = _compare(search.values, search.labels, radius)
+            search.labels = compare_all(search.values, search.labels, radius)
         else:
             for left, right in run(search.crowds, search.keys()):
                 search.labels = merge(search.labels, left, right)
@@ -284,54 +282,3 @@ def _where(ordered: np.ndarray, distance: int, test: Callable[[np.ndarray], np.n
         far = ordered[start + distance : start + distance + CHUNK]
         found.append(np.flatnonzero(test(ordered[start : start + len(far)] ^ far)) + start)
     return np.concatenate(found)
-
-
-def _compare(values: np.ndarray, labels: np.ndarray, radius: int) -> np.ndarray:
-    """Returns the labels after comparing values block by block; see `_join`.
-
-    A block's values meet the largest component first, each until it is near one of it; those that are near none meet
-    all values that are still to come. So of every near pair that is not joined otherwise, the value whose turn comes
-    first has met the other.
-    """
-    done = np.zeros(len(values), dtype=bool)
-    while True:
-        main = labels == np.bincount(labels).argmax()
-        ahead = np.flatnonzero(~(main | done))
-        if not len(ahead):
-            return labels
-        alone, found = _meet_one(values, ahead[:BLOCK], np.flatnonzero(main), radius)
-        labels = merge(labels, *found)
-        for left, right in _meet_all(values, alone, ahead, radius):
-            labels = merge(labels, left, right)
-        done[alone] = True
-
-
-def _meet_one(values: np.ndarray, rows: np.ndarray, others: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows that are near none of the others, and an edge `(2, edges)` for each row that is near one."""
-    edges = [np.empty((2, 0), np.int64)]
-    start = 0
-    while start < len(others) and len(rows):
-        chunk = others[start : start + PAIRS // len(rows)]
-        near = np.bitwise_count(values[rows][:, None] ^ values[chunk]) <= radius  # (rows, chunk)
-        met = near.any(1)
-        edges.append(np.stack([rows[met], chunk[near[met].argmax(1)]]))
-        rows = rows[~met]
-        start += len(chunk)
-    return rows, np.concatenate(edges, axis=1)
-
-
-def _meet_all(
-    values: np.ndarray, rows: np.ndarray, others: np.ndarray, radius: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the edges between rows and others, as two arrays, about `PENDING` at a time."""
-    left, right = [], []
-    for start in range(0, len(others) if len(rows) else 0, PAIRS // max(1, len(rows))):
-        chunk = others[start : start + PAIRS // len(rows)]
-        row, column = np.nonzero(np.bitwise_count(values[rows][:, None] ^ values[chunk]) <= radius)
-        left.append(rows[row])
-        right.append(chunk[column])
-        if sum(map(len, left)) > PENDING:
-            yield np.concatenate(left), np.concatenate(right)
-            left, right = [], []
-    if left:
-        yield np.concatenate(left), np.concatenate(right)

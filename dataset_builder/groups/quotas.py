@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-HELD_OUT = (1, 2)
-CELLS = 2**22  # pairs of sums that an exact search looks at, at most: a few seconds
+from dataset_builder.schema import HELD_OUT, SPLITS
+
+DRAWN = tuple(map(SPLITS.index, HELD_OUT))  # 1, 2
+MAX_SUM_PAIRS = 2**22  # pairs of sums that an exact search looks at, at most: a few seconds
 CHUNK = 4096
 UNREACHED = np.iinfo(np.int32).max
 
@@ -42,8 +44,8 @@ def draw(
     Where that leaves it short, an exact search over its groups follows. What is then free is filled in the order of
     the draw. Where that leaves a gap, the last groups drawn are exchanged for others by subset sums: as few as give
     the exact sizes; where none do, for those nearest to the targets, above or below (of two equally near the smaller
-    one), without emptying train. The nearest is proven where at most `CELLS` pairs of sums come into question, beyond
-    that for each split by itself.
+    one), without emptying train. The nearest is proven where at most `MAX_SUM_PAIRS` pairs of sums come into question,
+    beyond that for each split by itself.
 
     Args:
         sizes: Rows of each group, at least 1, in the order of the draw; int64 `(groups,)`.
@@ -55,7 +57,7 @@ def draw(
         int8 `(groups,)`: 0, 1 or 2.
     """
     chosen = np.zeros(len(sizes), np.int8)
-    free = {split: targets[split] for split in HELD_OUT}
+    free = {split: targets[split] for split in DRAWN}
     if contents is not None:
         _meet_minima(chosen, sizes, contents, free, needs.copy())
     _fill(chosen, sizes, free)
@@ -75,12 +77,12 @@ def _meet_minima(
         groups, rows = contents.group[own], contents.rows[own]
         order = np.lexsort((-rows / sizes[groups], sizes[groups], mixed[groups]))
         groups, rows = groups[order], rows[order]
-        wanted = {split: int(needs[split, source]) for split in HELD_OUT}
+        wanted = {split: int(needs[split, source]) for split in DRAWN}
         codes = _in_turn(rows, sizes[groups], free, wanted)
-        if any(wanted[split] > rows[codes == split].sum() for split in HELD_OUT):
+        if any(wanted[split] > rows[codes == split].sum() for split in DRAWN):
             exact = _at_least(rows, sizes[groups], free, wanted)
             codes = codes if exact is None else exact
-        for split in HELD_OUT:
+        for split in DRAWN:
             for group in groups[codes == split]:
                 chosen[group] = split
                 free[split] -= int(sizes[group])
@@ -90,16 +92,16 @@ def _meet_minima(
 
 def _in_turn(rows: np.ndarray, sizes: np.ndarray, free: Mapping[int, int], wanted: Mapping[int, int]) -> np.ndarray:
     """Gives candidates to validation and test in turn until each has the rows wanted; 0: to neither."""
-    codes, turn, free, wanted = np.zeros(len(rows), np.int8), HELD_OUT[0], dict(free), dict(wanted)
+    codes, turn, free, wanted = np.zeros(len(rows), np.int8), DRAWN[0], dict(free), dict(wanted)
     for place, own, size in _entries(rows, sizes):
         if max(wanted.values()) <= 0:
             break
-        for split in (turn, sum(HELD_OUT) - turn):
+        for split in (turn, sum(DRAWN) - turn):
             if wanted[split] > 0 and size <= free[split]:
                 codes[place] = split
                 wanted[split] -= own
                 free[split] -= size
-                turn = sum(HELD_OUT) - split
+                turn = sum(DRAWN) - split
                 break
     return codes
 
@@ -115,7 +117,7 @@ def _at_least(
     rows: np.ndarray, sizes: np.ndarray, free: Mapping[int, int], wanted: Mapping[int, int]
 ) -> np.ndarray | None:
     """Chooses candidates so that each split has the rows wanted, with as few rows as can be; None: not found."""
-    first, second = (max(wanted[split], 0) for split in HELD_OUT)
+    first, second = (max(wanted[split], 0) for split in DRAWN)
     enough = max(first, second)  # a group with more does no more
     caps = first + enough - 1, second + enough - 1
     if enough == 0 or not _searchable(caps):
@@ -125,25 +127,25 @@ def _at_least(
         return np.where((a >= first) & (b >= second), a + b, UNREACHED)
 
     codes = choose_sums(np.minimum(rows, enough), caps, cost)
-    fits = codes is not None and all(sizes[codes == split].sum() <= free[split] for split in HELD_OUT)
+    fits = codes is not None and all(sizes[codes == split].sum() <= free[split] for split in DRAWN)
     return codes if fits else None
 
 
 def _fill(chosen: np.ndarray, sizes: np.ndarray, free: dict[int, int]) -> None:
     """Marks in `chosen` what fills the splits: test before validation, then more and more of the last ones anew."""
     loose = chosen == 0  # what minima chose stays
-    for split in reversed(HELD_OUT):
+    for split in reversed(DRAWN):
         taken = _first_that_fit(np.flatnonzero(chosen == 0), sizes, free[split])
         chosen[taken] = split
         free[split] -= int(sizes[taken].sum())
     back, searched = 2, True
     while any(free.values()) and searched:
-        filled = {split: np.flatnonzero(loose & (chosen == split)) for split in HELD_OUT}
+        filled = {split: np.flatnonzero(loose & (chosen == split)) for split in DRAWN}
         searched = _exchange(chosen, sizes, free, {split: places[-back:] for split, places in filled.items()})
         if back >= max(map(len, filled.values())):
             return
         back *= 4
-    for split in HELD_OUT:
+    for split in DRAWN:
         if free[split]:
             _exchange(chosen, sizes, free, {split: np.flatnonzero(loose & (chosen == split))})
 
@@ -151,12 +153,12 @@ def _fill(chosen: np.ndarray, sizes: np.ndarray, free: dict[int, int]) -> None:
 def _exchange(chosen: np.ndarray, sizes: np.ndarray, free: dict[int, int], undone: Mapping[int, np.ndarray]) -> bool:
     """Chooses anew, for the splits of `undone`, from those groups and train, if that is nearer; False: too large."""
     gap = sum(abs(free[split]) for split in undone)
-    wanted = [free[split] + int(sizes[undone[split]].sum()) if split in undone else 0 for split in HELD_OUT]
+    wanted = [free[split] + int(sizes[undone[split]].sum()) if split in undone else 0 for split in DRAWN]
     pool = np.sort(np.concatenate([np.flatnonzero(chosen == 0), *undone.values()]))
     whole = int(sizes[pool].sum())
     barred = whole if whole > sum(wanted) else -1  # would empty train
     # A sum that is further off than the gap is no gain.
-    caps = tuple(min(rows + gap - 1, whole) if s in undone else 0 for s, rows in zip(HELD_OUT, wanted))
+    caps = tuple(min(rows + gap - 1, whole) if s in undone else 0 for s, rows in zip(DRAWN, wanted))
     if not _searchable(caps):
         return False
 
@@ -175,7 +177,7 @@ def _exchange(chosen: np.ndarray, sizes: np.ndarray, free: dict[int, int], undon
 
 
 def _searchable(caps: tuple[int, int]) -> bool:
-    return (caps[0] + 1) * (caps[1] + 1) <= CELLS
+    return (caps[0] + 1) * (caps[1] + 1) <= MAX_SUM_PAIRS
 
 
 def _first_that_fit(places: np.ndarray, sizes: np.ndarray, free: int) -> np.ndarray:
@@ -248,6 +250,6 @@ def _trace(
         allowed = np.where((before < index) & (copies <= counts[index]), copies, UNREACHED)
         first, second = map(int, np.unravel_index(np.argmin(allowed), allowed.shape))
         members = np.flatnonzero(weights == value)
-        codes[members[:first]], codes[members[first : first + second]] = HELD_OUT
+        codes[members[:first]], codes[members[first : first + second]] = DRAWN
         a, b = a - first * value, b - second * value
     return codes

@@ -18,7 +18,7 @@ from dataset_builder.shards.folder import find_shards, light_batches
 from fusionrs_hf.errors import InputError
 
 SHOWN = 3
-LIGHT = ("sample_id", "rights", "ir_origin", "captions", "ir_captions")
+LIGHT = ("sample_id", "rights", "ir_origin", "captions", "ir_captions", "joint_captions")
 HOW_TO_ADD = (
     "add it with licence, images, infrared, captions, ir_captions and index to a YAML file that the recipe names as "
     "`rights_policy` (dataset_builder/rights/rights.yaml shows how)"

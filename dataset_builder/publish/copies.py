@@ -31,9 +31,9 @@ from dataset_builder.rights.tombstones import TOMBSTONES, check_no_removal
 from dataset_builder.schema import LIST_COLUMNS
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by_split, total_counts
 from dataset_builder.shards.folder import light_batches
-from dataset_builder.shards.layout import DATA_SCHEMA, split_of
+from dataset_builder.shards.layout import DATA_SCHEMA, complete, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError, nearest
@@ -45,7 +45,7 @@ REFUSED = "refused.txt"
 RECORDS = ".shards"  # hidden: what each written shard was made of
 TRAVELS = ("LICENSE*", POLICY, TOMBSTONES)
 # What goes with a column that is emptied: origins are as many as captions, and `ir_aware` is found by the captioner.
-FOLLOWS = {"captions": ("caption_origin",), "ir_captions": CAPTIONER_COLUMNS}
+FOLLOWS = {"captions": ("caption_origin",), "ir_captions": ("ir_caption_form", *CAPTIONER_COLUMNS)}
 
 
 def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> Path:
@@ -105,9 +105,7 @@ def _finished(out: Path) -> BuildReport:
         raise InputError(f"{out} holds no finished build (no build_report.json); run `fusionrs build RECIPE {out}`")
     if report.rights:
         raise InputError(f"{out} is a published copy already; publish from the build it was made of")
-    for name, file in report.files.items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was built, but {name} is missing or changed; delete the folder and build again")
+    check_whole(out, report.files, "delete the folder and build again")
     return report
 
 
@@ -157,11 +155,14 @@ class PublishWorker:
     def _redacted(self, name: str) -> dict:
         sizes, counts, left_out = new_sizes(), Counts(), {}
         with pq.ParquetFile(self.out / "data" / name, pre_buffer=False) as file:
-            if file.schema_arrow.names != DATA_SCHEMA.names:
-                raise InputError(f"{self.out / 'data' / name} has other columns than the record; build again")
+            if other := sorted(set(file.schema_arrow.names) - set(DATA_SCHEMA.names)):
+                raise InputError(
+                    f"{self.out / 'data' / name} has columns that are no part of the record ({', '.join(other)}), "
+                    "and nothing says whether they may be published; build again"
+                )
             with shard_writer(self.target / "data" / name, DATA_SCHEMA) as writer:
                 for batch in file.iter_batches(ROW_GROUP_ROWS):
-                    table, dropped = redact(pa.Table.from_batches([batch]), self.policy, self.level)
+                    table, dropped = redact(complete(pa.Table.from_batches([batch])), self.policy, self.level)
                     for column, found in dropped.items():
                         left_out.setdefault(column, Counter()).update(found)
                     writer.write(table)
@@ -184,6 +185,7 @@ def redact(table: pa.Table, policy: RightsTable, level: str) -> tuple[pa.Table, 
         by column and code that lost what they had there.
     """
     forbidden = {name: _forbidden(table["rights"], policy, name, level) for name in ("images", "infrared", *FOLLOWS)}
+    joint = pc.or_(forbidden["captions"], forbidden["ir_captions"])  # speak of both images
     sensor = pc.fill_null(pc.equal(table["ir_origin"], "sensor"), False)
     translated = pc.fill_null(pc.equal(table["ir_origin"], "translated"), False)
     infrared = pc.or_(
@@ -193,8 +195,8 @@ def redact(table: pa.Table, policy: RightsTable, level: str) -> tuple[pa.Table, 
         "rgb": pc.and_(forbidden["images"], table["rgb"].is_valid()),
         "ir": pc.and_(infrared, table["ir"].is_valid()),
         **{
-            name: pc.and_(forbidden[name], pc.fill_null(pc.greater(pc.list_value_length(table[name]), 0), False))
-            for name in FOLLOWS
+            name: pc.and_(mask, pc.fill_null(pc.greater(pc.list_value_length(table[name]), 0), False))
+            for name, mask in (*((name, forbidden[name]) for name in FOLLOWS), ("joint_captions", joint))
         },
     }
     left_out = {}

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.groups.grouping import LARGE_SHARE
-from dataset_builder.groups.splits import HELD_OUT, REASONS
+from dataset_builder.groups.grouping import large_components
+from dataset_builder.groups.splits import REASONS, asked_splits, below_minimum
 from dataset_builder.rights.tombstones import REMOVED, read_tombstones
-from dataset_builder.schema import IMAGE_COLUMNS
+from dataset_builder.schema import HELD_OUT, IMAGE_COLUMNS
 from dataset_builder.shards.counts import COUNTED, Counts, shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of
@@ -237,19 +237,9 @@ def _split_report(told: Mapping[str, Any], rows: list[dict[str, Any]], largest: 
     sources = {name: dict.fromkeys(found, 0) for name, found in told["sources"].items()}
     for row in rows:
         sources[row["source_dataset"]][row["split"]] += row["rows"]
-    asked = [
-        split
-        for split, target in told["targets"].items()
-        if target["wanted"] or any(found[split] for found in told["sources"].values())
-    ]
-    short = [
-        {"source": name, "split": split, "rows": found[split]}
-        for name, found in sources.items()
-        for split in asked
-        if found[split] < told["min_per_source"]
-    ]
-    large = [component for component in largest if component["share"] > LARGE_SHARE]
-    return {**told, "sources": sources, "below_minimum": short, "large_components": large}
+    asked = asked_splits(told["sources"], {split: target["wanted"] for split, target in told["targets"].items()})
+    short = below_minimum(sources, asked, told["min_per_source"])
+    return {**told, "sources": sources, "below_minimum": short, "large_components": large_components(largest)}
 
 
 def _groups(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan, rows: int) -> dict[str, Any]:

@@ -28,9 +28,9 @@ from dataset_builder.rights.notices import LEVELS
 from dataset_builder.rights.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
 from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
-from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
+from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
 
@@ -89,9 +89,7 @@ def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
         raise InputError(f"{out} holds no finished build (no build_report.json); rows are removed from finished ones")
     if report.rights:
         raise InputError(f"{out} is a published copy; remove from the build it was made of, and the copy follows")
-    for name, file in report.files.items():
-        if not (out / name).exists() or (out / name).stat().st_size != file["bytes"]:
-            raise InputError(f"{out} was built, but {name} is missing or changed; bring it back first")
+    check_whole(out, report.files, "bring it back first")
     if recipe is not None:
         known, given = report.identity.get("recipe", {}), recipe.echo()
         if changed := sorted(key for key in {*known, *given} if known.get(key) != given.get(key)):
@@ -169,9 +167,7 @@ class RemovalWorker:
 
 def _filter_rows(path: Path, change: Mapping[str, Any]) -> int:
     remove, mark = (pa.array(change[name], pa.string()) for name in ("remove", "mark"))
-    stored = pq.read_schema(path)
-    # As the build gave it, where it did: what is read back names the inside of lists otherwise.
-    schema = next((known for known in (DATA_SCHEMA, QUARANTINE_SCHEMA) if known.names == stored.names), stored)
+    schema = stored_schema(pq.read_schema(path))
     with pq.ParquetFile(path, pre_buffer=False) as file, shard_writer(path, schema) as writer:
         for batch in file.iter_batches(ROW_GROUP_ROWS):
             table = pa.Table.from_batches([batch])

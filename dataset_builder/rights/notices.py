@@ -13,10 +13,10 @@ NOTICES = "NOTICE.md"
 NO_ADVICE = "Not legal advice: what a table of rights codes says, and that table is a reading of licences."
 LEVELS = {
     "full": "every row with all that it holds.",
-    "redacted": "of every row, what its rights code allows; the rest is null (images) or an empty list (captions).",
+    "redacted": "of every row, what its rights code allows; the rest is null or an empty list (captions).",
     "index": "identifiers, place, groups, split and hashes of every row; no image, no caption.",
 }
-LOSABLE = ("rgb", "ir", "captions", "ir_captions")
+LOSABLE = ("rgb", "ir", "captions", "ir_captions", "joint_captions")
 WORDS = {"images": "images", "infrared": "infrared-style images", "captions": "captions", "ir_captions": "ir_captions"}
 
 
@@ -34,7 +34,7 @@ def rights_facts(
         rows: Counts `rows` by, among others, `source_dataset` and `rights`, as of a `BuildReport`.
         attribution: By `source_dataset`.
         policy: What was obeyed; it lists every code of the rows.
-        left_out: Rows by column (`rgb`, `ir`, `captions`, `ir_captions`) and code that lost what they had there.
+        left_out: Rows by column (of `LOSABLE`) and code that lost what they had there.
 
     Returns:
         `level`; `codes`, for each its `rows`, `licence`, `conditions`, `notice`, `evidence` and the parts `allowed`;

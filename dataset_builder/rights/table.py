@@ -172,15 +172,17 @@ def held_parts(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     taken for both.
 
     Args:
-        table: `rgb` and `ir` (of their fields, any), `ir_origin`, `captions` and `ir_captions`.
+        table: `rgb` and `ir` (of their fields, any), `ir_origin`, `captions`, `ir_captions` and `joint_captions`: they
+            speak of both images, and so count as captions of either kind.
     """
     infrared = table["ir"].is_valid()
     sensor = pc.fill_null(pc.equal(table["ir_origin"], "sensor"), False)
     translated = pc.fill_null(pc.equal(table["ir_origin"], "translated"), False)
-    lengths = {name: pc.fill_null(pc.list_value_length(table[name]), 0) for name in ("captions", "ir_captions")}
+    names = ("captions", "ir_captions", "joint_captions")
+    texts = {name: pc.greater(pc.fill_null(pc.list_value_length(table[name]), 0), 0) for name in names}
     return {
         "images": pc.or_(table["rgb"].is_valid(), pc.and_(infrared, pc.invert(translated))),
         "infrared": pc.and_(infrared, pc.invert(sensor)),
-        **{name: pc.greater(length, 0) for name, length in lengths.items()},
+        **{name: pc.or_(texts[name], texts["joint_captions"]) for name in names[:2]},
         "index": pc.or_kleene(table["ir"].is_null(), infrared),
     }

@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from dataset_builder.captioning.scene_captions import write_captions
 from dataset_builder.captioning.scene_facts import measure_scene
-from dataset_builder.groups.grouping import LOCATOR
 from dataset_builder.sample.card import write_card
 from dataset_builder.sample.scenes import Scene, declared_scenes
-from dataset_builder.schema import FEATURES, SPLITS
+from dataset_builder.schema import COLUMNS, LOCATOR, SPLITS
+from dataset_builder.shards.layout import DATA_SCHEMA
 from dataset_builder.shards.parquet import write_shard
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene import SceneSource
@@ -96,11 +96,11 @@ def write_sample(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> None
     rows, records, left = {split: [] for split in SPLITS}, [], Counter()
     for scene, source in scenes:
         for row, made in cut(scene, source, left):
-            rows[row["_split"]].append({name: row[name] for name in FEATURES})
+            rows[row["_split"]].append({name: row[name] for name in COLUMNS})
             records += made
         logger.info("%s: %s rows", scene.name, sum(map(len, rows.values())))
     for split, found in rows.items():
-        table = pa.Table.from_pylist(found, schema=FEATURES.arrow_schema)
+        table = pa.Table.from_pylist(found, schema=DATA_SCHEMA)
         write_shard(out / "data" / f"{split}-00000-of-00001.parquet", table)
     with atomic_path(out / "caption_rules.jsonl") as temporary:
         lines = (json.dumps(record, separators=(",", ":")) + "\n" for record in records)

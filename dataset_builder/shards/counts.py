@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.fusionrs import FusionRS
-from dataset_builder.schema import SPLITS
+from dataset_builder.schema import SPLITS, VIEWS
 from dataset_builder.shards.layout import DATA_SCHEMA, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS
 
@@ -82,18 +81,18 @@ def total_counts(files: Iterable[Mapping[str, Any]]) -> Counts:
 
 def new_sizes() -> dict[str, Counter]:
     """Returns `rows` and Arrow `bytes` of nothing, by config of the builder."""
-    return {config.name: Counter(rows=0, bytes=0) for config in FusionRS.BUILDER_CONFIGS}
+    return {view.name: Counter(rows=0, bytes=0) for view in VIEWS}
 
 
 def add_sizes(sizes: dict[str, Counter], table: pa.Table) -> None:
-    """Adds the rows and bytes that each config shows of a table with the record's columns."""
-    for config in FusionRS.BUILDER_CONFIGS:
-        view = table.select(list(config.features))
-        if config.ir_origin is not None:
-            view = view.filter(pc.fill_null(pc.equal(view["ir_origin"], config.ir_origin), False))
-        if config.needs_ir_captions:
-            view = view.filter(pc.fill_null(pc.greater(pc.list_value_length(view["ir_captions"]), 0), False))
-        sizes[config.name].update(rows=len(view), bytes=view.nbytes)
+    """Adds the rows and bytes that each config shows of a table with the record's columns, or those of its time."""
+    for view in VIEWS:
+        shown = table.select([name for name in view.columns if name in table.column_names])
+        if view.ir_origin is not None:
+            shown = shown.filter(pc.fill_null(pc.equal(shown["ir_origin"], view.ir_origin), False))
+        if view.needs_ir_captions:
+            shown = shown.filter(pc.fill_null(pc.greater(pc.list_value_length(shown["ir_captions"]), 0), False))
+        sizes[view.name].update(rows=len(shown), bytes=shown.nbytes)
 
 
 def sizes_by_split(files: Sequence[dict]) -> dict[str, dict[str, dict[str, int]]]:

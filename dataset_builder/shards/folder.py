@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.shards.layout import QUARANTINE_SCHEMA
 from fusionrs_hf.errors import InputError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -120,8 +121,7 @@ def light_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
         for batch in file.iter_batches(LIGHT_ROWS, columns=wanted):
             table = pa.Table.from_batches([batch])
             for name in (name for name in columns if name not in schema.names):
-                kind = pa.list_(pa.string()) if name.endswith("captions") else pa.string()
-                table = table.append_column(name, pa.nulls(len(table), kind))
+                table = table.append_column(name, pa.nulls(len(table), QUARANTINE_SCHEMA.field(name).type))
             yield table
 
 

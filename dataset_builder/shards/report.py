@@ -74,6 +74,23 @@ def known_ir_range(report: BuildReport | None, ir_range: Mapping[str, Sequence[f
     return {**(report.identity["recipe"].get("ir_range", {}) if report else {}), **(ir_range or {})}
 
 
+def check_whole(folder: Path, files: Mapping[str, Mapping[str, Any]], remedy: str) -> None:
+    """Tells whether a finished folder still has all its files, by their sizes.
+
+    Args:
+        folder: Where a report lies.
+        files: `bytes` by name, as the report has them.
+        remedy: What to do where one is not there, for the message.
+
+    Raises:
+        InputError: A file is missing, or of another size.
+    """
+    for name, file in files.items():
+        path = folder / name
+        if not path.exists() or path.stat().st_size != file["bytes"]:
+            raise InputError(f"{folder} was finished, but {name} is missing or changed; {remedy}")
+
+
 def build_report(folder: Path) -> BuildReport | None:
     """Returns the report that a build left in the folder, None where there is none; raises InputError for another."""
     path = folder / "build_report.json"

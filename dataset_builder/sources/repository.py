@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 # What a row says about its infrared, and what a build wrote about its place among others: gone with `drop_ir`.
 IR_COLUMNS = (
-    *("ir", "ir_origin", "ir_band", "ir_unit", "ir_captions", "ir_phash", "image_group_id", "joint_group_id"),
-    *("is_eval_representative", "translator", "translator_revision", "translator_seed", "translator_settings"),
+    *("ir", "ir_origin", "ir_band", "ir_unit", "ir_captions", "ir_caption_form", "joint_captions", "ir_phash"),
+    *("image_group_id", "joint_group_id", "is_eval_representative", "translator", "translator_revision"),
+    *("translator_seed", "translator_settings", "translator_interval", "translator_in_domain"),
     *("captioner", "captioner_revision", "captioner_settings"),
 )
 IMAGE_KEY = ("source_dataset", "source_locator")

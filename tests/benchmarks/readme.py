@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from model_cards.bands import BAND_NAMES
 from tests.benchmarks import readme_build, readme_clip, readme_front
 from tests.benchmarks.markdown import table
 from training.scoring.vlm_results import VlmResults
@@ -30,7 +31,6 @@ FRONT_RESULTS = (
     *("build_throughput", "split_leaks", "caption_quality", "grounded_claims_sealed_second", "retrieval_controls"),
     *("ablation", "caption_effect", "demo_vlm", "train_step", "recall_speed"),
 )
-BANDS = {"nir": "near infrared", "swir": "shortwave infrared", "lwir": "thermal infrared"}
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
     "ir_to_rgb": "IR → RGB",
@@ -97,7 +97,7 @@ def retrieval_table(report: Mapping, whole: bool) -> str:
             if row is None or not (whole or (where == "region" and "hard" not in direction)):
                 continue
             cells = [f"{100 * row[name]['mean'][0]:.1f} {interval(*row[name]['difference'][1:])}" for name in CONTROLS]
-            place = f"{where}, {BANDS[band]}" if whole else BANDS[band]
+            place = f"{where}, {BAND_NAMES[band]}" if whole else BAND_NAMES[band]
             rows.append([place, title, part["queries"], f"**{100 * row['sensor']['mean'][0]:.1f}**", *cells])
     return table(["held out, band" if whole else "band", "direction", "queries", "ours", *CONTROLS.values()], 2, rows)
 
@@ -107,7 +107,9 @@ def text_table(report: Mapping) -> str:
     shown = [("sensor", name) for name in ("rgb_to_text", "text_to_rgb", "ir_to_text", "text_to_ir")]
     shown += [("grayscale", "ir_to_text"), ("shuffled", "ir_to_text")]
     rows = []
-    for band, title in BANDS.items():
+    for band, title in BAND_NAMES.items():
+        if f"held_out_region/{band}" not in report["subsets"]:
+            continue
         directions = report["subsets"][f"held_out_region/{band}"]["directions"]
         for kind, words in (("scene", "scene"), ("ir_aware", "IR-aware")):
             scores = [directions[f"{name}/{kind}"][view] for view, name in shown]

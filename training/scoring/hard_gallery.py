@@ -4,14 +4,13 @@ Tiles of a scene that lie on one grid without overlap touch exactly, so a shifte
 tiles without the scene at hand; where a neighbour was not kept (sea, cloud), that crop is left out and counted.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-_LOCATOR = re.compile(r"(?P<scene>.+)@r(?P<row>\d+)c(?P<column>\d+)s(?P<size>\d+)$")
+from dataset_builder.schema import LOCATOR
 
 
 class Place(NamedTuple):
@@ -25,7 +24,7 @@ class Place(NamedTuple):
 
 def parse_locator(locator: str) -> Place | None:
     """Returns the place that a `source_locator` of the form `scene@r512c640s64` names, else None."""
-    match = _LOCATOR.match(locator)
+    match = LOCATOR.fullmatch(locator)
     return Place(match["scene"], int(match["row"]), int(match["column"]), int(match["size"])) if match else None
 
 

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from dataset_builder.groups.quotas import CELLS, UNREACHED, Contents, _bundles, choose_sums, draw
+from dataset_builder.groups.quotas import MAX_SUM_PAIRS, UNREACHED, Contents, _bundles, choose_sums, draw
 
 VALIDATION, TEST = 1, 2
 
@@ -91,7 +91,7 @@ def test_targets_beyond_one_exact_search_are_met_split_by_split():
     rng = np.random.default_rng(2)
     sizes = 2 * rng.integers(900, 1100, 60)
     targets = {VALIDATION: 24_000, TEST: 24_002}
-    assert targets[VALIDATION] * targets[TEST] > CELLS
+    assert targets[VALIDATION] * targets[TEST] > MAX_SUM_PAIRS
     assert sums(sizes, draw(sizes, targets)) == (24_000, 24_002)
 
 

@@ -342,6 +342,26 @@ def test_redaction_of_every_case_of_infrared():
     assert found.column_names == list(COLUMNS)
 
 
+def test_joint_captions_stay_where_both_kinds_of_captions_may():
+    rows = [row for code in ("both", "scene", "infrared") for row in tile_rows(3, code)[:1]]
+    for row in rows:
+        row |= {"joint_captions": ["words on both"], "ir_caption_form": ["free"]}
+    table = pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema)
+    keys = {"licence": "x", "images": True, "infrared": True, "captions": True, "ir_captions": True, "index": True}
+    policy = read_policy()
+    policy.entries |= {
+        "both": Rights(**keys),
+        "scene": Rights(**{**keys, "ir_captions": False}),
+        "infrared": Rights(**{**keys, "captions": False}),
+    }
+    found, left_out = redact(table, policy, "redacted")
+    assert found["joint_captions"].to_pylist() == [["words on both"], None, None]
+    assert found["ir_caption_form"].to_pylist() == [["free"], None, ["free"]]
+    assert left_out["joint_captions"] == {"scene": 1, "infrared": 1}
+    found, _ = redact(table, policy, "index")
+    assert found["joint_captions"].null_count == len(rows)
+
+
 def test_the_sample_passes_the_gate():
     from tests.dataset_builder.made.sample_tiles import SAMPLE
 

@@ -149,12 +149,14 @@ def test_infrared_of_a_sensor_is_an_image_and_a_translated_one_a_derivative(has_
 def test_captions_are_held_where_there_is_one():
     lists = [[], ["x"], None]
     rows = [
-        {"captions": captions, "ir_captions": infrared, "rgb": None, "ir": None, "ir_origin": None}
+        {"captions": captions, "ir_captions": infrared, "joint_captions": joint}
+        | {"rgb": None, "ir": None, "ir_origin": None}
         for captions in lists
         for infrared in lists
+        for joint in lists
     ]
     schema = pa.schema([FEATURES.arrow_schema.field(name) for name in rows[0]])
     found = held_parts(pa.Table.from_pylist(rows, schema=schema))
-    assert found["captions"].to_pylist() == [bool(row["captions"]) for row in rows]
-    assert found["ir_captions"].to_pylist() == [bool(row["ir_captions"]) for row in rows]
-    assert found["index"].to_pylist() == [True] * 9
+    assert found["captions"].to_pylist() == [bool(row["captions"] or row["joint_captions"]) for row in rows]
+    assert found["ir_captions"].to_pylist() == [bool(row["ir_captions"] or row["joint_captions"]) for row in rows]
+    assert found["index"].to_pylist() == [True] * 27

@@ -16,11 +16,11 @@ from PIL import Image
 
 from dataset_builder.captioning.scene_captions import write_captions
 from dataset_builder.captioning.scene_facts import CoverFacts, SceneFacts
-from dataset_builder.groups.grouping import LOCATOR, group
+from dataset_builder.groups.grouping import group
 from dataset_builder.groups.keys import caption_key, perceptual_hash
 from dataset_builder.images.decoding import sha256
 from dataset_builder.sample.scenes import declared_scenes
-from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, SPLITS
+from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, LOCATOR, SPLITS
 from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
 SAMPLE = Path(__file__).parents[3] / "dataset_builder" / "sample"
