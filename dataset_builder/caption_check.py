@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.captioning import CaptionStage, Written
 from dataset_builder.captioning.funnel import VERDICTS, CaptionTally, merged_report
+from dataset_builder.captioning.protocol import Written
 from dataset_builder.captioning.rules.caption_rules import make_caption_rules
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.engine.run import run_shards
 from dataset_builder.images.decoding import DecodeStage

@@ -26,8 +26,8 @@ from dataset_builder.building.reading import ReadWorker, Stage, make_stages
 from dataset_builder.building.timing import Clock, timings, timings_line
 from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
 from dataset_builder.building.writing import WriteWorker
-from dataset_builder.captioning import CaptionStage
 from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_tasks

@@ -17,8 +17,9 @@ from datasets import Features
 from dataset_builder.building.identity import fingerprint, identity_of
 from dataset_builder.building.rewriting import RewriteWorker, RowBar
 from dataset_builder.building.work_folder import start
-from dataset_builder.captioning import CaptionStage, make_caption_stage
+from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import caption_readme, write_dataset_card
 from dataset_builder.engine.run import run_shards

@@ -7,8 +7,8 @@ from itertools import groupby
 from huggingface_hub import EvalResult, ModelCard
 
 from model_cards.bands import BAND_NAMES
-from model_cards.facts import Estimate, ModelFacts
-from model_cards.markdown import markdown_table, percent
+from model_cards.facts import Estimate, ModelFacts, percent
+from model_cards.markdown import markdown_table
 from model_cards.render import card_data, render
 
 SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out scene"}

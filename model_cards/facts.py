@@ -103,3 +103,11 @@ def read_base_model(tower: str) -> BaseModel:
         statement=stated["statement"],
         demo_only=stated["demo_only"],
     )
+
+
+def percent(estimate: Estimate | float, sign: bool = False) -> str:
+    """Returns a share as percent with one decimal, and its interval in brackets where it has one."""
+    value, low, high = estimate if isinstance(estimate, Estimate) else Estimate(estimate)
+    shape = "{:+.1f}" if sign else "{:.1f}"
+    interval = "" if low is None else f" [{shape.format(100 * low)}, {shape.format(100 * high)}]"
+    return shape.format(100 * value) + interval

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from model_cards.facts import Estimate
-
 # Control characters, marks that turn the direction of text after them, lone surrogates: nothing a reader should meet.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -44,11 +42,3 @@ def markdown_text(text: str, limit: int | None = None) -> str:
     For use within a line or a cell: a marker at the start of a line (`-`, `1.`) is left as it is.
     """
     return _MARKDOWN.sub(r"\\\1", visible(text, limit))
-
-
-def percent(estimate: Estimate | float, sign: bool = False) -> str:
-    """Returns a share as percent with one decimal, and its interval in brackets where it has one."""
-    value, low, high = estimate if isinstance(estimate, Estimate) else Estimate(estimate)
-    shape = "{:+.1f}" if sign else "{:.1f}"
-    interval = "" if low is None else f" [{shape.format(100 * low)}, {shape.format(100 * high)}]"
-    return shape.format(100 * value) + interval

@@ -1,11 +1,10 @@
 """Typed facts -> model cards: Markdown with YAML front matter, model-index included."""
 
-from pathlib import Path
-
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from model_cards import TEMPLATES
 from model_cards.facts import PAPER, ModelFacts
 
 TAGS = ["remote-sensing", "infrared", "fusionrs"]
@@ -34,7 +33,7 @@ def render(template: str, facts: ModelFacts, data: ModelCardData, **tables: obje
     """Returns the card that a template makes of facts; what the template names and nobody gives is an error."""
     # Not ModelCard.from_template: it would render a fact that a template misspells as nothing.
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

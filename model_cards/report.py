@@ -11,10 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from model_cards import TEMPLATES
 from model_cards.charts import Curve, line_chart
 from model_cards.clip import CONTROLS, Retrieval, direction_title, subset_title
-from model_cards.facts import BaseModel
-from model_cards.markdown import UNSEEN, percent
+from model_cards.facts import BaseModel, percent
+from model_cards.markdown import UNSEEN
 from model_cards.vlm import FactScore
 
 
@@ -159,7 +160,7 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
         OSError: The file cannot be written.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
         finalize=_shown,

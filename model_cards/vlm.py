@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from huggingface_hub import EvalResult, ModelCard
 
-from model_cards.facts import Estimate, ModelFacts
-from model_cards.markdown import markdown_table, markdown_text, percent
+from model_cards.facts import Estimate, ModelFacts, percent
+from model_cards.markdown import markdown_table, markdown_text
 from model_cards.render import card_data, render
 
 

@@ -16,7 +16,7 @@ from glob import has_magic
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from dataset_builder.card.readme import TEMPLATE
+from model_cards import DATASET_CARD
 
 LISTING = "inputs.txt.gz"
 LABELS = ("kind", "name", "rights", "source_dataset", "sensor")  # keys of a source whose values are no paths
@@ -87,7 +87,7 @@ def code_files() -> list[tuple[str, Path]]:
     package = Path(__file__).parents[1]
     images = package.parent / "fusionrs_hf" / "processing_fusionrs_images.py"
     tables = (file for file in package.rglob("*.yaml") if file.parent.name not in ("recipes", "sample"))
-    files = [*package.rglob("*.py"), *tables, images, TEMPLATE]
+    files = [*package.rglob("*.py"), *tables, images, DATASET_CARD]
     named = [(file.relative_to(package.parent), file) for file in files]
     return [(name.as_posix(), file) for name, file in sorted(named, key=lambda pair: pair[0].parts)]
 

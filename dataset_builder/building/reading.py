@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from dataset_builder.building.timing import Clock
 from dataset_builder.building.work_files import WORK_SCHEMA, work_file
-from dataset_builder.captioning import CaptionStage, make_caption_stage
+from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import CaptionTally
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from dataset_builder.captioning import CaptionStage, make_caption_stage
+from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS, CaptionTally, Funnel
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes

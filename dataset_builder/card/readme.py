@@ -19,10 +19,10 @@ from dataset_builder.schema import SPLITS, TYPES
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
+from model_cards import DATASET_CARD
 from model_cards.bands import BAND_NAMES
 from model_cards.markdown import markdown_cell, markdown_text
 
-TEMPLATE = Path(__file__).parents[2] / "model_cards" / "templates" / "dataset_card.md"
 # Rights codes that are licences the Hub knows; any other set of codes becomes `other`, told row by row.
 HUB_LICENSES = {
     "CC0-1.0": "cc0-1.0",
@@ -62,7 +62,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
     DatasetInfosDict(infos(report, columns)).to_dataset_card_data(data)
     card = DatasetCard.from_template(
         data,
-        template_path=str(TEMPLATE),
+        template_path=str(DATASET_CARD),
         report=report,
         configs=configs(report, columns),
         table=_table(report),

@@ -8,8 +8,8 @@ from huggingface_hub import ModelCard
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes that the snippets load
 from model_cards.clip import ClipFacts, MeanRecall, Retrieval, render_clip_card
-from model_cards.facts import BaseModel, Estimate, read_base_model
-from model_cards.markdown import markdown_table, percent
+from model_cards.facts import BaseModel, Estimate, percent, read_base_model
+from model_cards.markdown import markdown_table
 from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
 from tests.made import tiny, tiny_vlm
 

@@ -10,8 +10,9 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from model_cards import TEMPLATES
 
-USE = Path(__file__).parents[2] / "model_cards" / "templates" / "clip_plain_use.md"
+USE = TEMPLATES / "clip_plain_use.md"
 PLAIN = {  # what a CLIPModel cannot be told
     "vision_pooling": "pooler",
     "text_pooling": "pooler",

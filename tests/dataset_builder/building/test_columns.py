@@ -8,8 +8,8 @@ from dataset_builder.building import reading
 from dataset_builder.building.columns import WORK_COLUMNS
 from dataset_builder.building.reading import add_caption_keys, make_stages
 from dataset_builder.building.work_files import WORK_SCHEMA
-from dataset_builder.captioning import CaptionStage
 from dataset_builder.captioning.funnel import caption_and_count
+from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.filters import FilterStage
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe, TranslateRecipe
 from dataset_builder.schema import COLUMNS
