@@ -11,6 +11,7 @@ from model_cards.facts import Estimate, ModelFacts, percent
 from model_cards.markdown import markdown_table
 from model_cards.render import card_data, render
 
+# Keys of results, as a reader should see them
 SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out scene"}
 MEAN_RECALLS = {"scene": "scene captions", "ir_aware": "IR-aware captions", "rgb_ir": "RGB ↔ IR alone"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
@@ -136,8 +137,8 @@ def subset_title(subset: str) -> str:
 
 
 def _retrieval_table(rows: Sequence[Retrieval]) -> str:
-    known = {name for row in rows for name in row.controls}
-    named = [name for name in CONTROLS if name in known or (name == "pretrained" and "chance" in known)]
+    scored = {name for row in rows for name in row.controls}
+    named = [name for name in CONTROLS if name in scored or (name == "pretrained" and "chance" in scored)]
     header = ["direction", "queries", "R@1", "R@5", "R@10", *(CONTROLS[name] for name in named)]
     body = [
         [
@@ -153,16 +154,6 @@ def _retrieval_table(rows: Sequence[Retrieval]) -> str:
     return markdown_table(header, body, numbers_from=1)
 
 
-def _mean_recall_table(facts: ClipFacts) -> str:
-    found = {(cell.subset, cell.kind): cell.recall for cell in facts.mean_recall}
-    kinds = [kind for kind in MEAN_RECALLS if any(kind == known for _, known in found)]
-    body = [
-        [subset_title(subset), *(percent(found[subset, kind]) if (subset, kind) in found else "" for kind in kinds)]
-        for subset in dict.fromkeys(subset for subset, _ in found)
-    ]
-    return markdown_table(["mean recall", *(MEAN_RECALLS[kind] for kind in kinds)], body, 1) if body else ""
-
-
 def _control_cell(row: Retrieval, name: str) -> str:
     if name == "pretrained" and "chance" in row.controls:
         return f"chance {percent(row.controls['chance'])}"
@@ -170,6 +161,16 @@ def _control_cell(row: Retrieval, name: str) -> str:
         return "not run"
     lead = f" ({percent(row.margins[name], sign=True)})" if name in row.margins else ""
     return percent(row.controls[name]) + lead
+
+
+def _mean_recall_table(facts: ClipFacts) -> str:
+    cells = {(cell.subset, cell.kind): cell.recall for cell in facts.mean_recall}
+    kinds = [kind for kind in MEAN_RECALLS if any(kind == of_cell for _, of_cell in cells)]
+    body = [
+        [subset_title(subset), *(percent(cells[subset, kind]) if (subset, kind) in cells else "" for kind in kinds)]
+        for subset in dict.fromkeys(subset for subset, _ in cells)
+    ]
+    return markdown_table(["mean recall", *(MEAN_RECALLS[kind] for kind in kinds)], body, 1) if body else ""
 
 
 def _retrieval_results(facts: ClipFacts) -> list[EvalResult]:

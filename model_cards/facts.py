@@ -1,6 +1,6 @@
-"""What a card says, as typed facts. Nothing here is a figure of ours: each comes from a file that a run wrote.
+"""What the cards of all models say, as typed facts. No figure is ours: each comes from a file that a run wrote.
 
-Fields are grouped as given by the user, filled by the run, and constant; `render.py` turns them into Markdown.
+Fields are grouped as given by the user and filled by the run; `clip.py` and `vlm.py` add what is of one model alone.
 """
 
 import json
@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-PAPER = "arXiv 2606.17020"
 
 
 class Estimate(NamedTuple):

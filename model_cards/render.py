@@ -5,8 +5,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_cards import TEMPLATES
-from model_cards.facts import PAPER, ModelFacts
+from model_cards.facts import ModelFacts
 
+PAPER = "arXiv 2606.17020"
 TAGS = ["remote-sensing", "infrared", "fusionrs"]
 
 

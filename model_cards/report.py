@@ -81,7 +81,7 @@ class Search:
         direction: As in `Retrieval.direction`.
         subset: As in `Retrieval.subset`.
         query: Image or text.
-        found: The best candidates, best first.
+        candidates: The best candidates, best first.
         rank: Place of the first right item in the whole gallery, 1 is best.
         gallery: How many items were searched.
     """
@@ -89,7 +89,7 @@ class Search:
     direction: str
     subset: str
     query: Image.Image | str
-    found: Sequence[Candidate]
+    candidates: Sequence[Candidate]
     rank: int
     gallery: int
 

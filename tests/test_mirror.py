@@ -10,6 +10,7 @@ from tests.house import PACKAGES, ROOT
 TOGETHER = {
     "dataset_builder/test_loading.py": "a build as its users load it",
     "dataset_builder/test_fusionrs_versions.py": "the builder under older datasets",
+    "dataset_builder/test_former_version.py": "datasets that an older version built",
     "dataset_builder/test_recaption_by_row.py": "the caption verb while an endpoint fails",
     "dataset_builder/audit/test_against.py": "audit of several datasets",
     "dataset_builder/audit/test_agrees.py": "the builder's groups and the audit's",
@@ -21,9 +22,7 @@ TOGETHER = {
     "dataset_builder/publish/test_verbs.py": "flags of the build verb that publish and remove",
     "dataset_builder/sources/test_recipes.py": "the shipped recipes of each reader",
     "dataset_builder/sources/test_corpus_recipes.py": "the shipped recipes of public corpora",
-    "training/test_accelerate_configs.py": "training under the shipped accelerate files",
-    "training/test_clip_inputs.py": "wrong inputs of CLIP training and evaluation",
-    "training/test_infrared_benchmarks.py": "HIT-UAV and Caltech by their protocols",
+    "training/test_train_clip_inputs.py": "wrong inputs of CLIP training and evaluation",
 }
 TESTS = sorted(path for package in PACKAGES for path in (ROOT / "tests" / package).rglob("test_*.py"))
 

@@ -159,12 +159,17 @@ def searches(folder: Path, dataset: str) -> tuple[list[Search], list[Search]]:
     hits, misses = [], []
     for index, order in enumerate(np.argsort(-scores, axis=1, kind="stable")):
         rank = int(np.argmax(groups[order] == groups[index])) + 1
-        found = [
+        candidates = [
             Candidate(item=infrared[i], similarity=float(scores[index, i]), right=groups[i] == groups[index])
             for i in map(int, order[:SHOWN_CANDIDATES])
         ]
         search = Search(
-            direction="rgb_to_ir", subset=subset, query=images[index], found=found, rank=rank, gallery=len(rows)
+            direction="rgb_to_ir",
+            subset=subset,
+            query=images[index],
+            candidates=candidates,
+            rank=rank,
+            gallery=len(rows),
         )
         (hits if rank == 1 else misses).append(search)
     return hits[:SHOWN_SEARCHES], misses[:SHOWN_SEARCHES]

@@ -1,4 +1,3 @@
-import json
 import re
 from dataclasses import replace
 
@@ -8,8 +7,7 @@ from huggingface_hub import ModelCard
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes that the snippets load
 from model_cards.clip import ClipFacts, MeanRecall, Retrieval, render_clip_card
-from model_cards.facts import BaseModel, Estimate, percent, read_base_model
-from model_cards.markdown import markdown_table
+from model_cards.facts import BaseModel, Estimate
 from model_cards.vlm import FactScore, VlmFacts, render_vlm_card
 from tests.made import tiny, tiny_vlm
 
@@ -257,19 +255,3 @@ def test_before_an_evaluation_the_card_says_so_instead_of_showing_an_empty_table
 def test_recipe_is_printed_as_yaml_that_reads_back(clip):
     block = re.search(r"^```yaml\n(.*?)^```$", render_clip_card(clip).text, flags=re.DOTALL | re.MULTILINE)[1]
     assert yaml.safe_load(block) == RUN["recipe"]
-
-
-def test_a_converted_tower_is_described_by_its_origin_and_a_plain_one_by_its_id(tmp_path):
-    stated = {
-        "model": "A ViT", "package": "p", "version": "1", "hub_id": None, "weights_licence": None,
-        "statement": "Unstated.", "demo_only": True,
-    }  # fmt: skip
-    (tmp_path / "origin.json").write_text(json.dumps(stated))
-    assert read_base_model(str(tmp_path)) == BaseModel("A ViT (p 1)", None, None, "Unstated.", True)
-    assert read_base_model("openai/clip-vit-base-patch32").hub_id == "openai/clip-vit-base-patch32"
-
-
-def test_percent_and_table_helpers():
-    assert percent(0.1234) == "12.3"
-    assert percent(Estimate(-0.05, -0.1, 0.0), sign=True) == "-5.0 [-10.0, +0.0]"
-    assert markdown_table(["a", "b"], [["x|y", "1"]], numbers_from=1) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |"

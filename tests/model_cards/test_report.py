@@ -58,8 +58,10 @@ class Page(HTMLParser):
 
 
 def search(rank: int) -> Search:
-    found = [Candidate(item=IR, similarity=0.9 - 0.1 * place, right=place == rank) for place in range(1, 6)]
-    return Search(direction="rgb_to_ir", subset="held_out_region/nir", query=RGB, found=found, rank=rank, gallery=250)
+    candidates = [Candidate(item=IR, similarity=0.9 - 0.1 * place, right=place == rank) for place in range(1, 6)]
+    return Search(
+        direction="rgb_to_ir", subset="held_out_region/nir", query=RGB, candidates=candidates, rank=rank, gallery=250
+    )
 
 
 @pytest.fixture

@@ -182,13 +182,13 @@ def test_rows_of_a_hostile_build_are_all_kept(built):
 def test_the_page_shows_hostile_texts_and_nothing_else(demo, tmp_path):  # noqa: F811
     def page_of(texts):
         pair, item, hit = demo.pairs[0], demo.captions[0], demo.hits[0]
-        found = [replace(hit.found[0], item=text) for text in texts]
+        candidates = [replace(hit.candidates[0], item=text) for text in texts]
         shown = replace(
             demo,
             dataset=replace(demo.dataset, scenes=list(texts), quarantined=dict.fromkeys(texts, 3)),
             pairs=[replace(pair, sample_id=text, sensor=text, captions=[text], ir_captions=[text]) for text in texts],
             captions=[replace(item, sample_id=t, reference=t, generated=t, facts={t: True}) for t in texts],
-            hits=[replace(hit, query=text, found=found) for text in texts],
+            hits=[replace(hit, query=text, candidates=candidates) for text in texts],
         )
         write_report(tmp_path / "index.html", shown)
         return Page((tmp_path / "index.html").read_text(encoding="utf-8"))
