@@ -1,7 +1,7 @@
 """What a batch carries beside the record's columns: one line a column, with who fills it and who reads it.
 
 Stages may touch the record's columns and these, as the table allows; a test watches them. Names of who: `source` (the
-reader of rows), the stages as `reading` labels them, `count` (`caption_and_count`), `write` (the work files), `merge`
+reader of rows), the stages as `reading` labels them, `count` (`CaptionTally`), `write` (the work files), `merge`
 (groups and splits), `recaption`.
 """
 

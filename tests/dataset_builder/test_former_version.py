@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from dataset_builder.audit import audit
+from dataset_builder.audit.verb import audit_dataset
 from dataset_builder.caption_check import check_captions
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.pipeline import build
-from dataset_builder.publish.copies import publish
+from dataset_builder.publish.copies import publish_dataset
 from dataset_builder.publish.takedown import remove
 from dataset_builder.recaption import caption_dataset
-from dataset_builder.recipe import BuildRecipe
+from dataset_builder.recipe import BuildRecipe, load_recipe
 from dataset_builder.schema import COLUMNS, FEATURES
 from dataset_builder.search import retrieval
 from dataset_builder.search.rows import describe_rows
@@ -87,7 +87,7 @@ def test_it_is_a_source(tmp_path):
 
 
 def test_it_is_audited():
-    report = audit(FORMER / "dataset", workers=1)
+    report = audit_dataset(FORMER / "dataset", workers=1)
     assert {check.status for check in report.checks} <= {"passed", "skipped"}
 
 
@@ -102,7 +102,7 @@ def test_its_captions_are_checked_and_written_anew(dataset, tmp_path):
 
 @pytest.mark.parametrize("level", ["full", "redacted", "index"])
 def test_it_is_published(dataset, level, tmp_path):
-    target = publish(dataset, level, workers=1)
+    target = publish_dataset(dataset, level, workers=1)
     rows = loaded(target, tmp_path)
     assert {split: len(part) for split, part in rows.items()} == SPLITS
     there = set(pq.read_schema(next((target / "data").glob("train-*"))).names)
@@ -152,7 +152,7 @@ def test_an_unfinished_build_of_a_former_version_is_not_continued(tmp_path):
     work = shutil.copytree(FORMER / "unfinished", tmp_path / "out" / ".work")
     before = sorted((path.name, path.read_bytes()) for path in work.iterdir())
     with pytest.raises(InputError, match="holds a build that differs .*code changed .*; delete it, or choose") as told:
-        build(BuildRecipe.from_yaml(tmp_path / "recipe.yaml"), tmp_path / "out", workers=1)
+        build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "out", workers=1)
     assert "\n" not in str(told.value)
     assert sorted((path.name, path.read_bytes()) for path in work.iterdir()) == before
 
@@ -172,4 +172,4 @@ def test_what_is_no_column_of_the_record_is_not_published_in_part(dataset):
     report["files"][f"data/{path.name}"]["bytes"] = path.stat().st_size
     (dataset / "build_report.json").write_text(json.dumps(report))
     with pytest.raises(InputError, match=r"no part of the record \(note\)"):
-        publish(dataset, "redacted", workers=1)
+        publish_dataset(dataset, "redacted", workers=1)

@@ -8,7 +8,7 @@ from dataset_builder.building import reading
 from dataset_builder.building.columns import WORK_COLUMNS
 from dataset_builder.building.reading import add_caption_keys, make_stages
 from dataset_builder.building.work_files import WORK_SCHEMA
-from dataset_builder.captioning.funnel import caption_and_count
+from dataset_builder.captioning.funnel import CaptionTally
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.filters import FilterStage
 from dataset_builder.recipe import BuildRecipe, CaptionRecipe, TranslateRecipe
@@ -112,7 +112,7 @@ def watch_captions(stage, batch, reads, writes):
             return Watched(out, reads["count"], writes["count"])
 
     stage.__class__ = Counted
-    return dict(caption_and_count(stage, batch)[0])
+    return dict(CaptionTally().caption(stage, batch))
 
 
 def test_stages_touch_no_other_name_and_only_as_the_table_allows(touched):

@@ -3,7 +3,7 @@ from datasets import Dataset
 
 from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.processing_fusionrs_vlm import PROMPT
+from fusionrs_hf.prompts import PROMPT
 from tests.training.made.captioned_rows import CAPTIONS, make_rows
 from training.data.conversations import conversations
 

@@ -2,7 +2,7 @@ import torch
 from torch.testing import assert_close
 from trl import SFTConfig
 
-from fusionrs_hf.processing_fusionrs_vlm import PROMPT
+from fusionrs_hf.prompts import PROMPT
 from tests.made import tiny_vlm
 from tests.training.made.captioned_rows import CAPTIONS, make_rows
 from training.data.conversations import conversations

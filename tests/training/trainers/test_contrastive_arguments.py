@@ -1,5 +1,5 @@
 import fusionrs_hf.auto  # noqa: F401
-from training.clip_arguments import ClipTrainingArguments
+from training.trainers.contrastive_arguments import ClipTrainingArguments
 
 
 def test_another_metric_may_be_named():
