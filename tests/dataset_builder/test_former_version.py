@@ -22,7 +22,6 @@ from dataset_builder.search import retrieval
 from dataset_builder.search.rows import describe_rows
 from dataset_builder.shards.folder import light_batches, read_batches
 from dataset_builder.shards.layout import DATA_SCHEMA
-from dataset_builder.sources import open_source
 from dataset_builder.sources.repository import RepositorySource
 from fusionrs_hf.errors import InputError
 from tests.made import tiny
@@ -138,7 +137,7 @@ def test_its_rows_are_embedded_and_trained_on(tmp_path):
     tiny.clip_processor().save_pretrained(tmp_path / "model")
     place = describe_rows(str(FORMER / "dataset"), ("train", "test"), {})
     settings = retrieval.EmbedSettings()
-    meta = retrieval.embed(place, str(tmp_path / "model"), tmp_path / "index", settings, open_source)
+    meta = retrieval.embed(place, str(tmp_path / "model"), tmp_path / "index", settings)
     assert meta is not None
     assert len(load_pairs(str(FORMER / "dataset"), "train")) == 3
 
