@@ -51,8 +51,8 @@ AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_in
 
 def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
     """Returns the model as training begins, and its processor."""
-    known = FusionRSCLIPModel.config_class.__dataclass_fields__
-    options = {name: getattr(arguments, name) for name in known if hasattr(arguments, name)}
+    fields = FusionRSCLIPModel.config_class.__dataclass_fields__
+    options = {name: getattr(arguments, name) for name in fields if hasattr(arguments, name)}
     if arguments.clip is None:
         model = FusionRSCLIPModel.from_towers(arguments.vision_tower, arguments.text_tower, **options)
         image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)

@@ -60,16 +60,16 @@ def fact_scores(results: VlmResults | None) -> list[FactScore]:
     """Returns the fact-accuracy table of a VLM: each kind of fact, then their mean with intervals."""
     if results is None:
         return []
-    own = results.accuracy["own_images"]
+    model = results.accuracy["own_images"]
     controls = {title: results.accuracy[name] for name, title in FACT_CONTROLS.items()}
     margins = {title: results.differences[name] for name, title in FACT_CONTROLS.items()}
     rows = [
         FactScore(kind, Estimate(value), {title: Estimate(other.kinds[kind]) for title, other in controls.items()})
-        for kind, value in own.kinds.items()
+        for kind, value in model.kinds.items()
     ]
     mean = FactScore(
         "mean",
-        Estimate(own.mean, *own.interval),
+        Estimate(model.mean, *model.interval),
         {title: Estimate(other.mean, *other.interval) for title, other in controls.items()},
         {title: Estimate(margin.value, margin.low, margin.high) for title, margin in margins.items()},
     )
