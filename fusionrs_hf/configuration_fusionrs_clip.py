@@ -69,14 +69,14 @@ class FusionRSCLIPConfig(PreTrainedConfig):
 
     def validate_pooling(self) -> None:
         """Raises ValueError where a choice, a size or a weight is not one this model has."""
-        for name, known in (
+        for name, choices in (
             ("vision_pooling", VISION_POOLINGS),
             ("text_pooling", TEXT_POOLINGS),
             ("fusion", FUSIONS),
             ("contrastive_loss", CONTRASTIVE_LOSSES),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
         for name in ("projection_dim", "grid_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -187,10 +187,10 @@ def find_weight(packages: Path, origin: Origin) -> Path:
             f"{path} is missing, expected the weights of {origin.package} {origin.version}; run `{remedy}`"
         )
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != origin.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != origin.sha256:
         raise InputError(
-            f"{path} has SHA-256 {found}, expected {origin.sha256} of {origin.package} {origin.version}; "
+            f"{path} has SHA-256 {digest}, expected {origin.sha256} of {origin.package} {origin.version}; "
             f"run `{remedy}`"
         )
     return path

@@ -135,8 +135,8 @@ def read_open_clip(
     for name, value in state.items():
         if name not in IGNORED:
             renamed |= _renamed(name, value.float())
-    known = set(model.state_dict())
-    if strange := sorted(set(renamed) ^ known):
+    keys = set(model.state_dict())
+    if strange := sorted(set(renamed) ^ keys):
         raise InputError(f"{where} is not open_clip's standard CLIP: {len(strange)} keys differ, such as {strange[0]}")
     model.load_state_dict(renamed, assign=True)
     for tower in (model.text_model, model.vision_model):

@@ -63,8 +63,8 @@ def model_fingerprint(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor
         running.update(values.reshape(-1).view(torch.uint8).numpy())
     settings: dict[str, Any] = {name: getattr(model.config, name) for name in MODEL_SETTINGS}
     for name in ("image_processor", "ir_image_processor"):
-        given = getattr(processor, name).to_dict()
-        settings[name] = {key: given.get(key) for key in IMAGE_SETTINGS}
+        image_settings = getattr(processor, name).to_dict()
+        settings[name] = {key: image_settings.get(key) for key in IMAGE_SETTINGS}
     settings["tokenizer"] = processor.tokenizer.backend_tokenizer.to_str()
     running.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return running.hexdigest()

@@ -130,9 +130,9 @@ def make_parts(model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor, seed:
 
 
 def _image_size(image_processor: Any, model: FusionRSCLIPModel) -> tuple[int, int]:
-    given = image_processor.crop_size if image_processor.do_center_crop else image_processor.size
-    if given and given["height"] and given["width"]:
-        return given["height"], given["width"]
+    size = image_processor.crop_size if image_processor.do_center_crop else image_processor.size
+    if size and size["height"] and size["width"]:
+        return size["height"], size["width"]
     return (model.config.vision_config.image_size,) * 2
 
 
@@ -189,8 +189,8 @@ def compare_part(part: Part, path: Path) -> float:
     for sample in part.samples:
         with torch.inference_mode():
             expected = part.module(*sample).numpy()
-        given = {name: value.numpy() for name, value in zip(part.inputs, sample)}
-        errors.append(float(np.abs(session.run(None, given)[0] - expected).max()))
+        inputs = {name: value.numpy() for name, value in zip(part.inputs, sample)}
+        errors.append(float(np.abs(session.run(None, inputs)[0] - expected).max()))
     worst = max(errors)
     if not (np.isfinite(errors).all() and worst <= MAX_ERROR):
         raise InputError(

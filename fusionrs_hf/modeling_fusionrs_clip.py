@@ -138,8 +138,8 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
         features = self.get_pooled_features(pixel_values, modality)  # (batch, image_feature_size)
         if self.feature_norm is not None:
             features = self.feature_norm(features, modality)
-        own = modality == "ir" and self.ir_visual_projection is not None
-        return (self.ir_visual_projection if own else self.visual_projection)(features)  # (batch, projection_dim)
+        ir_head = modality == "ir" and self.ir_visual_projection is not None
+        return (self.ir_visual_projection if ir_head else self.visual_projection)(features)  # (batch, projection_dim)
 
     def get_rgb_features(self, pixel_values: Tensor) -> Tensor:
         """Returns embeddings of RGB images `(batch, 3, height, width)`: `(batch, projection_dim)`, not normalised."""
@@ -268,8 +268,8 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
         Raises:
             ValueError: The modalities, or their ids, differ in number of rows, or no weighted pair is complete.
         """
-        given = embeds | {"image_ids": image_ids, "caption_ids": caption_ids}
-        counts = {name: len(rows) for name, rows in given.items() if rows is not None}
+        batch = embeds | {"image_ids": image_ids, "caption_ids": caption_ids}
+        counts = {name: len(rows) for name, rows in batch.items() if rows is not None}
         if len(set(counts.values())) > 1:
             raise ValueError(f"in a loss row i of every modality is the same scene, got numbers of rows {counts}")
         scale = self.logit_scale.exp()

@@ -90,10 +90,10 @@ class StartFromWeights:
             state[f"text_model.{key}"] = table
             config["text_config"] = config["text_config"] | {"max_position_embeddings": len(table)}
         model = type(self)(self.config_class(**config))
-        for key, own in model.state_dict().items():
-            given = state.get(key)
-            if given is not None and given.ndim == 4 and given.shape[1] == 3 and own.shape[1] == 1:
-                state[key] = given.sum(1, keepdim=True)  # the stem, of a grey image replicated to three channels
+        for key, target in model.state_dict().items():
+            source = state.get(key)
+            if source is not None and source.ndim == 4 and source.shape[1] == 3 and target.shape[1] == 1:
+                state[key] = source.sum(1, keepdim=True)  # the stem, of a grey image replicated to three channels
         model.load_state_dict(state, strict=False)
         return model.to(self.device, self.dtype).train(self.training)
 
@@ -127,8 +127,8 @@ def position_table(tower: nn.Module) -> tuple[str, nn.Embedding] | None:
 
 def text_limit(tower: nn.Module) -> int | None:
     """Returns how many tokens a text may have; None where positions are no table (rotary, relative)."""
-    found = position_table(tower)
-    return None if found is None else found[1].num_embeddings - _reserved(found[1])
+    named_table = position_table(tower)
+    return None if named_table is None else named_table[1].num_embeddings - _reserved(named_table[1])
 
 
 def stretched_positions(tower: nn.Module, positions: int) -> tuple[str, Tensor]:
@@ -147,13 +147,13 @@ def stretched_positions(tower: nn.Module, positions: int) -> tuple[str, Tensor]:
     Raises:
         ValueError: The tower has no such table, has no position beyond the kept ones, or has as many already.
     """
-    found = position_table(tower)
-    if found is None:
+    named_table = position_table(tower)
+    if named_table is None:
         raise ValueError(
             f"text_positions stretches a table of learned positions, but {type(tower).__name__} has none: only the "
             "tokenizer's model_max_length bounds its texts"
         )
-    name, module = found
+    name, module = named_table
     old, kept = text_limit(tower), KEPT_POSITIONS
     if positions <= old or old < kept + 2:
         raise ValueError(

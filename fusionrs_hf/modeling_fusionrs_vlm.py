@@ -117,8 +117,8 @@ class FusionRSVLMModel(FusionRSVLMPreTrainedModel, LlavaModel):
         hidden = self.vision_tower(pixel_values=pixel_values).last_hidden_state  # (images, 1 + patches, hidden_size)
         if self.config.pooling == "grid":
             hidden = pool_tokens(hidden, "grid", self.config.grid_size).unflatten(1, (-1, hidden.shape[-1]))
-        own = hidden[:, 1:]  # (images, num_image_tokens, hidden_size)
-        features = torch.cat([hidden[:, :1].expand_as(own), own], dim=-1)
+        tokens = hidden[:, 1:]  # (images, num_image_tokens, hidden_size)
+        features = torch.cat([hidden[:, :1].expand_as(tokens), tokens], dim=-1)
         return BaseModelOutputWithPooling(last_hidden_state=hidden, pooler_output=list(features))
 
     def project(self, features: Tensor, is_infrared: Tensor) -> Tensor:
@@ -131,8 +131,8 @@ class FusionRSVLMModel(FusionRSVLMPreTrainedModel, LlavaModel):
         Returns:
             Word embeddings `(images, num_image_tokens, text hidden_size)`, in the order given.
         """
-        class_token, own = features.chunk(2, dim=-1)
-        features = torch.cat([class_token[:, :1], own], dim=1)  # (images, 1 + num_image_tokens, hidden_size)
+        class_token, tokens = features.chunk(2, dim=-1)
+        features = torch.cat([class_token[:, :1], tokens], dim=1)  # (images, 1 + num_image_tokens, hidden_size)
         by_modality = [
             self._standardise(features[mask], name) for name, mask in (("rgb", ~is_infrared), ("ir", is_infrared))
         ]

@@ -90,9 +90,9 @@ class FusionRSCLIPProcessor(ProcessorMixin):
 
     def _tokenize(self, text: str | Sequence[str], return_tensors: str | None, kwargs: dict) -> dict:
         texts = _as_list("text", text)
-        for index, given in enumerate(texts):
-            if not isinstance(given, str) or not given.strip():
-                raise ValueError(f"text[{index}] must be a text that is not empty, got {given!r}")
+        for index, entry in enumerate(texts):
+            if not isinstance(entry, str) or not entry.strip():
+                raise ValueError(f"text[{index}] must be a text that is not empty, got {entry!r}")
         encoded = self.tokenizer(texts, **{"padding": True, **kwargs})
         longest, limit = max(map(len, encoded["input_ids"])), self.tokenizer.model_max_length
         if longest > limit:
@@ -110,9 +110,9 @@ class FusionRSCLIPProcessor(ProcessorMixin):
         return ["pixel_values", "ir_pixel_values", "input_ids", "attention_mask"]
 
 
-def _as_list(name: str, given: object) -> list:
+def _as_list(name: str, value: object) -> list:
     """Returns one thing, or several, as a list; raises ValueError where it is empty."""
-    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not several:
         raise ValueError(f"{name}= is empty; leave it out, or give at least one")
     return several
@@ -120,10 +120,10 @@ def _as_list(name: str, given: object) -> list:
 
 def _checked(name: str, images: Iterable, check: Callable[[object], Image.Image]) -> list[Image.Image]:
     """Returns the checked images; an error says which of them it is about."""
-    found = []
+    checked_images = []
     for index, image in enumerate(images):
         try:
-            found.append(check(image))
+            checked_images.append(check(image))
         except ValueError as error:
             raise ValueError(f"{name}[{index}]: {error}") from error
-    return found
+    return checked_images

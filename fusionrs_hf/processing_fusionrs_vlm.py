@@ -154,7 +154,7 @@ class FusionRSVLMProcessor(ProcessorMixin):
             ValueError: The text says another modality than the image has.
         """
         markers = "|".join(MODALITY_TOKENS.values())
-        written = [found for sample in text for found in re.findall(f"({markers})?{IMAGE_TOKEN}", sample)]
+        written = [marker for sample in text for marker in re.findall(f"({markers})?{IMAGE_TOKEN}", sample)]
         replacements = []
         for index, (marker, replacement) in enumerate(zip(written, images_replacements)):
             if marker and not replacement.startswith(marker):

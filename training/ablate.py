@@ -64,8 +64,8 @@ def is_done(fields: Mapping[str, Any]) -> bool:
         InputError: Its folder holds a run of other fields.
     """
     folder = Path(fields["output_dir"])
-    known = folder / "recipe.yaml"
-    if known.is_file() and read_mapping(known) != dict(fields):
+    path = folder / "recipe.yaml"
+    if path.is_file() and read_mapping(path) != dict(fields):
         raise InputError(f"{folder} holds a run of another recipe; remove it, or choose another --output")
     return scores_path(folder, "validation").is_file()
 
@@ -84,9 +84,9 @@ def train_one(folder: Path) -> None:
 def score(folder: Path, split: str) -> Tallies:
     """Scores a trained run on a split's held-out rows."""
     fields = read_mapping(folder / "recipe.yaml")
-    encoders = Encoder.for_scores(*load_clip(str(folder)))
+    encoder = Encoder.for_scores(*load_clip(str(folder)))
     origin = IR_ORIGINS[fields.get("ir_origin", "sensor")]
-    return tally_rows(encoders, held_out(fields["dataset"], split, origin))
+    return tally_rows(encoder, held_out(fields["dataset"], split, origin))
 
 
 def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
@@ -128,7 +128,7 @@ def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
 
 def tested(names: Sequence[str], runs: Mapping[Run, Mapping[str, Any]]) -> dict[Run, Tallies]:
     """Scores the runs of these recipes on the test split, or reads what is known from an earlier call."""
-    found = {}
+    tallies = {}
     for (name, seed), fields in runs.items():
         if name in names:
             folder = Path(fields["output_dir"])
@@ -136,8 +136,8 @@ def tested(names: Sequence[str], runs: Mapping[Run, Mapping[str, Any]]) -> dict[
             if not path.is_file():
                 logger.info("testing %s, seed %d", name, seed)
                 score(folder, "test").save(path)
-            found[name, seed] = Tallies.load(path)
-    return found
+            tallies[name, seed] = Tallies.load(path)
+    return tallies
 
 
 def ablate(

@@ -152,10 +152,10 @@ def clip_curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
 
 def searches(folder: Path, dataset: str) -> tuple[list[Search], list[Search]]:
     """Runs RGB to infrared on the largest held-out subset; returns the first hits and misses in its order."""
-    encoders = Encoder.for_scores(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
+    encoder = Encoder.for_scores(AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
     subset, rows = max(held_out(dataset, "test").items(), key=lambda item: len(item[1]))
     images, infrared, groups = rows["rgb"][:], rows["ir"][:], np.asarray(rows["image_group_id"])
-    scores = encoders.rgb(images) @ encoders.ir(infrared).T  # (queries, gallery)
+    scores = encoder.rgb(images) @ encoder.ir(infrared).T  # (queries, gallery)
     hits, misses = [], []
     for index, order in enumerate(np.argsort(-scores, axis=1, kind="stable")):
         rank = int(np.argmax(groups[order] == groups[index])) + 1

@@ -57,8 +57,8 @@ def score_pairs(rgb: np.ndarray, ir: np.ndarray) -> dict:
     Args:
         rgb, ir: Unit-length embeddings of the same scenes, `(pairs, size)`.
     """
-    own = np.arange(len(rgb))
-    ranks = dict(zip(("rgb_to_ir", "ir_to_rgb"), both_ranks(rgb, ir, equal_id_positives(own, own))))
+    scene_ids = np.arange(len(rgb))
+    ranks = dict(zip(("rgb_to_ir", "ir_to_rgb"), both_ranks(rgb, ir, equal_id_positives(scene_ids, scene_ids))))
     scores = {name: summarize(values) for name, values in ranks.items()}
     return {
         "queries": len(rgb),
@@ -82,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     pairs = read_pairs(arguments.dataset, arguments.splits, arguments.thermal)
     if len(pairs) != PAIRS:
         logger.warning("the published test split has %d pairs, found %d", PAIRS, len(pairs))
-    encoders = Encoder.for_scores(*load_clip(arguments.model), declared=True)
-    rgb, rgb_readable = embed_files(encoders.rgb, [left for left, _ in pairs], read_rgb)
-    ir, ir_readable = embed_files(encoders.ir, [right for _, right in pairs], read_infrared)
+    encoder = Encoder.for_scores(*load_clip(arguments.model), declared=True)
+    rgb, rgb_readable = embed_files(encoder.rgb, [left for left, _ in pairs], read_rgb)
+    ir, ir_readable = embed_files(encoder.ir, [right for _, right in pairs], read_infrared)
     if not (rgb_readable & ir_readable).all():
         raise InputError(f"{(~(rgb_readable & ir_readable)).sum()} of {len(pairs)} pairs cannot be read")
     results = {"dataset": "Caltech Aerial RGB-Thermal, paired test", "thermal": arguments.thermal}

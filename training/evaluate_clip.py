@@ -30,11 +30,11 @@ from training.scoring.recall_tables import MODALITIES, choose_fusion_weight, mea
 logger = logging.getLogger(__name__)
 
 
-def hard_ranks(encoders: Encoder, rows: Dataset, part: EmbeddedRows) -> dict[str, np.ndarray]:
+def hard_ranks(encoder: Encoder, rows: Dataset, part: EmbeddedRows) -> dict[str, np.ndarray]:
     """Returns ranks of the image directions with shifted crops of the tiles in the gallery; empty without neighbours.
 
     Args:
-        encoders: Encodes the crops.
+        encoder: Encodes the crops.
         rows: Of one band.
         part: The same rows embedded.
     """
@@ -44,21 +44,21 @@ def hard_ranks(encoders: Encoder, rows: Dataset, part: EmbeddedRows) -> dict[str
         if crops:
             padded = sparse.hstack([positives, sparse.csr_array((len(rows), len(crops)), dtype=bool)], format="csr")
             bands = [part.bands[0]] * len(crops)
-            shifted = encoders.ir(crops, bands) if gallery == "ir" else encoders.rgb(crops)
+            shifted = encoder.ir(crops, bands) if gallery == "ir" else encoder.rgb(crops)
             items = np.concatenate([part.images[gallery], shifted])
             ranks[f"{query}_to_{gallery}_hard"] = positive_ranks(part.images[query], items, padded)
     return ranks
 
 
-def score_images(encoders: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
+def score_images(encoder: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
     """Returns ranks `(rows,)` of RGB -> infrared and back among rows of one band, plain and with hard distractors."""
-    part = embed_rows(encoders, rows, texts=False)
-    return image_ranks(part) | hard_ranks(encoders, rows, part)
+    part = embed_rows(encoder, rows, texts=False)
+    return image_ranks(part) | hard_ranks(encoder, rows, part)
 
 
-def score_texts(encoders: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
+def score_texts(encoder: Encoder, rows: Dataset) -> dict[str, np.ndarray]:
     """Returns ranks of the four image-text directions for each kind of text, keyed `rgb_to_text/scene` and so on."""
-    return text_ranks(embed_rows(encoders, rows))
+    return text_ranks(embed_rows(encoder, rows))
 
 
 def held_out(dataset: str, split: str, ir_origin: str | None = "sensor") -> dict[str, Dataset]:
@@ -94,7 +94,7 @@ def evaluate(
     texts: bool = True,
     fusion_weight: float | None = None,
     ir_origin: str | None = "sensor",
-    encoders: Encoder | None = None,
+    encoder: Encoder | None = None,
 ) -> dict[str, SubsetScores]:
     """Scores a model on a dataset's evaluation representatives.
 
@@ -103,27 +103,27 @@ def evaluate(
         dataset, split, ir_origin: See `held_out`.
         texts: Also the directions with captions.
         fusion_weight: Of infrared in the fused mean; None: as the model fuses.
-        encoders: Of the same model, to keep what they remember.
+        encoder: Of the same model, to keep what it remembers.
 
     Returns:
         Scores by subset.
     """
-    encoders, results = encoders or Encoder.for_scores(model, processor), {}
+    encoder, results = encoder or Encoder.for_scores(model, processor), {}
     for name, rows in held_out(dataset, split, ir_origin).items():
-        results[name] = score_rows(encoders, rows, texts, fusion_weight)
+        results[name] = score_rows(encoder, rows, texts, fusion_weight)
         logger.info("%s: %d queries, RGB to IR R@1 %.3f", name, len(rows), results[name].scores["rgb_to_ir"]["R@1"])
     return results
 
 
 def score_rows(
-    encoders: Encoder, rows: Dataset, texts: bool = True, fusion_weight: float | None = None
+    encoder: Encoder, rows: Dataset, texts: bool = True, fusion_weight: float | None = None
 ) -> SubsetScores:
     """Scores rows of one band among themselves; arguments as of `evaluate`."""
-    part = embed_rows(encoders, rows, texts)
-    ranks = image_ranks(part) | hard_ranks(encoders, rows, part)
+    part = embed_rows(encoder, rows, texts)
+    ranks = image_ranks(part) | hard_ranks(encoder, rows, part)
     if not part.texts:
         return SubsetScores.of_ranks(ranks)
-    part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], fusion_weight)
+    part.images["fused"] = encoder.fuse(part.images["rgb"], part.images["ir"], fusion_weight)
     ranks |= text_ranks(part, MODALITIES)
     fused = {direction: values for direction, values in ranks.items() if "fused" in direction}
     return replace(
@@ -151,31 +151,31 @@ def evaluate_pretrained(
     options = {name: getattr(config, name) for name in ("vision_pooling", "text_pooling", "grid_size")}
     model = FusionRSCLIPModel.from_towers(towers["vision_tower"], towers["text_tower"], feature_norm=True, **options)
     fit_clip_norm(model, load_pairs(dataset, "train"), PairCollator(processor))
-    encoders, results = Encoder.for_scores(model, processor, pooled=True), {}
+    encoder, results = Encoder.for_scores(model, processor, pooled=True), {}
     for name, rows in held_out(dataset, "test").items():
         tried = []
-        for encoders.standardise in (False, True):
-            tried.append(score_images(encoders, rows))
+        for encoder.standardise in (False, True):
+            tried.append(score_images(encoder, rows))
         results[name] = DirectionScores.of_ranks(max(tried, key=lambda ranks: (ranks["rgb_to_ir"] < 1).mean()))
     return results
 
 
-def choose_weight(encoders: Encoder, dataset: str, stated: float | None, ir_origin: str | None) -> FusionChoice:
+def choose_weight(encoder: Encoder, dataset: str, stated: float | None, ir_origin: str | None) -> FusionChoice:
     """Returns what `choose_fusion_weight` finds on the validation representatives, or a stated weight as it is."""
     if stated is not None:
         if not 0 <= stated <= 1:
             raise InputError(f"--fusion_weight must lie in [0, 1], got {stated}")
         return FusionChoice(stated, None, "command line")
     rows = load_pairs(dataset, "validation", ir_origin, representatives=True)
-    return choose_fusion_weight(encoders, embed_rows(encoders, rows))
+    return choose_fusion_weight(encoder, embed_rows(encoder, rows))
 
 
 def whole_split(
-    encoders: Encoder, dataset: str, split: str, weight: float | None, ir_origin: str | None
+    encoder: Encoder, dataset: str, split: str, weight: float | None, ir_origin: str | None
 ) -> EmbeddedRows:
     """Embeds all held-out rows of a split together, pairs fused by this weight."""
-    part = embed_rows(encoders, load_pairs(dataset, split, ir_origin, representatives=True))
-    part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"], weight)
+    part = embed_rows(encoder, load_pairs(dataset, split, ir_origin, representatives=True))
+    part.images["fused"] = encoder.fuse(part.images["rgb"], part.images["ir"], weight)
     return part
 
 
@@ -199,11 +199,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ir_origin = IR_ORIGINS[arguments.ir_origin]
     model, processor = load_clip(arguments.model)
-    encoders = Encoder.for_scores(model, processor)
-    fusion = choose_weight(encoders, arguments.dataset, arguments.fusion_weight, ir_origin)
+    encoder = Encoder.for_scores(model, processor)
+    fusion = choose_weight(encoder, arguments.dataset, arguments.fusion_weight, ir_origin)
     scored = (arguments.dataset, arguments.split)
-    trained = evaluate(model, processor, *scored, True, fusion.weight, ir_origin, encoders)
-    part = whole_split(encoders, *scored, fusion.weight, ir_origin)
+    trained = evaluate(model, processor, *scored, True, fusion.weight, ir_origin, encoder)
+    part = whole_split(encoder, *scored, fusion.weight, ir_origin)
     results = ClipResults(trained, fusion, tables_by(part, by_source=False), tables_by(part, by_source=True))
     if arguments.vision_tower and arguments.text_tower:
         towers = {"vision_tower": arguments.vision_tower, "text_tower": arguments.text_tower}

@@ -70,12 +70,12 @@ def read_presence(folder: Path) -> Presence:
         file = root / "annotations" / f"{split}.json"
         if not file.is_file():
             raise InputError(f"{file} is missing; --dataset must be a clone of HIT-UAV, or its normal_json")
-        found = json.loads(file.read_text())
-        names = {category["id"]: category["name"] for category in found["categories"]}
+        annotations = json.loads(file.read_text())
+        names = {category["id"]: category["name"] for category in annotations["categories"]}
         shown: dict[int, set[str]] = {}
-        for box in found["annotation"]:  # the official key, without s
+        for box in annotations["annotation"]:  # the official key, without s
             shown.setdefault(box["image_id"], set()).add(names[box["category_id"]])
-        for image in found["images"]:
+        for image in annotations["images"]:
             paths.append(root / split / image["filename"])
             splits.append(split)
             present.append([name in shown.get(image["id"], ()) for name in CLASSES])
@@ -116,8 +116,8 @@ def zero_shot(features: np.ndarray, prompts: np.ndarray, present: np.ndarray) ->
     scores = features @ prompts.T  # (images, 4)
     some = present.any(1)
     hits = present[some, scores[some].argmax(1)]
-    found = {"top1_hit": list(bootstrap_mean(hits, 1_000)), "hit_images": int(some.sum())}
-    return precision_table(scores, present) | found
+    top1 = {"top1_hit": list(bootstrap_mean(hits, 1_000)), "hit_images": int(some.sum())}
+    return precision_table(scores, present) | top1
 
 
 def probe(features: np.ndarray, data: Presence) -> dict:
@@ -153,13 +153,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    encoders, data = Encoder.for_scores(*load_clip(arguments.model)), read_presence(arguments.dataset)
+    encoder, data = Encoder.for_scores(*load_clip(arguments.model)), read_presence(arguments.dataset)
     if len(data) != IMAGES:
         logger.warning("HIT-UAV has %d images, found %d: not the published set", IMAGES, len(data))
-    features, readable = embed_files(encoders.ir, data.paths, read_infrared)
+    features, readable = embed_files(encoder.ir, data.paths, read_infrared)
     if not readable.all():
         raise InputError(f"{(~readable).sum()} of {len(data)} images cannot be read; fetch the set again")
-    prompts = class_embeddings(encoders, list(CLASSES.values()), TEMPLATES)
+    prompts = class_embeddings(encoder, list(CLASSES.values()), TEMPLATES)
     results = {
         "dataset": "HIT-UAV",
         "complete": len(data) == IMAGES,

@@ -65,7 +65,7 @@ def evaluate(
     constant = best_constant(measured_facts(load_pairs(dataset, "train"), processor))
     matches["constant"] = constant_matches(constant, facts)
     donor_matches = match_table(captions["ir_shuffled"], [facts[donor] for donor in donors])
-    own = matches["own_images"]
+    own_images = matches["own_images"]
     return VlmResults(
         pairs=len(rows),
         seed=seed,
@@ -76,9 +76,11 @@ def evaluate(
             for name, table in {**matches, "ir_shuffled_donor": donor_matches}.items()
         },
         differences={
-            name: Difference.between(own, table, seed) for name, table in matches.items() if table is not own
+            name: Difference.between(own_images, table, seed)
+            for name, table in matches.items()
+            if table is not own_images
         },
-        examples=make_examples(rows, captions, own, facts, donors),
+        examples=make_examples(rows, captions, own_images, facts, donors),
     )
 
 

@@ -48,11 +48,11 @@ TEMPLATES = {
 }
 
 
-def class_embeddings(encoders: Encoder, titles: Sequence[str], templates: Sequence[str]) -> np.ndarray:
+def class_embeddings(encoder: Encoder, titles: Sequence[str], templates: Sequence[str]) -> np.ndarray:
     """Returns one unit-length embedding a class, `(classes, size)`: the mean of its prompts' embeddings.
 
     Args:
-        encoders: Encodes the prompts.
+        encoder: Encodes the prompts.
         titles: Class names.
         templates: With `{}` where the name goes.
 
@@ -61,7 +61,7 @@ def class_embeddings(encoders: Encoder, titles: Sequence[str], templates: Sequen
     """
     if wrong := [template for template in templates if "{}" not in template]:
         raise InputError(f"each template needs {{}} where the class name goes, got {wrong[0]!r}")
-    prompts = encoders.text([template.replace("{}", title) for title in titles for template in templates])
+    prompts = encoder.text([template.replace("{}", title) for title in titles for template in templates])
     means = prompts.reshape(len(titles), len(templates), -1).mean(1)  # (classes, size)
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
@@ -90,14 +90,14 @@ def accuracy(scores: np.ndarray, readable: np.ndarray, labels: np.ndarray, class
 class Embedded:
     """All images of a set as embeddings: RGB, and where an infrared folder is given also infrared and both fused."""
 
-    def __init__(self, encoders: Encoder, scenes: SceneList, infrared: Path | None, weight: float | None) -> None:
-        rgb, self.readable = embed_files(encoders.rgb, [scenes.root / name for name in scenes.files], read_rgb)
+    def __init__(self, encoder: Encoder, scenes: SceneList, infrared: Path | None, weight: float | None) -> None:
+        rgb, self.readable = embed_files(encoder.rgb, [scenes.root / name for name in scenes.files], read_rgb)
         self.labels = np.asarray(scenes.labels)
         self.place = dict(zip(scenes.files, range(len(scenes.files))))
         self.images = {"rgb": rgb}
         if infrared is not None:
-            ir, ir_readable = embed_files(encoders.ir, infrared_files(scenes, infrared), read_infrared)
-            self.images |= {"ir": ir, "fused": encoders.fuse(rgb, ir, weight)}
+            ir, ir_readable = embed_files(encoder.ir, infrared_files(scenes, infrared), read_infrared)
+            self.images |= {"ir": ir, "fused": encoder.fuse(rgb, ir, weight)}
             self.readable = self.readable & ir_readable
 
     def part(self, scenes: SceneList, modality: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,15 +113,15 @@ def infrared_files(scenes: SceneList, folder: Path) -> list[Path]:
     Raises:
         InputError: Some have none.
     """
-    known = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.glob("*/*")}
-    known = {stem: path for stem, path in known.items() if path.suffix.lower() in SUFFIXES}
+    paths = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.glob("*/*")}
+    paths = {stem: path for stem, path in paths.items() if path.suffix.lower() in SUFFIXES}
     stems = [Path(name).with_suffix("").as_posix() for name in scenes.files]
-    if missing := [stem for stem in stems if stem not in known]:
+    if missing := [stem for stem in stems if stem not in paths]:
         raise InputError(
             f"{folder} lacks the infrared of {len(missing)} of {len(stems)} images, such as {missing[0]}; it must "
             "hold <class>/<stem>.<suffix> for each"
         )
-    return [known[stem] for stem in stems]
+    return [paths[stem] for stem in stems]
 
 
 def probe(embedded: Embedded, scenes: SceneList, modality: str) -> dict:
@@ -138,23 +138,23 @@ def probe(embedded: Embedded, scenes: SceneList, modality: str) -> dict:
     rest, test = last_fifth(scenes)
     train, validation = last_fifth(rest)
     classes = len(scenes.classes)
-    found = {}
+    parts = {}
     for name, part in (("train", train), ("validation", validation), ("rest", rest)):
         features, readable, labels = embedded.part(part, modality)
-        found[name] = features, labels[readable]
+        parts[name] = features, labels[readable]
 
     def validation_accuracy(l2: float) -> float:
-        features, labels = found["validation"]
-        return float((fit_softmax(*found["train"], classes, l2).scores(features).argmax(1) == labels).mean())
+        features, labels = parts["validation"]
+        return float((fit_softmax(*parts["train"], classes, l2).scores(features).argmax(1) == labels).mean())
 
     l2, tried = choose(L2_GRID, validation_accuracy)
     features, readable, labels = embedded.part(test, modality)
-    scores = fit_softmax(*found["rest"], classes, l2).scores(features)
-    rows = {name: len(part[1]) for name, part in found.items() if name != "rest"}
+    scores = fit_softmax(*parts["rest"], classes, l2).scores(features)
+    rows = {name: len(part[1]) for name, part in parts.items() if name != "rest"}
     return {"l2": l2, "validation": tried, "rows": rows, **accuracy(scores, readable, labels, scenes.classes)}
 
 
-def evaluate(encoders: Encoder, arguments: argparse.Namespace) -> tuple[dict, SceneList]:
+def evaluate(encoder: Encoder, arguments: argparse.Namespace) -> tuple[dict, SceneList]:
     """Scores a set as the arguments say.
 
     Returns:
@@ -166,7 +166,7 @@ def evaluate(encoders: Encoder, arguments: argparse.Namespace) -> tuple[dict, Sc
     if arguments.probe and arguments.protocol == "skyscript":
         raise InputError("--probe needs images to train on; protocol skyscript scores all: use --protocol remoteclip")
     embedded = Embedded(
-        encoders, everything if arguments.probe else scored, arguments.infrared, arguments.fusion_weight
+        encoder, everything if arguments.probe else scored, arguments.infrared, arguments.fusion_weight
     )
     titles = [class_title(name, layout) for name in everything.classes]
     templates = arguments.templates.read_text().splitlines() if arguments.templates else None
@@ -183,25 +183,25 @@ def evaluate(encoders: Encoder, arguments: argparse.Namespace) -> tuple[dict, Sc
     for modality in embedded.images:
         wording = templates or TEMPLATES["ir" if modality == "ir" else "rgb"]
         features, readable, labels = embedded.part(scored, modality)
-        scores = features @ class_embeddings(encoders, titles, wording).T
-        found = accuracy(scores, readable, labels, everything.classes) | {"templates": list(wording)}
-        results["zero_shot"][modality] = found
-        logger.info("%s, zero-shot, %s: top-1 %.2f %%", layout.title, modality, 100 * found["top1"])
+        scores = features @ class_embeddings(encoder, titles, wording).T
+        result = accuracy(scores, readable, labels, everything.classes) | {"templates": list(wording)}
+        results["zero_shot"][modality] = result
+        logger.info("%s, zero-shot, %s: top-1 %.2f %%", layout.title, modality, 100 * result["top1"])
     if arguments.probe:
         results["probe"] = {modality: probe(embedded, everything, modality) for modality in embedded.images}
-        for modality, found in results["probe"].items():
-            logger.info("%s, linear probe, %s: top-1 %.2f %%", layout.title, modality, 100 * found["top1"])
+        for modality, result in results["probe"].items():
+            logger.info("%s, linear probe, %s: top-1 %.2f %%", layout.title, modality, 100 * result["top1"])
     return results, scored
 
 
 def is_complete(scenes: SceneList, layout: Layout) -> bool:
     """Returns whether a folder holds as many classes and images as the published set; says so where it does not."""
-    found, published = (len(scenes.classes), len(scenes.files)), (layout.classes, layout.images)
-    if found != published:
+    sizes, published = (len(scenes.classes), len(scenes.files)), (layout.classes, layout.images)
+    if sizes != published:
         logger.warning(
-            "%s has %d classes and %d images, found %d and %d: not the published set", layout.title, *published, *found
+            "%s has %d classes and %d images, found %d and %d: not the published set", layout.title, *published, *sizes
         )
-    return found == published
+    return sizes == published
 
 
 def make_parser() -> argparse.ArgumentParser:

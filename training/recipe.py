@@ -136,9 +136,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_keys(keys: Sequence[str], known: set[str], where: str) -> None:
+def _check_keys(keys: Sequence[str], fields: set[str], where: str) -> None:
     for key in keys:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "; remove it"
             raise InputError(f"unknown key {key!r} in {where}{hint}")

@@ -68,7 +68,7 @@ def embed_files(
             parts.append(encode(images))
     if not parts:
         raise InputError(f"none of {len(paths)} images can be read, such as {paths[0] if paths else 'an empty list'}")
-    found = np.concatenate(parts)
-    embeds = np.zeros((len(paths), found.shape[1]), found.dtype)
-    embeds[readable] = found
+    rows = np.concatenate(parts)
+    embeds = np.zeros((len(paths), rows.shape[1]), rows.dtype)
+    embeds[readable] = rows
     return embeds, readable

@@ -124,14 +124,14 @@ class PairCollator:
 
         Texts of one row are next to each other: `input_ids` and `caption_ids` have `texts_per_row` entries a row.
         """
-        told = [self.captions(row) for row in rows]
-        texts = [text for captions in told for text in captions]
+        row_captions = [self.captions(row) for row in rows]
+        texts = [text for captions in row_captions for text in captions]
         images, infrared = [row["rgb"] for row in rows], [row["ir"] for row in rows]
         if self.ir_view == "grayscale":
             infrared = [image.convert("L") for image in images]
         if self.augmentation:
             draws = [self._draw(row, "augmentation").random(DRAWS) for row in rows]
-            changed = [self.augmentation(*pair) for pair in zip(images, infrared, map("\n".join, told), draws)]
+            changed = [self.augmentation(*pair) for pair in zip(images, infrared, map("\n".join, row_captions), draws)]
             images, infrared = (list(side) for side in zip(*changed))
         if self.ir_view == "rgb_duplicate":
             batch = self.processor(images=images, text=texts)

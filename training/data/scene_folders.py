@@ -104,11 +104,11 @@ def read_folder(folder: Path, layout: Layout) -> SceneList:
     for name in layout.folders:
         root = folder / name
         classes = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-        found = {name: _images(root / name) for name in classes}
-        if any(found.values()):
-            kept = [name for name in classes if found[name]]
-            files = [f"{name}/{file}" for name in kept for file in found[name]]
-            return SceneList(root, kept, files, [index for index, name in enumerate(kept) for _ in found[name]])
+        images = {name: _images(root / name) for name in classes}
+        if any(images.values()):
+            kept = [name for name in classes if images[name]]
+            files = [f"{name}/{file}" for name in kept for file in images[name]]
+            return SceneList(root, kept, files, [index for index, name in enumerate(kept) for _ in images[name]])
     raise InputError(
         f"{folder} has no class folders with images; {layout.title} is expected as <class>/<image> in one of "
         f"{', '.join(layout.folders)} of the unpacked archive"
@@ -136,7 +136,7 @@ def last_fifth(scenes: SceneList) -> tuple[SceneList, SceneList]:
     first: list[int] = []
     last: list[int] = []
     for label in range(len(scenes.classes)):
-        members = [index for index, found in enumerate(scenes.labels) if found == label]
+        members = [index for index, image_label in enumerate(scenes.labels) if image_label == label]
         kept = len(members) - max(len(members) // 5, min(1, len(members) // 2))
         first += members[:kept]
         last += members[kept:]
@@ -155,7 +155,7 @@ def class_title(folder: str, layout: Layout) -> str:
     The set's spelling where there is one; else words are split at underscores, hyphens and capitals, digits dropped,
     all in lower case: `BareLand` -> `bare land`, `basketball_court` -> `basketball court`.
     """
-    if known := layout.spelling.get(folder.lower()):
-        return known
+    if spelling := layout.spelling.get(folder.lower()):
+        return spelling
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)
     return " ".join(re.sub(r"[^A-Za-z]+", " ", words).lower().split())

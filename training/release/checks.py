@@ -20,10 +20,12 @@ def check_shards(folder: Path) -> None:
     """Refuses a build whose shards are not those that its report tells."""
     path = folder / "build_report.json"
     files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.is_file() else {}
-    told = {name: file["sha256"] for name, file in files.items() if name.startswith("data/")}
-    there = {file.relative_to(folder).as_posix(): file for file in folder.glob("data/*.parquet")}
-    changed = [name for name in sorted({*told, *there} if told else ()) if name not in there or name not in told]
-    changed += [name for name in told.keys() & there.keys() if file_sha256(there[name]) != told[name]]
+    hashes = {name: file["sha256"] for name, file in files.items() if name.startswith("data/")}
+    shards = {file.relative_to(folder).as_posix(): file for file in folder.glob("data/*.parquet")}
+    changed = [
+        name for name in sorted({*hashes, *shards} if hashes else ()) if name not in shards or name not in hashes
+    ]
+    changed += [name for name in hashes.keys() & shards.keys() if file_sha256(shards[name]) != hashes[name]]
     if changed:
         raise InputError(
             f"{folder} is not what its build_report.json tells: {', '.join(changed[:3])} differ; build it again"

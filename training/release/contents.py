@@ -122,8 +122,8 @@ def facts_of(kind: str, where: str, revision: str | None) -> dict[str, str]:
 def main(kind: str, folder: str, repo_id: str, revision: str, out: str) -> None:
     """Writes `{"folder": facts, "repository": facts}` as JSON."""
     sys.modules |= dict.fromkeys(OURS)  # None: importing it raises
-    found = {"folder": facts_of(kind, folder, None), "repository": facts_of(kind, repo_id, revision)}
-    Path(out).write_text(json.dumps(found))
+    facts = {"folder": facts_of(kind, folder, None), "repository": facts_of(kind, repo_id, revision)}
+    Path(out).write_text(json.dumps(facts))
 
 
 if __name__ == "__main__":

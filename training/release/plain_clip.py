@@ -63,7 +63,7 @@ def write_plain_clip(folder: Path, out: Path) -> Path:
     card.data.library_name, card.data.pipeline_tag = "transformers", "zero-shot-image-classification"
     card.data.tags = [tag for tag in card.data.tags or [] if tag != "custom_code"]
     use = USE.read_text(encoding="utf-8").strip()
-    text, found = re.subn(r"## Use\n.*?(?=\n## |\Z)", lambda _: use + "\n", card.text, count=1, flags=re.DOTALL)
-    card.text = text if found else f"{card.text.rstrip()}\n\n{use}\n"
+    text, count = re.subn(r"## Use\n.*?(?=\n## |\Z)", lambda _: use + "\n", card.text, count=1, flags=re.DOTALL)
+    card.text = text if count else f"{card.text.rstrip()}\n\n{use}\n"
     card.save(out / "README.md")
     return out

@@ -50,8 +50,8 @@ class Tallies:
     @classmethod
     def load(cls, path: Path) -> "Tallies":
         """Reads what `save` wrote."""
-        with np.load(path) as found:
-            return cls(found["groups"], tuple(found["columns"].tolist()), found["hits"], found["queries"])
+        with np.load(path) as arrays:
+            return cls(arrays["groups"], tuple(arrays["columns"].tolist()), arrays["hits"], arrays["queries"])
 
     def where(self, part: str, directions: Sequence[str]) -> list[int]:
         """Returns the columns of these directions in the subsets of a part, `held_out_region` or `held_out_scene`."""
@@ -64,19 +64,19 @@ class Tallies:
         ]
 
 
-def tally_rows(encoders: Encoder, subsets: Mapping[str, Dataset]) -> Tallies:
+def tally_rows(encoder: Encoder, subsets: Mapping[str, Dataset]) -> Tallies:
     """Ranks the rows of each subset among themselves in all directions, and tallies them."""
-    found = {}
+    counts = {}
     for subset, rows in subsets.items():
-        part = embed_rows(encoders, rows)
-        part.images["fused"] = encoders.fuse(part.images["rgb"], part.images["ir"])
+        part = embed_rows(encoder, rows)
+        part.images["fused"] = encoder.fuse(part.images["rgb"], part.images["ir"])
         ranks = image_ranks(part) | text_ranks(part, MODALITIES)
-        found[subset] = (list(ranks), *tally(part, ranks, list(ranks)))
-    groups = np.unique(np.concatenate([names for _, names, _, _ in found.values()]))
-    columns = tuple(f"{subset}|{direction}" for subset, (directions, *_) in found.items() for direction in directions)
+        counts[subset] = (list(ranks), *tally(part, ranks, list(ranks)))
+    groups = np.unique(np.concatenate([names for _, names, _, _ in counts.values()]))
+    columns = tuple(f"{subset}|{direction}" for subset, (directions, *_) in counts.items() for direction in directions)
     tables = Tallies(groups, columns, np.zeros((len(groups), len(columns))), np.zeros((len(groups), len(columns))))
     start = 0
-    for directions, names, hits, queries in found.values():
+    for directions, names, hits, queries in counts.values():
         inside = np.ix_(np.searchsorted(groups, names), range(start, start + len(directions)))
         tables.hits[inside], tables.queries[inside] = hits, queries
         start += len(directions)
@@ -97,8 +97,10 @@ class AblationTable:
         self.seeds = sorted({seed for _, seed in runs})
         columns = next(iter(runs.values())).columns
         self.parts = sorted({column.split("/")[0] for column in columns})
-        known = {column.split("|")[1] for column in columns}
-        self.measures = {name: directions for name, directions in MEASURES.items() if known.issuperset(directions)}
+        column_directions = {column.split("|")[1] for column in columns}
+        self.measures = {
+            name: directions for name, directions in MEASURES.items() if column_directions.issuperset(directions)
+        }
 
     def best(self) -> str:
         """Returns the recipe with the highest first measure there is, averaged over the parts."""
@@ -111,12 +113,12 @@ class AblationTable:
 
     def cell(self, name: str, part: str, measure: str, draws: int = DRAWS) -> dict[str, Any]:
         """Returns one recipe's `mean` (value, low, high), `by_seed`, and the same of its `difference`."""
-        own, other = (self._hits(recipe, part, measure) for recipe in (name, self.reference))
+        recipe_hits, other = (self._hits(recipe, part, measure) for recipe in (name, self.reference))
         queries = self._queries(part, measure)
-        difference = own - other  # (seeds, groups, columns)
+        difference = recipe_hits - other  # (seeds, groups, columns)
         return {
-            "mean": list(bootstrap_groups(own.mean(0), queries, draws)),
-            "by_seed": [bootstrap_groups(hits, queries, 1).value for hits in own],
+            "mean": list(bootstrap_groups(recipe_hits.mean(0), queries, draws)),
+            "by_seed": [bootstrap_groups(hits, queries, 1).value for hits in recipe_hits],
             "difference": list(bootstrap_groups(difference.mean(0), queries, draws)),
             "difference_by_seed": [list(bootstrap_groups(hits, queries, draws)) for hits in difference],
         }

@@ -59,15 +59,17 @@ class EmbeddedRows:
         place = np.full(len(self), -1)
         place[rows] = np.arange(len(rows))
         texts = {}
-        for kind, found in self.texts.items():
-            inside = place[found.owner] >= 0
+        for kind, captions in self.texts.items():
+            inside = place[captions.owner] >= 0
             if inside.any():
-                texts[kind] = EmbeddedTexts(place[found.owner[inside]], found.keys[inside], found.embeds[inside])
+                texts[kind] = EmbeddedTexts(
+                    place[captions.owner[inside]], captions.keys[inside], captions.embeds[inside]
+                )
         images = {modality: embeds[rows] for modality, embeds in self.images.items()}
         return EmbeddedRows(self.groups[rows], self.bands[rows], self.sources[rows], images, texts)
 
 
-def embed_rows(encoders: Encoder, rows: Dataset, texts: bool = True) -> EmbeddedRows:
+def embed_rows(encoder: Encoder, rows: Dataset, texts: bool = True) -> EmbeddedRows:
     """Embeds a dataset's rows: RGB, infrared and captions of both kinds.
 
     Raises:
@@ -79,22 +81,22 @@ def embed_rows(encoders: Encoder, rows: Dataset, texts: bool = True) -> Embedded
         np.asarray(rows["image_group_id"][:]),
         np.asarray(bands),
         np.asarray(rows["source_dataset"][:]),
-        {"rgb": encoders.rgb(rows["rgb"]), "ir": encoders.ir(rows["ir"], bands)},
-        embed_texts(encoders, rows) if texts else {},
+        {"rgb": encoder.rgb(rows["rgb"]), "ir": encoder.ir(rows["ir"], bands)},
+        embed_texts(encoder, rows) if texts else {},
     )
 
 
-def embed_texts(encoders: Encoder, rows: Dataset) -> dict[str, EmbeddedTexts]:
+def embed_texts(encoder: Encoder, rows: Dataset) -> dict[str, EmbeddedTexts]:
     """Embeds the rows' captions of both kinds."""
-    found = {}
+    embedded_texts = {}
     for kind, column in TEXT_KINDS.items():
         captions = [row or [] for row in rows[column][:]]
         texts = [text for row in captions for text in row]
         if texts:
             owner = np.repeat(np.arange(len(captions)), [len(row) for row in captions])
             keys = np.asarray([caption_key(text) for text in texts])
-            found[kind] = EmbeddedTexts(owner, keys, encoders.text(texts))
-    return found
+            embedded_texts[kind] = EmbeddedTexts(owner, keys, encoder.text(texts))
+    return embedded_texts
 
 
 def require_groups(rows: Dataset) -> None:

@@ -65,7 +65,7 @@ def match_table(captions: Sequence[str], facts: Sequence[InfraredFacts]) -> np.n
 def best_constant(training_facts: Sequence[InfraredFacts]) -> dict[str, str]:
     """Returns the most frequent measured value of each fact: what the best constant caption says."""
     values = {kind: [getattr(fact, kind) for fact in training_facts] for kind in FACT_KINDS}
-    return {kind: Counter(value for value in found if value).most_common(1)[0][0] for kind, found in values.items()}
+    return {kind: Counter(value for value in column if value).most_common(1)[0][0] for kind, column in values.items()}
 
 
 def constant_matches(constant: Mapping[str, str], facts: Sequence[InfraredFacts]) -> np.ndarray:

@@ -46,8 +46,8 @@ def fit_softmax(features: np.ndarray, labels: np.ndarray, classes: int, l2: floa
         value = -(log_softmax(logits, axis=1) * target).sum() / len(features) + l2 / 2 * (weights**2).sum()
         return value, np.concatenate([(features.T @ error + l2 * weights).ravel(), error.sum(0)])
 
-    found = minimize(loss, np.zeros((size + 1) * classes), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    return Linear(found.x[:-classes].reshape(size, classes), found.x[-classes:])
+    solution = minimize(loss, np.zeros((size + 1) * classes), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    return Linear(solution.x[:-classes].reshape(size, classes), solution.x[-classes:])
 
 
 def fit_binary(features: np.ndarray, present: np.ndarray, c: float) -> Linear:
@@ -73,14 +73,14 @@ def fit_binary(features: np.ndarray, present: np.ndarray, c: float) -> Linear:
         value = c * (weight * np.logaddexp(0, -margin)).sum() + (flat**2).sum() / 2
         return value, flat - c * inputs.T @ (weight * sign * expit(-margin))
 
-    found = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    return Linear(found.x[:-1], found.x[-1])
+    solution = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+    return Linear(solution.x[:-1], solution.x[-1])
 
 
 def choose(values: Sequence[float], score: Callable[[float], float]) -> tuple[float, dict[float, float]]:
     """Returns the value with the highest validation score (of equal ones the first), and the score of each."""
-    found = {value: score(value) for value in values}
-    return max(found, key=lambda value: found[value]), found
+    scores = {value: score(value) for value in values}
+    return max(scores, key=lambda value: scores[value]), scores
 
 
 def average_precision(scores: np.ndarray, present: np.ndarray) -> float:

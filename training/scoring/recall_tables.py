@@ -58,8 +58,8 @@ def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions:
 
 def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:
     """Returns the published mean recall for each kind of caption, and `rgb_ir`, of the two image directions alone."""
-    found = {kind: mean_recall(part, ranks, published_directions(kind)) for kind in part.texts}
-    return {"rgb_ir": mean_recall(part, ranks, ("rgb_to_ir", "ir_to_rgb")), **found}
+    recalls = {kind: mean_recall(part, ranks, published_directions(kind)) for kind in part.texts}
+    return {"rgb_ir": mean_recall(part, ranks, ("rgb_to_ir", "ir_to_rgb")), **recalls}
 
 
 def table(part: EmbeddedRows) -> RecallTable:
@@ -110,11 +110,11 @@ def missing_modality(ranks: Mapping[str, np.ndarray], kinds: list[str]) -> dict[
     }
 
 
-def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> FusionChoice:
+def choose_fusion_weight(encoder: Encoder, part: EmbeddedRows) -> FusionChoice:
     """Chooses infrared's weight in the fused mean by the mean recall of fused <-> text, within bands.
 
     Args:
-        encoders: Fuses.
+        encoder: Fuses.
         part: Rows of the validation split; captions of the scene count, where there are none the IR-aware ones.
 
     Returns:
@@ -122,8 +122,8 @@ def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> FusionChoice:
         has no weight.
     """
     kind = next(iter(part.texts), None)
-    if kind is None or encoders.model.fusion is not None:
-        return FusionChoice(None, FusionSearch({}, kind, encoders.model.config.fusion), "validation")
+    if kind is None or encoder.model.fusion is not None:
+        return FusionChoice(None, FusionSearch({}, kind, encoder.model.config.fusion), "validation")
     bands = [part.select(np.flatnonzero(part.bands == band)) for band in np.unique(part.bands)]
     grid = {}
     for weight in FUSION_GRID:
@@ -131,7 +131,7 @@ def choose_fusion_weight(encoders: Encoder, part: EmbeddedRows) -> FusionChoice:
         for band in bands:
             if kind not in band.texts:
                 continue
-            band.images["fused"] = encoders.fuse(band.images["rgb"], band.images["ir"], weight)
+            band.images["fused"] = encoder.fuse(band.images["rgb"], band.images["ir"], weight)
             band.texts = {kind: band.texts[kind]}
             recalls += [summarize(values, KS)["mean_recall"] for values in text_ranks(band, ["fused"]).values()]
         grid[weight] = float(np.mean(recalls))

@@ -28,14 +28,14 @@ def make_recall(rows: Dataset, collator: PairCollator) -> Callable[[EvalPredicti
         ranks = defaultdict(list)
         for inside in (bands == band for band in np.unique(bands)):
             alike = equal_id_positives(groups[inside], groups[inside])
-            told = ((alike + equal_id_positives(keys[inside], keys[inside])) > 0).tocsr()
-            for left, right, positives in (("rgb", "ir", alike), ("ir", "text", told)):
+            text_positives = ((alike + equal_id_positives(keys[inside], keys[inside])) > 0).tocsr()
+            for left, right, positives in (("rgb", "ir", alike), ("ir", "text", text_positives)):
                 forward, backward = both_ranks(embeds[left][inside], embeds[right][inside], positives)
                 ranks[f"{left}_to_{right}"].append(forward)
                 ranks[f"{right}_to_{left}"].append(backward)
         scores = {
-            f"{name}_R@{k}": float(np.mean([(band < k).mean() for band in found]))
-            for name, found in ranks.items()
+            f"{name}_R@{k}": float(np.mean([(band < k).mean() for band in band_ranks]))
+            for name, band_ranks in ranks.items()
             for k in KS
         }
         return {**scores, "mean_recall": float(np.mean(list(scores.values())))}

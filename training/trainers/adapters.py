@@ -37,11 +37,11 @@ def add_adapters(
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.startswith(TOWERS) and module.weight.requires_grad
     ]
-    known = {name.rpartition(".")[2] for name in layers}
-    if not known:
+    last_names = {name.rpartition(".")[2] for name in layers}
+    if not last_names:
         raise InputError("there is nothing to adapt: all towers are frozen; freeze fewer layers, or drop lora_rank")
-    if unknown := sorted(set(modules or ()) - known):
-        raise InputError(f"lora_modules must be of {sorted(known)}, the linear layers not frozen, got {unknown}")
+    if unknown := sorted(set(modules or ()) - last_names):
+        raise InputError(f"lora_modules must be of {sorted(last_names)}, the linear layers not frozen, got {unknown}")
     heads = [parameter for name, parameter in model.named_parameters() if not name.startswith(TOWERS)]
     trained = [parameter for parameter in heads if parameter.requires_grad]
     chosen = [name for name in layers if not modules or name.rpartition(".")[2] in modules]
@@ -98,13 +98,13 @@ class AdapterTrainer(ContrastiveTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         core = self.accelerator.unwrap_model(self.model if model is None else model)
         path = Path(resume_from_checkpoint) / STATE_NAME
-        found, wanted = load_file(path) if path.is_file() else {}, _changing(core)
-        if found.keys() != wanted:
+        adapters, wanted = load_file(path) if path.is_file() else {}, _changing(core)
+        if adapters.keys() != wanted:
             raise InputError(
-                f"{path} does not hold the adapters of this run: it has {len(found)} tensors, {len(wanted)} are "
+                f"{path} does not hold the adapters of this run: it has {len(adapters)} tensors, {len(wanted)} are "
                 "trained; resume with the options that the checkpoint was written with, or use another output_dir"
             )
-        core.load_state_dict(found, strict=False)
+        core.load_state_dict(adapters, strict=False)
 
 
 def _changing(model: nn.Module) -> set[str]:

@@ -134,8 +134,8 @@ class ContrastiveTrainer(Trainer):
         ids = {"image_ids": image_ids, "caption_ids": caption_ids}
         with self.accelerator.autocast():
             outputs = self._encode(encode, core.training, inputs)
-            given = [name for name in ("rgb", "ir", "text") if f"{name}_embeds" in outputs]
-            embeds = {name: outputs[f"{name}_embeds"].float() for name in given}  # (batch, projection_dim) each
+            modalities = [name for name in ("rgb", "ir", "text") if f"{name}_embeds" in outputs]
+            embeds = {name: outputs[f"{name}_embeds"].float() for name in modalities}  # (batch, projection_dim) each
             if core.training and dist.is_initialized() and dist.get_world_size() > 1:
                 embeds = {name: torch.cat(all_gather(tensor.contiguous())) for name, tensor in embeds.items()}
                 ids = {name: torch.cat(all_gather(tensor)) for name, tensor in ids.items()}
@@ -161,11 +161,11 @@ class ContrastiveTrainer(Trainer):
         images = [name for name in ("pixel_values", "ir_pixel_values") if name in inputs]
         texts = {name: rows for name, rows in inputs.items() if name not in images}
         parts: dict[str, list[Tensor]] = {}
-        for given in (*({name: inputs[name]} for name in images), texts):  # one tower's activations at a time
+        for tower_inputs in (*({name: inputs[name]} for name in images), texts):  # one tower's activations at a time
             for chunk in chunks:
                 part = {
                     name: rows[chunk.start * len(rows) // size : chunk.stop * len(rows) // size]
-                    for name, rows in given.items()
+                    for name, rows in tower_inputs.items()
                 }
                 for name, rows in checkpoint(encode, use_reentrant=False, **part).items():
                     parts.setdefault(name, []).append(rows)

@@ -56,8 +56,8 @@ def prepare_fsdp(model: PreTrainedModel, plugin: FullyShardedDataParallelPlugin,
     plugin.ignored_modules = [nn.ParameterList(scalars)]
     if plugin.transformer_cls_names_to_wrap is None:  # the stock choice fails on names of classes the model lacks
         tokens = model.get_input_embeddings()  # accelerate makes them a unit, so none of ours may hold them
-        found = {type(part).__name__ for part in model.modules() if tokens not in part.modules()}
-        plugin.transformer_cls_names_to_wrap = sorted(found.intersection(model._no_split_modules))
+        class_names = {type(part).__name__ for part in model.modules() if tokens not in part.modules()}
+        plugin.transformer_cls_names_to_wrap = sorted(class_names.intersection(model._no_split_modules))
     if plugin.mixed_precision_policy is not None:
         plugin.mixed_precision_policy = dataclasses.replace(
             plugin.mixed_precision_policy, output_dtype=None, reduce_dtype=torch.float32
@@ -72,12 +72,12 @@ def is_wrapped(model: nn.Module) -> bool:
 @contextmanager
 def forward_as(module: nn.Module, function: Callable[..., object]) -> Iterator[None]:
     """While in the context, calling the module, or its wrapper, calls `function` in place of its forward."""
-    own = module.__dict__.get("forward")  # autocast's, of mixed precision
+    forward = module.__dict__.get("forward")  # autocast's, of mixed precision
     module.forward = function
     try:
         yield
     finally:
-        if own is None:
+        if forward is None:
             del module.forward
         else:
-            module.forward = own
+            module.forward = forward

@@ -109,14 +109,14 @@ def both_ranks(
         columns, values, best = _take_positives(scores, positives[rows])
         np.maximum.at(best_right, columns, values)
         forward[rows] = _ahead(scores, best)
-        if sum(len(found) for found, _ in near) <= NEAR_LIMIT:
+        if sum(len(columns) for columns, _ in near) <= NEAR_LIMIT:
             above, inside = _bracketed(scores, low, high)
             backward += above
             near += inside
     forward[np.diff(positives.indptr) == 0] = -1
     has = np.isfinite(best_right)
     held = np.abs(best_right[has] - expected[has]) <= margin
-    if not held.all() or sum(len(found) for found, _ in near) > NEAR_LIMIT:
+    if not held.all() or sum(len(columns) for columns, _ in near) > NEAR_LIMIT:
         backward[has] = positive_ranks(right[has], left, positives.T.tocsr()[has], chunk_size)
     else:
         for columns, values in near:
