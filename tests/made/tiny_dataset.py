@@ -18,15 +18,16 @@ def encoded(image: Image.Image) -> dict:
     return {"bytes": buffer.getvalue(), "path": None}
 
 
-def rows(split: str, tiles: int, start: int) -> list[dict]:
-    found = []
+def rows(split: str, tiles: int, start: int, unseen: int = 0) -> list[dict]:
+    """Rows of tiles; the last `unseen` tiles are of a scene of their own."""
+    made = []
     for index in range(start, start + tiles):
         for number, band in enumerate(BANDS):
-            found.append(
+            made.append(
                 new_row(
                     sample_id=f"scene/{split}{index}/{band}",
                     source_dataset="scene",
-                    source_locator=f"scene@r{32 * index}c0s32",
+                    source_locator=f"{'other' if index >= start + tiles - unseen else 'scene'}@r{32 * index}c0s32",
                     rights="CC0-1.0",
                     rgb=encoded(tiny.rgb_image(index)),
                     ir=encoded(tiny.ir_image(2 * index + number)),
@@ -41,12 +42,13 @@ def rows(split: str, tiles: int, start: int) -> list[dict]:
                     is_eval_representative=split != "train",
                 )
             )
-    return found
+    return made
 
 
-def write(folder: Path, train: int = 4, held_out: int = 3) -> Path:
+def write(folder: Path, train: int = 4, held_out: int = 3, unseen: int = 0) -> Path:
+    """Writes the dataset; the last `unseen` tiles of the test split are of a scene that training has not."""
     (folder / "data").mkdir(parents=True)
     for start, (split, tiles) in zip((0, 100, 200), (("train", train), ("validation", held_out), ("test", held_out))):
-        table = Dataset.from_list(rows(split, tiles, start), features=FEATURES)
+        table = Dataset.from_list(rows(split, tiles, start, unseen if split == "test" else 0), features=FEATURES)
         table.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
     return folder

@@ -29,7 +29,7 @@ def size(tmp_path_factory):
     tiny.image_processor().save_pretrained(home / "vision")
     model.text_model.save_pretrained(home / "text")
     tiny.tokenizer().save_pretrained(home / "text")
-    dataset = tiny_dataset.write(home / "dataset", train=4, held_out=4)
+    dataset = tiny_dataset.write(home / "dataset", train=4, held_out=4, unseen=2)
     return recipe(
         home,
         "size",
@@ -103,7 +103,9 @@ def test_a_matrix_is_trained_chosen_tested_and_not_repeated(tmp_path, size, capl
     assert cli.main(command) == 0
     report = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert report["chosen"] in ("trimodal", "dual_text") and report["recipes"]["dual_text"]["rgb_ir_weight"] == 0.0
-    assert set(report["test"]["held_out_scene"]) == {report["chosen"], "trimodal"}
+    assert set(report["test"]) == {"held_out_region", "held_out_scene"}
+    for part in report["test"].values():
+        assert set(part) == {report["chosen"], "trimodal"}
     (cells,) = report["validation"].values()
     assert len(cells["dual_text"]["mean recall"]["by_seed"]) == 2
     assert "## validation" in (tmp_path / "out" / "ablation.md").read_text()

@@ -111,6 +111,17 @@ def test_a_dataset_without_groups_is_refused(model, tmp_path, capsys):
         evaluate_clip.held_out(str(folder), "test")
 
 
+def test_held_out_rows_are_told_apart_by_whether_training_saw_their_scene(tmp_path):
+    folder = tiny_dataset.write(tmp_path / "dataset", held_out=5, unseen=2)
+    parts = evaluate_clip.held_out(str(folder), "test")
+    scenes = {
+        name: {evaluate_clip.scene_of(locator) for locator in rows["source_locator"]} for name, rows in parts.items()
+    }
+    expected = {"held_out_region": {"scene"}, "held_out_scene": {"other"}}
+    assert scenes == {f"{part}/{band}": names for part, names in expected.items() for band in tiny_dataset.BANDS}
+    assert [len(rows) for rows in parts.values()] == [3, 3, 2, 2]
+
+
 def test_fusing_as_the_model_does_equals_the_model(dataset):
     model, processor = tiny.clip_model(fusion_weight=0.3), tiny.clip_processor()
     rgb, ir = [tiny.rgb_image(i) for i in range(3)], [tiny.ir_image(i) for i in range(3)]
