@@ -61,13 +61,15 @@ class FusionRS(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: object) -> list[datasets.SplitGenerator]:
         folder = Path(self.config.data_dir or ".") / "data"
-        found = {split: sorted(str(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
-        if not any(found.values()):
+        split_files = {split: sorted(str(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
+        if not any(split_files.values()):
             raise FileNotFoundError(
                 f"{folder} has no {{train,validation,test}}-*.parquet; give data_dir=<dataset folder>"
             )
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in found.items() if files
+            datasets.SplitGenerator(name=split, gen_kwargs={"files": files})
+            for split, files in split_files.items()
+            if files
         ]
 
     def _generate_examples(self, files: list[str]) -> Iterator[tuple[str, dict]]:
@@ -76,8 +78,8 @@ class FusionRS(datasets.GeneratorBasedBuilder):
         wanted = sorted({*names, "sample_id", "ir_origin", "ir_captions"})
         for path in files:
             with pq.ParquetFile(path) as file:
-                there = [name for name in wanted if name in file.schema_arrow.names]
-                for batch in file.iter_batches(batch_size=100, columns=there):
+                columns = [name for name in wanted if name in file.schema_arrow.names]
+                for batch in file.iter_batches(batch_size=100, columns=columns):
                     for row in filter(self.config.keeps, batch.to_pylist()):
                         # A path that also exists here would be read in place of the bytes: give the bytes alone.
                         images = {

@@ -112,28 +112,28 @@ def __getattr__(name: str) -> Any:
     return features
 
 
-def new_row(**known: Any) -> dict[str, Any]:
+def new_row(**values: Any) -> dict[str, Any]:
     """Returns a row with every column: the given values, empty lists of captions, null where unknown.
 
     Args:
-        **known: Column values; image columns hold `{"bytes": encoded file, "path": name or None}`.
+        **values: Column values; image columns hold `{"bytes": encoded file, "path": name or None}`.
 
     Raises:
         KeyError: A name is not a column.
         ValueError: A required column is missing, a value is not one of the column's choices, or there are not as many
             origins as captions, or forms as infrared captions.
     """
-    unknown = sorted(set(known) - set(COLUMNS))
+    unknown = sorted(set(values) - set(COLUMNS))
     if unknown:
         raise KeyError(f"{unknown} are not columns of the record; columns are {list(COLUMNS)}")
-    missing = [name for name in REQUIRED if known.get(name) in (None, "")]
+    missing = [name for name in REQUIRED if values.get(name) in (None, "")]
     if missing:
-        raise ValueError(f"a row needs {missing}, got {sorted(known)}")
+        raise ValueError(f"a row needs {missing}, got {sorted(values)}")
     for name, allowed in CHOICES.items():
-        if known.get(name) is not None and known[name] not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}, got {known[name]!r}")
+        if values.get(name) is not None and values[name] not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}, got {values[name]!r}")
     row = {name: [] if name in LIST_COLUMNS else None for name in COLUMNS}
-    row.update(known)
+    row.update(values)
     if len(row["captions"]) != len(row["caption_origin"]):
         raise ValueError(f"{len(row['captions'])} captions but {len(row['caption_origin'])} caption_origin entries")
     forms = row["ir_caption_form"]

@@ -31,13 +31,13 @@ def check_files(folder: Path, built: Mapping[str, Any] | None) -> Check:
     if built is None:
         return Check("files", SKIPPED, note="there is no build_report.json")
     stated = {name: file["rows"] for name, file in built.get("files", {}).items() if name.startswith("data/")}
-    there = {f"data/{path.name}": pq.read_metadata(path).num_rows for path in (folder / "data").glob("*.parquet")}
+    row_counts = {f"data/{path.name}": pq.read_metadata(path).num_rows for path in (folder / "data").glob("*.parquet")}
     wrong = [
-        f"{name}: {there.get(name, 'no file')} where {stated.get(name, 'none')} is stated, in rows"
-        for name in sorted(stated | there)
-        if there.get(name) != stated.get(name)
+        f"{name}: {row_counts.get(name, 'no file')} where {stated.get(name, 'none')} is stated, in rows"
+        for name in sorted(stated | row_counts)
+        if row_counts.get(name) != stated.get(name)
     ]
-    return _check("files", wrong, len(stated | there))
+    return _check("files", wrong, len(stated | row_counts))
 
 
 def check_rows(rows: Rows, withheld: bool) -> list[Check]:
@@ -56,8 +56,8 @@ def check_rows(rows: Rows, withheld: bool) -> list[Check]:
     for name, codes in FAULTS.items():
         codes = codes if withheld or name != "images" else (*codes, *WITHHELD)
         wrong = [f"{ids[int(row)]}: {fault}" for row, fault in zip(at, names, strict=True) if fault in codes]
-        told = dict.fromkeys((*codes, *NOTED.get(name, ())))
-        note = ", ".join(f"{count[fault]} {fault}" for fault in told if fault in count)
+        fault_codes = dict.fromkeys((*codes, *NOTED.get(name, ())))
+        note = ", ".join(f"{count[fault]} {fault}" for fault in fault_codes if fault in count)
         if count.get("rgb_withheld") == len(rows) and withheld and name in OF_IMAGES:
             checks.append(Check(name, SKIPPED, note="no images are stored"))
         elif name == "hashes" and count.get("rgb_unhashed") == len(rows):
@@ -97,8 +97,8 @@ def find_components(
     if "rgb_phash" in relations:
         compared += join_near(image, *rows.known("rgb"), radius, threads)
     if "ir_phash" in relations:
-        for own in rows.by_band("ir").values():
-            compared += join_near(image, *own, radius, threads)
+        for hashes in rows.by_band("ir").values():
+            compared += join_near(image, *hashes, radius, threads)
     if "footprint" in relations:
         tiles, scenes, boxes = rows.footprints()
         for left, right in overlapping_pairs(tiles, frames(scenes), boxes):
@@ -109,35 +109,37 @@ def find_components(
     return image.label, joint.label, compared
 
 
-def check_groups(rows: Rows, found: tuple[np.ndarray, np.ndarray] | None, why: str, complete: bool) -> list[Check]:
+def check_groups(
+    rows: Rows, components: tuple[np.ndarray, np.ndarray] | None, why: str, complete: bool
+) -> list[Check]:
     """Asks whether the stored groups keep to one split, and are the components.
 
     Args:
         rows: Those of the dataset, and those that left after the grouping (without a split).
-        found: Labels of image and joint components; None: they were not sought, for the reason `why`.
+        components: Labels of image and joint components; None: they were not sought, for the reason `why`.
         why: As above.
         complete: Whether all rows that were grouped are there; else a stored group may have lost what joined it.
     """
     split, stored = _codes(rows, "split"), {name: _codes(rows, name) for name in ("image_group", "joint_group")}
     checks = [_one_value(rows, "groups_in_one_split", stored["joint_group"], split, "joint groups are not stored")]
     for number, name in enumerate(stored):
-        own = stored[name]
-        if found is None or (own < 0).all():
-            note = why if found is None else f"no {name}_id is stored"
+        groups = stored[name]
+        if components is None or (groups < 0).all():
+            note = why if components is None else f"no {name}_id is stored"
             checks.append(Check(f"{name}s", SKIPPED, note=note))
             continue
-        label = np.where(own < 0, -1, found[number])
-        apart = _several(label, own)
-        merged = _several(own, label) if complete else []
+        label = np.where(groups < 0, -1, components[number])
+        apart = _several(label, groups)
+        merged = _several(groups, label) if complete else []
         notes = [f"{len(apart)} components in several groups"] if apart else []
         notes += [f"{len(merged)} groups of several components"] if merged else []
         notes += [] if complete else ["rows that left are not there: a group may be wider than its component"]
         wrong = [" and ".join(rows.ids(pair)) for pair in (*apart, *merged)]
-        checks.append(_check(f"{name}s", wrong, len(np.unique(own[own >= 0])), "; ".join(notes)))
-    if found is None:
+        checks.append(_check(f"{name}s", wrong, len(np.unique(groups[groups >= 0])), "; ".join(notes)))
+    if components is None:
         checks.append(Check("components_in_one_split", SKIPPED, note=f"{why}; see the leaks for single pairs"))
     else:
-        checks.append(_one_value(rows, "components_in_one_split", found[1], split, ""))
+        checks.append(_one_value(rows, "components_in_one_split", components[1], split, ""))
     return checks
 
 

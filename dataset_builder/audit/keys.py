@@ -200,13 +200,13 @@ def _reconciled(name: str, low: np.ndarray | None, stored: str | None, faults: l
         return None if low is None else hash_of(low)[0]
     if low is None:
         return None if stored is None else int(stored, 16)
-    own, doubtful = hash_of(low)
+    image_hash, doubtful = hash_of(low)
     if stored is None:
         faults.append(f"{name}_unhashed")
-        return own
-    if (own ^ int(stored, 16)) & ~doubtful:
+        return image_hash
+    if (image_hash ^ int(stored, 16)) & ~doubtful:
         faults.append(f"{name}_phash")
-        return own
+        return image_hash
     return int(stored, 16)
 
 
@@ -224,16 +224,16 @@ def _record_faults(row: Mapping[str, Any]) -> list[str]:
 def _caption_keys(row: Mapping[str, Any]) -> list[int]:
     """Keys of the captions that are compared; one whose origin is not told counts as of the source."""
     captions, origins = row.get("captions") or [], row.get("caption_origin") or []
-    told = zip_longest(captions, origins[: len(captions)], fillvalue="source")
-    texts = {plain_caption(text) for text, origin in told if text and origin in COMPARED_ORIGINS}
+    pairs = zip_longest(captions, origins[: len(captions)], fillvalue="source")
+    texts = {plain_caption(text) for text, origin in pairs if text and origin in COMPARED_ORIGINS}
     return [key("caption", text.encode("utf-8", "surrogatepass")) for text in sorted(texts) if text]
 
 
 def _footprint(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = TILE.fullmatch(row.get("source_locator") or "")
+    match = TILE.fullmatch(row.get("source_locator") or "")
     box = row.get("bbox")
     footprint = {"box": list(box) if box is not None and len(box) == 4 and None not in box else None}
-    if found:
-        top, left, size = (float(number) for number in found.groups()[1:])
-        footprint |= {"scene": key("scene", found[1].encode()), "tile": [left, top, left + size, top + size]}
+    if match:
+        top, left, size = (float(number) for number in match.groups()[1:])
+        footprint |= {"scene": key("scene", match[1].encode()), "tile": [left, top, left + size, top + size]}
     return footprint

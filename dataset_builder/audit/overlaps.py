@@ -140,17 +140,17 @@ def find_overlaps(
     Returns:
         One overlap a relation, also where it is empty, and last the one of `any`, without examples.
     """
-    found, related = [], (np.zeros(len(ours), dtype=bool), np.zeros(len(theirs), dtype=bool))
+    overlaps, related = [], (np.zeros(len(ours), dtype=bool), np.zeros(len(theirs), dtype=bool))
     for relation in relations:
         match = _match(ours, theirs, relation, radius, threads, within_band)
         rows = np.flatnonzero(match.partner >= 0)
         shown = rows[np.argsort(match.distance[rows], kind="stable")[:EXAMPLES]]
         partners, distances = theirs.ids(match.partner[shown]), match.distance[shown].tolist()
         examples = list(zip(ours.ids(shown), partners, distances, strict=True))
-        found.append(_counted(names, relation, match.partner >= 0, match.other, examples))
+        overlaps.append(_counted(names, relation, match.partner >= 0, match.other, examples))
         for whole, part in zip(related, (match.partner >= 0, match.other), strict=True):
             whole |= part
-    return [*found, _counted(names, ANY, *related, [])]
+    return [*overlaps, _counted(names, ANY, *related, [])]
 
 
 def _counted(
@@ -177,9 +177,9 @@ def _match(ours: Rows, theirs: Rows, relation: str, radius: int, threads: int, w
         _match_equal(match, ours.known(column), theirs.known(column))
     elif relation == "ir_phash" and within_band:
         others = theirs.by_band("ir")
-        for band, own in ours.by_band("ir").items():
+        for band, hashes in ours.by_band("ir").items():
             if band in others:
-                _match_near(match, own, others[band], radius, threads)
+                _match_near(match, hashes, others[band], radius, threads)
     else:
         column = relation.removesuffix("_phash")
         _match_near(match, ours.known(column.removesuffix("_turned")), theirs.known(column), radius, threads)

@@ -29,10 +29,10 @@ class Components:
         """Adds edges, given by their two ends; a node's label becomes the smallest node of its component."""
         label = self.label
         while len(left):
-            own, other = label[left], label[right]
-            apart = own != other
-            left, right, own, other = left[apart], right[apart], own[apart], other[apart]
-            np.minimum.at(label, np.maximum(own, other), np.minimum(own, other))
+            left_label, right_label = label[left], label[right]
+            apart = left_label != right_label
+            left, right, left_label, right_label = left[apart], right[apart], left_label[apart], right_label[apart]
+            np.minimum.at(label, np.maximum(left_label, right_label), np.minimum(left_label, right_label))
             while not np.array_equal(jumped := label[label], label):
                 label[:] = jumped
 
@@ -107,9 +107,9 @@ def nearest(
 
     _compare(values, others, radius, keep, threads)
     best = best[back.reshape(-1)]
-    found = best != FAR
-    partner = np.where(found, best & ((1 << 40) - 1), -1)
-    return partner, np.where(found, best >> 40, -1), seen[other_back.reshape(-1)]
+    hits = best != FAR
+    partner = np.where(hits, best & ((1 << 40) - 1), -1)
+    return partner, np.where(hits, best >> 40, -1), seen[other_back.reshape(-1)]
 
 
 def _compare(left: np.ndarray, right: np.ndarray | None, radius: int, keep: Callable[..., None], threads: int) -> None:
@@ -148,9 +148,9 @@ def overlapping_pairs(
         frame: Integer `(n,)`: which scene; 0 where none is known. Tiles of one scene are compared by pixels alone.
         boxes: WGS 84 `(n, 4)`: west, south, east, north; NaN where not known; east below west: across 180 degrees.
     """
-    known = np.flatnonzero(frame != 0)
-    for left, right in _sweep(tiles[known], frame[known]):
-        yield known[left], known[right]
+    scene_rows = np.flatnonzero(frame != 0)
+    for left, right in _sweep(tiles[scene_rows], frame[scene_rows]):
+        yield scene_rows[left], scene_rows[right]
     rows = np.arange(len(boxes))
     boxes = boxes.copy()
     boxes[:, 2] += 360.0 * (boxes[:, 2] < boxes[:, 0])

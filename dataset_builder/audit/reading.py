@@ -70,13 +70,13 @@ class ParquetRows:
         path, split = self.files[number]
         try:
             with pq.ParquetFile(path) as file:
-                there = set(file.schema_arrow.names)
-                names = {own: stored for own, stored in self.columns.items() if stored in there}
+                file_columns = set(file.schema_arrow.names)
+                names = {column: stored for column, stored in self.columns.items() if stored in file_columns}
                 place = sum(file.metadata.row_group(group).num_rows for group in range(start))
                 groups = range(start, stop)
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values())):
                     for stored in batch.to_pylist():
-                        row = {own: stored[name] for own, name in names.items()}
+                        row = {column: stored[name] for column, name in names.items()}
                         place += 1
                         if not self.only_grouped or row.get("joint_group_id"):
                             yield _as_record(row, f"{path.name}, row {place}") | {"_split": split, "_reason": None}
@@ -211,13 +211,13 @@ def open_other(other: Path | str) -> Opened:
     if path.is_file():
         return Opened([_foreign([path], path.parent)])
     folder = path if path.is_dir() else open_dataset(other)
-    found = sorted((folder / "data").glob("*.parquet")) or sorted(
+    files = sorted((folder / "data").glob("*.parquet")) or sorted(
         file
         for file in folder.rglob("*.parquet")
         if not any(part in LEFT_OUT or part.startswith(".") for part in file.relative_to(folder).parts)
     )
-    if found:
-        return Opened([_foreign(found, folder)])
+    if files:
+        return Opened([_foreign(files, folder)])
     if not path.is_dir():
         raise InputError(f"{other} has no data/*.parquet on the Hub; name it as a source in a recipe and give that")
     images = open_source({"kind": "folder", "path": str(folder.resolve()), "rights": "unknown"}, Path())
@@ -229,11 +229,11 @@ def _foreign(paths: Sequence[Path], root: Path) -> ParquetRows:
     """A reader of Parquet in any schema: images, captions and ids are found by the names of the columns."""
     schema = _schema(paths[0])
     columns = {name: name for name in STORED if name in schema.names}
-    for own, candidates in OTHER_NAMES.items():
-        holds = _is_text if own == "captions" else _is_image if own in ("rgb", "ir") else lambda kind: True
+    for column, candidates in OTHER_NAMES.items():
+        holds = _is_text if column == "captions" else _is_image if column in ("rgb", "ir") else lambda kind: True
         fitting = (name for name in candidates if name in schema.names and holds(schema.field(name).type))
-        columns[own] = next(fitting, None)
-    columns = {own: name for own, name in columns.items() if name is not None}
+        columns[column] = next(fitting, None)
+    columns = {column: name for column, name in columns.items() if name is not None}
     if "rgb" not in columns and "rgb_phash" not in columns:
         raise InputError(
             f"{paths[0]} has no column of encoded images with a known name ({', '.join(OTHER_NAMES['rgb'])}), got "

@@ -141,9 +141,9 @@ def audit_table(report: AuditReport) -> str:
         total = f"{sum(other.rows.values())} rows"
         lines += ["", f"against {visible(other.other)}: {_parts(total, other.rows)}"]
         if other.faults:
-            found = ", ".join(f"{count} {visible(name)}" for name, count in other.faults.items())
+            faults = ", ".join(f"{count} {visible(name)}" for name, count in other.faults.items())
             lines += [
-                f"  not compared by their images: {found}",
+                f"  not compared by their images: {faults}",
                 f"    such as {', '.join(map(visible, other.named))}",
             ]
         lines += _overlap_lines([overlap for overlap in other.overlaps if overlap.rows]) or ["  nothing in common"]
@@ -160,7 +160,7 @@ def _overlap_lines(overlaps: list[Overlap]) -> list[str]:
         pair = f"{visible(overlap.split, 11)} / {visible(overlap.other_split, 11)}"
         shares = f"{overlap.rows} {overlap.share:8.2%}", f"{overlap.other_rows} {overlap.other_share:8.2%}"
         lines.append(f"  {pair:<24}{overlap.relation:<12}{shares[0]:>18}{shares[1]:>18}")
-        for own, other, distance in overlap.examples[:2]:
+        for row, other, distance in overlap.examples[:2]:
             bits = f" ({distance} bits)" if "_" in overlap.relation else ""
-            lines.append(f"    {visible(own, 60)} = {visible(other, 60)}{bits}")
+            lines.append(f"    {visible(row, 60)} = {visible(other, 60)}{bits}")
     return lines

@@ -146,13 +146,13 @@ def _checks(
 
 def _leaks(rows: Rows, relations: Sequence[str], radius: int, threads: int) -> tuple[list[Overlap], int]:
     """Compares every two splits, the smaller with the larger; returns what they share, and the pairs of hashes."""
-    splits, found, compared = list(rows.splits()), [], 0
+    splits, overlaps, compared = list(rows.splits()), [], 0
     for number, other in enumerate(splits):
         for split in splits[number + 1 :]:
             ours, theirs = rows.of_split(split), rows.of_split(other)
             compared += len(ours) * len(theirs) * len({"rgb_phash", "ir_phash"} & set(relations))
-            found += find_overlaps(ours, theirs, (split, other), relations, radius, threads, within_band=True)
-    return [overlap for overlap in found if overlap.rows], compared
+            overlaps += find_overlaps(ours, theirs, (split, other), relations, radius, threads, within_band=True)
+    return [overlap for overlap in overlaps if overlap.rows], compared
 
 
 def _compare(rows: Rows, name: str, other: Opened, radius: int, flips: bool, workers: int) -> Contamination:

@@ -143,13 +143,13 @@ def _files(root: Path, out: Path) -> Iterator[tuple[str, str]]:
                 continue
             path = os.path.join(folder, name)
             try:
-                found = os.stat(path)
+                status = os.stat(path)
             except FileNotFoundError:  # a link that leads nowhere
                 yield prefix + name, "-"
                 continue
-            if stat.S_ISREG(found.st_mode):
-                yield prefix + name, str(found.st_size)
-            elif stat.S_ISDIR(found.st_mode) and (here := _identity(found)) not in above:
+            if stat.S_ISREG(status.st_mode):
+                yield prefix + name, str(status.st_size)
+            elif stat.S_ISDIR(status.st_mode) and (here := _identity(status)) not in above:
                 yield from walk(path, f"{prefix}{name}/", above | {here})
 
     if root.is_dir():
@@ -158,8 +158,8 @@ def _files(root: Path, out: Path) -> Iterator[tuple[str, str]]:
         yield "", str(root.stat().st_size)
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def changes(before: Path, after: Path, group: int | None = None) -> list[str]:

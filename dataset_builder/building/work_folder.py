@@ -60,13 +60,13 @@ def start(
         ) from error
     if not (work / IDENTITY).exists():
         raise InputError(f"{work} is no work folder of a build; delete it")
-    found = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
-    read_alike = {**found, "recipe": _of_reading(found)} == {**identity, "recipe": _of_reading(identity)}
-    if read_alike and found != identity and not any((out / "data").glob("*")):
+    record = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+    read_alike = {**record, "recipe": _of_reading(record)} == {**identity, "recipe": _of_reading(identity)}
+    if read_alike and record != identity and not any((out / "data").glob("*")):
         logger.info("what was read in %s is kept; what changed in the recipe comes after it", out)
         write_json(work / IDENTITY, identity)
         return
-    compare(found, identity, out, work / LISTING, listing)
+    compare(record, identity, out, work / LISTING, listing)
     if continued:
         logger.info("continuing the unfinished build in %s", out)
 
@@ -76,9 +76,9 @@ def _of_reading(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begin(out: Path, work: Path, identity: dict, prepare: Callable[[Path], None]) -> None:
-    known = out.is_dir()
-    if known and (found := sorted(name for name in os.listdir(out) if not name.startswith(work.name))):
-        raise InputError(f"{out} is not empty and not a build of ours ({found[0]}, ...); give a new or empty folder")
+    existed = out.is_dir()
+    if existed and (entries := sorted(name for name in os.listdir(out) if not name.startswith(work.name))):
+        raise InputError(f"{out} is not empty and not a build of ours ({entries[0]}, ...); give a new or empty folder")
     new = work.with_name(f"{work.name}-{uuid4().hex}")
     try:
         new.mkdir(parents=True)
@@ -92,7 +92,7 @@ def _begin(out: Path, work: Path, identity: dict, prepare: Callable[[Path], None
             logger.info("another process has planned the build in %s", out)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        if not known:
+        if not existed:
             with suppress(OSError):
                 out.rmdir()  # if nothing is in it
 

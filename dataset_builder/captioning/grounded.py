@@ -52,7 +52,7 @@ class GroundedCaptioner:
 
     def _captions(self, row: Mapping[str, Any], facts: InfraredFacts) -> list[str]:
         draw = random.Random(stable_seed(row["sample_id"], self.settings["seed"]))
-        subjects = [found for text in row["captions"] if (found := scene_subject(text))]
+        subjects = [subject for text in row["captions"] if (subject := scene_subject(text))]
         chosen = [draw.choice(subjects) if subjects else None for _ in range(2)]
         return [compact_caption(facts, chosen[0]), _fluent(chosen[1], _band_name(row), facts, draw)]
 
@@ -229,7 +229,7 @@ def _fluent(subject: str | None, band: str, facts: InfraredFacts, draw: random.R
 def _told_region(facts: InfraredFacts, draw: random.Random) -> dict[str, str]:
     """Words for the largest bright or dark region, whichever is drawn; nothing where neither marks its place."""
     middle = sum(facts.cell_means) / len(CELLS)
-    found = []
+    candidates = []
     for tone, sign, regions in (("bright", 1, facts.bright_regions), ("dark", -1, facts.dark_regions)):
         for region in regions[:1]:
             side = region.place.removesuffix(" side")
@@ -239,10 +239,10 @@ def _told_region(facts: InfraredFacts, draw: random.Random) -> dict[str, str]:
                 if cell == side or (side != region.place and side in cell.split("-"))
             ]
             if max(departures, default=0.0) >= REGION_DEPARTURE:
-                found.append((tone, region))
-    if not found:
+                candidates.append((tone, region))
+    if not candidates:
         return {}
-    tone, region = draw.choice(found)
+    tone, region = draw.choice(candidates)
     size = "a large" if region.share >= 0.2 else "a small" if region.share < 0.07 else "a"
     return {"tone": tone, "place": region.place, "size": size, "shape": _SHAPES[region.shape]}
 

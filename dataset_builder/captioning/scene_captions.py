@@ -109,8 +109,8 @@ def _covers(facts: SceneFacts, draw: random.Random) -> str:
         text = f"{name} {_at(main, draw)} and {draw.choice(COVERS[second.cover])} {_at(second, draw)}"
         ends = [f", {_trend(facts, draw)}", *([f", with {_patches(others[1:], draw)}"] if others[1:] else [])]
         return text + draw.choice([*ends * 2, ""])
-    told = main.place != "everywhere" and main.share < 0.7 and draw.random() < 0.7
-    where = f" {_at(main, draw)}" if told else ""
+    with_place = main.place != "everywhere" and main.share < 0.7 and draw.random() < 0.7
+    where = f" {_at(main, draw)}" if with_place else ""
     parts = _patches(others, draw)
     text = draw.choice(
         (

@@ -29,19 +29,21 @@ def self_bleu(captions: Sequence[str]) -> float | None:
     for n in range(1, BLEU_ORDER + 1):
         counts = [Counter(_ngrams(text, n)) for text in texts]
         most: dict[tuple[str, ...], list[int]] = {}  # the two largest counts of an n-gram, over captions
-        for found in counts:
-            for gram, count in found.items():
+        for gram_counts in counts:
+            for gram, count in gram_counts.items():
                 most[gram] = sorted([*most.get(gram, [0, 0]), count])[1:]
-        for index, found in enumerate(counts):
-            if found:
-                others = ((gram, most[gram][0 if count == most[gram][1] else 1]) for gram, count in found.items())
-                matched = sum(min(found[gram], other) for gram, other in others)
-                logs[index].append(math.log((matched or NO_MATCH) / found.total()))
+        for index, gram_counts in enumerate(counts):
+            if gram_counts:
+                others = (
+                    (gram, most[gram][0 if count == most[gram][1] else 1]) for gram, count in gram_counts.items()
+                )
+                matched = sum(min(gram_counts[gram], other) for gram, other in others)
+                logs[index].append(math.log((matched or NO_MATCH) / gram_counts.total()))
     lengths = [len(_ngrams(text, 1)) for text in texts]
     ordered = sorted(lengths)
     scores = [
-        math.exp(sum(found) / len(found) + min(0.0, 1 - _nearest_other(length, ordered) / length))
-        for found, length in zip(logs, lengths, strict=True)
+        math.exp(sum(precision_logs) / len(precision_logs) + min(0.0, 1 - _nearest_other(length, ordered) / length))
+        for precision_logs, length in zip(logs, lengths, strict=True)
     ]
     return sum(scores) / len(scores)
 

@@ -45,8 +45,10 @@ def captions_section(captions: Mapping[str, Any]) -> str:
             "and splits do not know them."
         )
     if total["written"]:
-        found = [f"{', '.join(f'{total[kind].get(name, 0)} {name}' for name in VERDICTS)}" for kind in CLAIMS]
-        out.append(f"Claims about the image: {found[0]} in accepted captions; {found[1]} in rejected ones.")
+        verdict_counts = [f"{', '.join(f'{total[kind].get(name, 0)} {name}' for name in VERDICTS)}" for kind in CLAIMS]
+        out.append(
+            f"Claims about the image: {verdict_counts[0]} in accepted captions; {verdict_counts[1]} in rejected ones."
+        )
     if total["accepted"]:
         out.append(
             f"Accepted captions have {variety['mean_words']} words in the mean. Of {variety['captions']} of them, "
@@ -66,10 +68,10 @@ def _source_row(name: str, counts: Mapping[str, Any]) -> list[str]:
 
 
 def _by_source(captions: Mapping[str, Any], kind: str, reason: str) -> str:
-    counts = {name: found[kind].get(reason, 0) for name, found in captions["sources"].items()}
+    counts = {name: source[kind].get(reason, 0) for name, source in captions["sources"].items()}
     return ", ".join(f"{markdown_text(name)} {count}" for name, count in counts.items() if count)
 
 
 def _examples(captions: Mapping[str, Any], reason: str) -> str:
-    found = captions["examples"].get(reason, [])
-    return "<br>".join(f"“{markdown_text(item['text'])}” ({markdown_text(item['detail'])})" for item in found)
+    examples = captions["examples"].get(reason, [])
+    return "<br>".join(f"“{markdown_text(item['text'])}” ({markdown_text(item['detail'])})" for item in examples)

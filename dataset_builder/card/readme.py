@@ -110,8 +110,8 @@ def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping
             f"front matter of {readme}: {' '.join(str(error).split())}; mend it, or take it out"
         ) from error
     section = captions_section(report.captions)
-    text, found = re.subn(f"{CAPTIONS_START}.*?{CAPTIONS_END}", lambda _: section, card.text, flags=re.DOTALL)
-    text = text if found else f"{text.rstrip()}\n\n{section}\n"
+    text, replacements = re.subn(f"{CAPTIONS_START}.*?{CAPTIONS_END}", lambda _: section, card.text, flags=re.DOTALL)
+    text = text if replacements else f"{text.rstrip()}\n\n{section}\n"
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(f"---\n{card.data.to_yaml()}\n---\n{text}", encoding="utf-8")
 

@@ -56,7 +56,7 @@ def infos(
         others: Features of columns that are no part of the record.
     """
     shown = {view.name: view.columns for view in VIEWS}
-    found = {}
+    dataset_infos = {}
     download = sum(file["bytes"] for name, file in report.files.items() if name.startswith("data/"))
     for config, sizes in report.configs.items():
         splits = SplitDict()
@@ -64,11 +64,11 @@ def infos(
             continue
         for split in _splits(report, config):
             splits.add(SplitInfo(split, num_bytes=sizes[split]["bytes"], num_examples=sizes[split]["rows"]))
-        known = {name: FEATURES[name] for name in shown[config] if name in columns}
-        found[config] = DatasetInfo(
-            features=Features({**known, **((others or {}) if shown[config] == COLUMNS else {})}),
+        features = {name: FEATURES[name] for name in shown[config] if name in columns}
+        dataset_infos[config] = DatasetInfo(
+            features=Features({**features, **((others or {}) if shown[config] == COLUMNS else {})}),
             splits=splits,
             download_size=download,
             dataset_size=sum(sizes[split]["bytes"] for split in report.splits),
         )
-    return found
+    return dataset_infos

@@ -86,12 +86,12 @@ def _connected(address: str | None) -> ModuleType:
 
 def _room(ray: ModuleType, gpus: float) -> int:
     """Returns how many workers have room at once; raises InputError where none has."""
-    there = ray.cluster_resources()
-    room = int(min(there.get("CPU", 0), there.get("GPU", 0) / gpus if gpus else float("inf")))
+    resources = ray.cluster_resources()
+    room = int(min(resources.get("CPU", 0), resources.get("GPU", 0) / gpus if gpus else float("inf")))
     if not room:
         raise InputError(
-            f"Ray has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs, but a worker asks for 1 CPU and "
-            f"{gpus:g} GPUs; give a larger Ray, or other --gpus-per-worker"
+            f"Ray has {resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs, but a worker asks for "
+            f"1 CPU and {gpus:g} GPUs; give a larger Ray, or other --gpus-per-worker"
         )
     return room
 

@@ -72,19 +72,19 @@ def run_tasks(
         raise InputError(f"workers must be at least 1, got {workers}")
     manifest_dir.mkdir(parents=True, exist_ok=True)
     done = finished(manifest_dir)
-    own = sum(launch.takes(index) for index in range(len(tasks)))
+    total = sum(launch.takes(index) for index in range(len(tasks)))
     before = sum(launch.takes(index) for index in done)
     if before:
-        logger.info("%s: %d of %d were finished before", description, before, own)
+        logger.info("%s: %d of %d were finished before", description, before, total)
     waiting = ((i, task) for i, task in enumerate(tasks) if launch.takes(i) and i not in done)
-    if launch.engine == "ray" and own > before:
+    if launch.engine == "ray" and total > before:
         from dataset_builder.engine.on_ray import run_on_ray
 
         running = run_on_ray(waiting, make_worker, manifest_dir, workers, launch)
     else:
-        workers = min(workers or os.cpu_count() or 1, own - before)
+        workers = min(workers or os.cpu_count() or 1, total - before)
         run = run_here if workers <= 1 else run_processes
         running = run(waiting, make_worker, workers, manifest_dir)
-    hidden = not (show and own > before)
-    for _ in tqdm(running, desc=description, total=own, initial=before, unit="shard", disable=hidden):
+    hidden = not (show and total > before)
+    for _ in tqdm(running, desc=description, total=total, initial=before, unit="shard", disable=hidden):
         pass

@@ -83,8 +83,8 @@ class FilterStage:
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
         """Judges each row of the batch in the order of the rules."""
         reasons = batch.setdefault("_reason", [None] * len(batch["sample_id"]))
-        for index, known in enumerate(reasons):
-            if known is None:
+        for index, row_reason in enumerate(reasons):
+            if row_reason is None:
                 row = {name: values[index] for name, values in batch.items()}
                 reasons[index] = next((reason for rule in self.rules if (reason := rule(row))), None)
         return batch

@@ -29,8 +29,8 @@ def compare_all(values: np.ndarray, labels: np.ndarray, radius: int) -> np.ndarr
         ahead = np.flatnonzero(~(main | done))
         if not len(ahead):
             return labels
-        alone, found = _meet_one(values, ahead[:BLOCK], np.flatnonzero(main), radius)
-        labels = merge(labels, *found)
+        alone, pairs = _meet_one(values, ahead[:BLOCK], np.flatnonzero(main), radius)
+        labels = merge(labels, *pairs)
         for left, right in _meet_all(values, alone, ahead, radius):
             labels = merge(labels, left, right)
         done[alone] = True

@@ -82,15 +82,15 @@ def _overlapping(scenes: np.ndarray, corners: np.ndarray, same_scene: bool) -> n
     frames = scenes if same_scene else np.zeros_like(scenes)
     scale = np.ceil(np.log2(side * 1.001))
     labels = np.arange(len(scenes), dtype=np.int32)
-    for own in np.unique(scale):
-        larger = np.flatnonzero(scale == own)
+    for level in np.unique(scale):
+        larger = np.flatnonzero(scale == level)
         smaller = np.flatnonzero(area <= area[larger].max())
-        keys = _mixed([*np.floor(centres[smaller] / 2**own).astype(np.int64).T, frames[smaller]])
+        keys = _mixed([*np.floor(centres[smaller] / 2**level).astype(np.int64).T, frames[smaller]])
         order = np.argsort(keys)
         smaller, keys = smaller[order], keys[order]
         margin = side[larger, None] * 1e-6  # rounding
-        first = np.floor((corners[larger, :2] - margin) / 2**own).astype(np.int64)
-        last = np.floor((corners[larger, 2:] + margin) / 2**own).astype(np.int64)
+        first = np.floor((corners[larger, :2] - margin) / 2**level).astype(np.int64)
+        last = np.floor((corners[larger, 2:] + margin) / 2**level).astype(np.int64)
         for step in itertools.product((0, 1), repeat=2):
             inside = (first + step <= last).all(1)
             wanted = _mixed([*(first[inside] + step).T, frames[larger[inside]]])

@@ -131,64 +131,64 @@ def _equal_links(values: pa.Array, rows: np.ndarray) -> np.ndarray:
 def _byte_links(rows: pa.Table, radius: int) -> np.ndarray:
     edges = []
     for name in ("_rgb_sha256", "_ir_sha256"):
-        known, values = _known(_column(rows, name, pa.binary(32)))
-        edges.append(_equal_links(values, known))
+        indices, values = _known(_column(rows, name, pa.binary(32)))
+        edges.append(_equal_links(values, indices))
     return _forest(len(rows), np.concatenate(edges, axis=1))
 
 
 def _hashes(rows: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rows with a hash, and the hashes as uint64."""
-    known, texts = _known(_column(rows, name, pa.large_binary()))
+    indices, texts = _known(_column(rows, name, pa.large_binary()))
     if not len(texts):
-        return known, np.empty(0, np.uint64)
+        return indices, np.empty(0, np.uint64)
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int64, len(texts) + 1, texts.offset * 8)
     try:
         if (np.diff(ends) != 16).any():
             raise binascii.Error
-        return known, np.frombuffer(binascii.unhexlify(data[ends[0] : ends[-1]]), ">u8").astype(np.uint64)
+        return indices, np.frombuffer(binascii.unhexlify(data[ends[0] : ends[-1]]), ">u8").astype(np.uint64)
     except binascii.Error:
         raise ValueError(f"{name} must be 16 hex digits a row, or null") from None
 
 
 def _rgb_links(rows: pa.Table, radius: int) -> np.ndarray:
-    known, hashes = _hashes(rows, "rgb_phash")
-    return _star(known, near_components(hashes, radius))
+    indices, hashes = _hashes(rows, "rgb_phash")
+    return _star(indices, near_components(hashes, radius))
 
 
 def _ir_links(rows: pa.Table, radius: int) -> np.ndarray:
-    known, hashes = _hashes(rows, "ir_phash")
+    indices, hashes = _hashes(rows, "ir_phash")
     bands = _column(rows, "ir_band", pa.string()).dictionary_encode()
-    band = bands.indices.fill_null(-1).to_numpy()[known]
+    band = bands.indices.fill_null(-1).to_numpy()[indices]
     edges = [np.empty((2, 0), np.int32)]
-    for own in range(len(bands.dictionary)):
-        inside = np.flatnonzero(band == own)
-        edges.append(_star(known[inside], near_components(hashes[inside], radius)))
+    for code in range(len(bands.dictionary)):
+        inside = np.flatnonzero(band == code)
+        edges.append(_star(indices[inside], near_components(hashes[inside], radius)))
     return np.concatenate(edges, axis=1)
 
 
 def _footprint_links(rows: pa.Table, radius: int) -> np.ndarray:
     """Rows that share more than half of the smaller footprint: in scene pixels where known, else by WGS 84 box."""
-    found = pc.extract_regex(_column(rows, "source_locator", pa.string()), f"^{LOCATOR.pattern}$")
-    known, found = _known(found)
+    locators = pc.extract_regex(_column(rows, "source_locator", pa.string()), f"^{LOCATOR.pattern}$")
+    indices, locators = _known(locators)
     scenes = np.full(len(rows), -1, dtype=np.int32)
-    scenes[known] = found.field("scene").dictionary_encode().indices.to_numpy()
-    left, top, size = (found.field(name).cast(pa.float64()).to_numpy() for name in ("column", "row", "size"))
+    scenes[indices] = locators.field("scene").dictionary_encode().indices.to_numpy()
+    left, top, size = (locators.field(name).cast(pa.float64()).to_numpy() for name in ("column", "row", "size"))
     tiles, corners = np.full((2, len(rows), 4), np.nan)
-    tiles[known] = np.stack([left, top, left + size, top + size], axis=1)
-    known, boxes = _known(_column(rows, "bbox", pa.list_(pa.float64())))
+    tiles[indices] = np.stack([left, top, left + size, top + size], axis=1)
+    indices, boxes = _known(_column(rows, "bbox", pa.list_(pa.float64())))
     sizes = boxes.value_lengths().to_numpy()
     if not np.isin(sizes, (0, 4)).all():
         raise ValueError("bbox must be west, south, east and north, or null")
-    corners[known[sizes == 4]] = boxes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    corners[indices[sizes == 4]] = boxes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     return _star(np.arange(len(rows), dtype=np.int32), footprint_components(scenes, tiles, corners))
 
 
 def _caption_links(rows: pa.Table, radius: int) -> np.ndarray:
     lists = _column(rows, "_caption_keys", pa.list_(pa.binary(16)))
     parents = np.repeat(np.arange(len(lists), dtype=np.int32), lists.value_lengths().fill_null(0))
-    known, values = _known(lists.flatten())
-    return _forest(len(rows), _equal_links(values, parents[known]))
+    indices, values = _known(lists.flatten())
+    return _forest(len(rows), _equal_links(values, parents[indices]))
 
 
 _LINKS: Mapping[str, Callable[[pa.Table, int], np.ndarray]] = {
@@ -214,10 +214,10 @@ def _names(ids: pa.Array, by_id: np.ndarray, image: np.ndarray, joint: np.ndarra
     sizes, joint_sizes = np.bincount(image), np.bincount(joint)
     digests = _digests(ids, by_id[np.argsort(image[by_id], kind="stable")], sizes)
     names = _spelled("image-group:", digests, image)
-    own = np.zeros(len(joint_sizes), dtype=np.int32)
-    own[joint] = image  # any image group of a joint group; the only one where they are of one size
-    wider = joint_sizes != sizes[own]
-    digests = digests[own]
+    image_group = np.zeros(len(joint_sizes), dtype=np.int32)
+    image_group[joint] = image  # any image group of a joint group; the only one where they are of one size
+    wider = joint_sizes != sizes[image_group]
+    digests = digests[image_group]
     order = by_id[wider[joint[by_id]]]
     digests[wider] = _digests(ids, order[np.argsort(joint[order], kind="stable")], joint_sizes[wider])
     return names, _spelled("joint-group:", digests, joint)
@@ -238,8 +238,8 @@ def _digests(ids: pa.Array, order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         _, offsets, data = lines.buffers()
         edges = np.frombuffer(offsets, np.int64)[np.concatenate([[0], ends[cut:stop] - start])].tolist()
         text = memoryview(data)
-        found = b"".join([sha256(text[low:high]).digest() for low, high in zip(edges, edges[1:], strict=False)])
-        digests[cut:stop] = np.frombuffer(found, np.uint8).reshape(stop - cut, -1)[:, : HEX_DIGITS // 2]
+        digest_bytes = b"".join([sha256(text[low:high]).digest() for low, high in zip(edges, edges[1:], strict=False)])
+        digests[cut:stop] = np.frombuffer(digest_bytes, np.uint8).reshape(stop - cut, -1)[:, : HEX_DIGITS // 2]
     return digests
 
 

@@ -50,9 +50,9 @@ def near_components(hashes: np.ndarray, radius: int, threads: int | None = None)
     if radius > 0:
         with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
             labels = _join(values, labels, radius, pool if len(values) > CHUNK else None)
-    found = np.empty(len(hashes), dtype=np.int32)
-    found[order] = first[labels][np.cumsum(new, dtype=np.int32) - 1]
-    return found
+    components = np.empty(len(hashes), dtype=np.int32)
+    components[order] = first[labels][np.cumsum(new, dtype=np.int32) - 1]
+    return components
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,12 @@ def _plan(values: np.ndarray, radius: int, varying: int) -> _Plan:
     """
     sample = values[:: max(1, len(values) // 8192)].astype("<u8").view(np.uint8).reshape(-1, 8)
     ones = np.unpackbits(sample, axis=1, bitorder="little").mean(0)  # (64,), the lowest bit first
-    told = -np.log2(ones**2 + (1 - ones) ** 2)  # (64,), what a bit tells: 1 if balanced, 0 if constant
-    bits = sorted((bit for bit in range(HASH_BITS) if varying >> bit & 1), key=lambda bit: (-told[bit], bit))
+    entropy = -np.log2(ones**2 + (1 - ones) ** 2)  # (64,), what a bit tells: 1 if balanced, 0 if constant
+    bits = sorted((bit for bit in range(HASH_BITS) if varying >> bit & 1), key=lambda bit: (-entropy[bit], bit))
     choices = []
     for agree in range(1, min(6, len(bits) - radius) + 1):
         count = math.comb(radius + agree, agree)
-        keys = 2 ** (told.sum() * agree / (radius + agree))  # that are told apart
+        keys = 2 ** (entropy.sum() * agree / (radius + agree))  # that are told apart
         scan = count * (KEY + len(values) * SORT)
         runs = len(values) ** 2 / 2 / keys * PAIR + (keys * RUN if len(values) > keys * CROWDED / 2 else 0)
         choices.append((scan + min(count * runs, len(values) ** 2 / 2 * COMPARED), scan, agree))
@@ -277,8 +277,8 @@ class _View:
 
 def _where(ordered: np.ndarray, distance: int, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Returns the positions whose differing bits to the value `distance` further on pass a test."""
-    found = [np.empty(0, np.int64)]
+    positions = [np.empty(0, np.int64)]
     for start in range(0, len(ordered) - distance, CHUNK):
         far = ordered[start + distance : start + distance + CHUNK]
-        found.append(np.flatnonzero(test(ordered[start : start + len(far)] ^ far)) + start)
-    return np.concatenate(found)
+        positions.append(np.flatnonzero(test(ordered[start : start + len(far)] ^ far)) + start)
+    return np.concatenate(positions)

@@ -72,9 +72,9 @@ def _meet_minima(
     first = np.searchsorted(contents.group, np.arange(len(sizes) + 1))
     mixed = np.diff(first) > 1
     for source in np.argsort(supply, kind="stable"):
-        own = np.flatnonzero(contents.source == source)
-        own = own[chosen[contents.group[own]] == 0]
-        groups, rows = contents.group[own], contents.rows[own]
+        indices = np.flatnonzero(contents.source == source)
+        indices = indices[chosen[contents.group[indices]] == 0]
+        groups, rows = contents.group[indices], contents.rows[indices]
         order = np.lexsort((-rows / sizes[groups], sizes[groups], mixed[groups]))
         groups, rows = groups[order], rows[order]
         wanted = {split: int(needs[split, source]) for split in DRAWN}
@@ -93,13 +93,13 @@ def _meet_minima(
 def _in_turn(rows: np.ndarray, sizes: np.ndarray, free: Mapping[int, int], wanted: Mapping[int, int]) -> np.ndarray:
     """Gives candidates to validation and test in turn until each has the rows wanted; 0: to neither."""
     codes, turn, free, wanted = np.zeros(len(rows), np.int8), DRAWN[0], dict(free), dict(wanted)
-    for place, own, size in _entries(rows, sizes):
+    for place, count, size in _entries(rows, sizes):
         if max(wanted.values()) <= 0:
             break
         for split in (turn, sum(DRAWN) - turn):
             if wanted[split] > 0 and size <= free[split]:
                 codes[place] = split
-                wanted[split] -= own
+                wanted[split] -= count
                 free[split] -= size
                 turn = sum(DRAWN) - split
                 break
@@ -169,10 +169,10 @@ def _exchange(chosen: np.ndarray, sizes: np.ndarray, free: dict[int, int], undon
     codes = choose_sums(sizes[pool], caps, cost)
     if codes is None:
         return True
-    found = {split: wanted[split - 1] - int(sizes[pool[codes == split]].sum()) for split in undone}
-    if sum(map(abs, found.values())) < gap:
+    remainders = {split: wanted[split - 1] - int(sizes[pool[codes == split]].sum()) for split in undone}
+    if sum(map(abs, remainders.values())) < gap:
         chosen[pool] = codes
-        free.update(found)
+        free.update(remainders)
     return True
 
 

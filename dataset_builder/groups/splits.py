@@ -101,14 +101,14 @@ def assign_splits(rows: pa.Table, groups: Groups, policy: SplitPolicy) -> Assign
         InputError: The targets leave no row to train.
         ValueError: A prescribed split is none of `schema.SPLITS`.
     """
-    known = _read(rows, groups, policy)
-    sizes = np.bincount(known.joint)
+    columns = _read(rows, groups, policy)
+    sizes = np.bincount(columns.joint)
     chosen = np.full(len(sizes), -1, np.int8)
     for split in range(len(SPLITS)):  # the last one wins: test
-        chosen[known.joint[known.prescribed == split]] = split
+        chosen[columns.joint[columns.prescribed == split]] = split
     targets = {split: policy.target(SPLITS[split], int(sizes[chosen < 0].sum())) for split in DRAWN}
     forced = np.zeros(len(sizes), bool)
-    forced[known.joint[known.flagged]] = True
+    forced[columns.joint[columns.flagged]] = True
     chosen[forced] = TRAIN
     drawn = np.flatnonzero((chosen < 0) & (sizes > 0))
     chosen[drawn] = TRAIN
@@ -117,15 +117,15 @@ def assign_splits(rows: pa.Table, groups: Groups, policy: SplitPolicy) -> Assign
             _check_targets(targets, int(sizes[drawn].sum()))
         drawn = drawn[np.argsort(_salted(_ids(groups, drawn), policy.salt), kind="stable")]
         chosen[drawn] = -1
-        minima = _minima(known, drawn, chosen, policy.min_per_source) if policy.min_per_source else ()
+        minima = _minima(columns, drawn, chosen, policy.min_per_source) if policy.min_per_source else ()
         chosen[drawn] = draw(sizes[drawn], targets, *minima)
-    split = chosen[known.joint]
-    gone = (known.prescribed >= 0) & (known.prescribed != split)
-    split[gone] = np.where(forced[known.joint[gone]], SPLIT_FORCED_TRAIN, SPLIT_GROUP)
-    flags = {"rows": known.flagged.sum(), "groups": forced.sum(), "group_rows": sizes[forced].sum()}
+    split = chosen[columns.joint]
+    leavers = (columns.prescribed >= 0) & (columns.prescribed != split)
+    split[leavers] = np.where(forced[columns.joint[leavers]], SPLIT_FORCED_TRAIN, SPLIT_GROUP)
+    flags = {"rows": columns.flagged.sum(), "groups": forced.sum(), "group_rows": sizes[forced].sum()}
     report = {
         "targets": _reached(targets, sizes[drawn], chosen[drawn]),
-        **_by_source(known, split, policy.min_per_source, targets),
+        **_by_source(columns, split, policy.min_per_source, targets),
         "forced": {name: int(number) for name, number in flags.items()},
         "left": {name: int((split == code).sum()) for code, name in REASONS.items()},
         "large_components": large_components(groups.components),
@@ -188,16 +188,16 @@ def _salted(ids: pa.Array, salt: str) -> np.ndarray:
     return keys
 
 
-def _minima(known: _Rows, drawn: np.ndarray, chosen: np.ndarray, least: int) -> tuple[Contents, np.ndarray]:
+def _minima(columns: _Rows, drawn: np.ndarray, chosen: np.ndarray, least: int) -> tuple[Contents, np.ndarray]:
     """Returns what `quotas.draw` needs for minima: which sources are in the drawn groups, and what they still want."""
-    count = len(known.names)
+    count = len(columns.names)
     needs = np.full((len(SPLITS), count), least, np.int64)
     for split in DRAWN:
-        stay = (chosen[known.joint] == split) & ((known.prescribed == split) | (known.prescribed < 0))
-        needs[split] -= np.bincount(known.source[stay], minlength=count)
+        stay = (chosen[columns.joint] == split) & ((columns.prescribed == split) | (columns.prescribed < 0))
+        needs[split] -= np.bincount(columns.source[stay], minlength=count)
     place = np.full(len(chosen), -1, np.int64)
     place[drawn] = np.arange(len(drawn))
-    keys = place[known.joint] * count + known.source
+    keys = place[columns.joint] * count + columns.source
     keys, rows = np.unique(keys[keys >= 0], return_counts=True)
     return Contents(*np.divmod(keys, count), rows), needs
 
@@ -219,12 +219,12 @@ def _reached(targets: Mapping[int, int], sizes: np.ndarray, chosen: np.ndarray) 
     }
 
 
-def _by_source(known: _Rows, split: np.ndarray, least: int, targets: Mapping[int, int]) -> dict[str, Any]:
+def _by_source(columns: _Rows, split: np.ndarray, least: int, targets: Mapping[int, int]) -> dict[str, Any]:
     """Counts rows by source and split, and names the sources that come short in a split that there is to be."""
-    counts = [np.bincount(known.source[split == code], minlength=len(known.names)) for code in range(len(SPLITS))]
-    found = {name: dict(zip(SPLITS, map(int, rows), strict=True)) for name, rows in zip(known.names, zip(*counts))}
-    asked = asked_splits(found, {SPLITS[code]: wanted for code, wanted in targets.items()})
-    return {"sources": found, "min_per_source": least, "below_minimum": below_minimum(found, asked, least)}
+    counts = [np.bincount(columns.source[split == code], minlength=len(columns.names)) for code in range(len(SPLITS))]
+    sources = {name: dict(zip(SPLITS, map(int, rows), strict=True)) for name, rows in zip(columns.names, zip(*counts))}
+    asked = asked_splits(sources, {SPLITS[code]: wanted for code, wanted in targets.items()})
+    return {"sources": sources, "min_per_source": least, "below_minimum": below_minimum(sources, asked, least)}
 
 
 def asked_splits(sources: Mapping[str, Mapping[str, int]], wanted: Mapping[str, int]) -> list[str]:
@@ -254,20 +254,20 @@ def below_minimum(sources: Mapping[str, Mapping[str, int]], asked: Sequence[str]
 
 
 def _warn(report: Mapping[str, Any]) -> None:
-    for found in report["below_minimum"]:
+    for shortfall in report["below_minimum"]:
         logger.warning(
             "%s has %d rows in %s, below min_per_source: %d",
-            *(found[key] for key in ("source", "rows", "split")),
+            *(shortfall[key] for key in ("source", "rows", "split")),
             report["min_per_source"],
         )
     for name, target in report["targets"].items():
         if target["difference"]:
             logger.warning("whole groups give %s %d rows, not %d", name, target["rows"], target["wanted"])
-    for found in report["large_components"][:1]:
+    for component in report["large_components"][:1]:
         logger.warning(
             "the largest joint group holds %d rows (%.1f %%), joined most by %s, with %s: it moves as one; see "
             "`groups.relations` and `groups.radius` of the recipe",
-            *(found["size"], 100 * found["share"], found["relation"], found["sample_id"]),
+            *(component["size"], 100 * component["share"], component["relation"], component["sample_id"]),
         )
 
 

@@ -76,12 +76,12 @@ def _frames(image: Image.Image) -> int:
     """Number of frames or pages; previews beside the image (in JPEG) and its overviews (in TIFF) are none."""
     count = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if image.format == "TIFF" and count > 1:
-        own = 0
+        frames = 0
         for page in range(count):
             image.seek(page)
-            own += page == 0 or not image.tag_v2.get(SUBFILE_TYPE, 0) & SUBORDINATE
+            frames += page == 0 or not image.tag_v2.get(SUBFILE_TYPE, 0) & SUBORDINATE
         image.seek(0)
-        return own
+        return frames
     return count
 
 

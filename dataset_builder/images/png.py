@@ -38,16 +38,16 @@ def _filtered(lines: np.ndarray, pixel: int) -> np.ndarray:
         lines: uint8 `(h, bytes)`.
         pixel: Bytes of a pixel.
     """
-    known = np.zeros((lines.shape[0] + 1, lines.shape[1] + pixel), np.uint8)
-    known[1:, pixel:] = lines
-    left, above, corner = known[1:, :-pixel], known[:-1, pixel:], known[:-1, :-pixel]
+    padded = np.zeros((lines.shape[0] + 1, lines.shape[1] + pixel), np.uint8)
+    padded[1:, pixel:] = lines
+    left, above, corner = padded[1:, :-pixel], padded[:-1, pixel:], padded[:-1, :-pixel]
     by_left, by_above = _distance(above, corner), _distance(left, corner)  # of left + above - corner from each of them
     by_corner = _distance(by_left, by_above) | _mask((above >= corner) == (left >= corner))  # else their sum: too far
-    found = _choose(by_above <= by_corner, above, corner)
-    found = _choose(by_left <= np.minimum(by_above, by_corner), left, found)
+    prediction = _choose(by_above <= by_corner, above, corner)
+    prediction = _choose(by_left <= np.minimum(by_above, by_corner), left, prediction)
     filtered = np.empty((lines.shape[0], lines.shape[1] + 1), np.uint8)
     filtered[:, 0] = PAETH
-    np.subtract(lines, found, out=filtered[:, 1:])  # modulo 256
+    np.subtract(lines, prediction, out=filtered[:, 1:])  # modulo 256
     return filtered
 
 

@@ -55,10 +55,10 @@ class Refusals:
     def remedy(self) -> str:
         """Returns what to do about it."""
         unlisted = [code for code, parts in sorted(self.parts.items()) if not parts]
-        known = (
+        advice = (
             "publish less of it (`fusionrs build OUT --publish redacted` or index), or allow it in a `rights_policy`"
         )
-        ways = [known] if len(unlisted) < len(self.parts) else []
+        ways = [advice] if len(unlisted) < len(self.parts) else []
         return "; ".join([*ways, *([f"code {unlisted[0]!r} is not listed: {HOW_TO_ADD}"] if unlisted else [])])
 
 
@@ -79,36 +79,36 @@ def refused_rows(
         tell: Called with sample id, code and parts (comma separated; `unlisted` for a code that is not listed) of each
             refused row.
     """
-    found = Refusals()
+    refusals = Refusals()
     for name in shards:
         for table in light_batches(folder / "data" / name, (*LIGHT, "rgb", "ir")):
             held = held_parts(table)
             for code in pc.unique(table["rights"]).to_pylist():
-                own = table["rights"].is_null() if code is None else pc.equal(table["rights"], code)
-                _refuse(found, table, held, own, str(code), policy, whole, tell)
-    return found
+                code_mask = table["rights"].is_null() if code is None else pc.equal(table["rights"], code)
+                _refuse(refusals, table, held, code_mask, str(code), policy, whole, tell)
+    return refusals
 
 
 def _refuse(
-    found: Refusals,
+    refusals: Refusals,
     table: pa.Table,
     held: dict[str, pa.ChunkedArray],
-    own: pa.ChunkedArray,
+    code_mask: pa.ChunkedArray,
     code: str,
     policy: RightsTable,
     whole: bool,
     tell: Callable[[str, str, str], None],
 ) -> None:
-    """Adds the refused rows of one code, `own`, of one batch."""
+    """Adds the refused rows of one code, `code_mask`, of one batch."""
     entry = policy.get(code)
     forbidden = [part for part in (PARTS if whole else ("index",)) if entry is not None and not entry.allows(part)]
-    masks = {part: pc.fill_null(pc.and_(own, held[part]), False) for part in forbidden}
+    masks = {part: pc.fill_null(pc.and_(code_mask, held[part]), False) for part in forbidden}
     if entry is None:
-        masks = {"unlisted": pc.fill_null(own, False)}
+        masks = {"unlisted": pc.fill_null(code_mask, False)}
     if not any(pc.any(mask).as_py() for mask in masks.values()):
         return
     rows = {name: pc.indices_nonzero(mask).to_pylist() for name, mask in masks.items()}
-    parts = found.parts.setdefault(code, Counter())
+    parts = refusals.parts.setdefault(code, Counter())
     parts.update({name: len(where) for name, where in rows.items() if where and entry is not None})
     ids = table["sample_id"]
     refused = sorted({row for where in rows.values() for row in where})
@@ -118,9 +118,9 @@ def _refuse(
             names[row].append(name)
     for row in refused:
         tell(str(ids[row].as_py()), code, ",".join(names[row]))
-    found.rows += len(refused)
-    found.by_code[code] += len(refused)
-    shown = found.examples.setdefault(code, [])
+    refusals.rows += len(refused)
+    refusals.by_code[code] += len(refused)
+    shown = refusals.examples.setdefault(code, [])
     shown += [str(ids[row].as_py()) for row in refused[: SHOWN - len(shown)]]
 
 
@@ -149,8 +149,8 @@ def check_folder(folder: Path) -> None:
 
 
 def _codes(folder: Path, shards: Sequence[str]) -> list[str]:
-    found = set()
+    codes = set()
     for name in shards:
         for table in light_batches(folder / "data" / name, ("rights",)):
-            found.update(pc.unique(table["rights"]).to_pylist())
-    return sorted(code for code in found if code is not None)
+            codes.update(pc.unique(table["rights"]).to_pylist())
+    return sorted(code for code in codes if code is not None)

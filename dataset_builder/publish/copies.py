@@ -113,10 +113,10 @@ def _clear(out: Path, level: str, shards: Sequence[str], policy: RightsTable) ->
     """Refuses rows that may not be published as asked, all of them listed in a file."""
     listed = out / FOLDER / level / REFUSED
     with atomic_path(listed) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        found = refused_rows(out, shards, policy, level == "full", lambda *row: file.write("\t".join(row) + "\n"))
-    if found.rows:
+        refusals = refused_rows(out, shards, policy, level == "full", lambda *row: file.write("\t".join(row) + "\n"))
+    if refusals.rows:
         raise InputError(
-            f"{out} may not be published as {level}: {found.sentence()}; all are in {listed}; {found.remedy()}"
+            f"{out} may not be published as {level}: {refusals.sentence()}; all are in {listed}; {refusals.remedy()}"
         )
     listed.unlink()
 
@@ -135,11 +135,11 @@ class PublishWorker:
         made_of = [self.files[f"data/{name}"]["sha256"], self.level, self.policy.as_dict(), __version__]
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         if record.exists() and path.exists():
-            known = json.loads(record.read_text())
-            if known["key"] == key and known["bytes"] == path.stat().st_size:
-                return known
-        found = self._whole(name) if self.level == "full" else self._redacted(name)
-        done = {"key": key, "name": f"data/{name}", "bytes": path.stat().st_size, "sha256": file_sha256(path), **found}
+            entry = json.loads(record.read_text())
+            if entry["key"] == key and entry["bytes"] == path.stat().st_size:
+                return entry
+        facts = self._whole(name) if self.level == "full" else self._redacted(name)
+        done = {"key": key, "name": f"data/{name}", "bytes": path.stat().st_size, "sha256": file_sha256(path), **facts}
         write_json(record, done)
         return done
 
@@ -163,8 +163,8 @@ class PublishWorker:
             with shard_writer(self.target / "data" / name, DATA_SCHEMA) as writer:
                 for batch in file.iter_batches(ROW_GROUP_ROWS):
                     table, dropped = redact(complete(pa.Table.from_batches([batch])), self.policy, self.level)
-                    for column, found in dropped.items():
-                        left_out.setdefault(column, Counter()).update(found)
+                    for column, row_counts in dropped.items():
+                        left_out.setdefault(column, Counter()).update(row_counts)
                     writer.write(table)
                     add_sizes(sizes, table)
                     counts.add(split_of(name), table)
@@ -212,12 +212,12 @@ def redact(table: pa.Table, policy: RightsTable, level: str) -> tuple[pa.Table, 
 
 def _forbidden(codes: pa.ChunkedArray, policy: RightsTable, part: str, level: str) -> pa.ChunkedArray:
     """Mask of the rows of which a part may not be published."""
-    found = pc.unique(codes)
-    entries = [policy.get(code) for code in found.to_pylist()]
+    distinct_codes = pc.unique(codes)
+    entries = [policy.get(code) for code in distinct_codes.to_pylist()]
     allowed = pa.array(
         [level != "index" and entry is not None and entry.allows(part) for entry in entries], pa.bool_()
     )
-    return pc.invert(pc.is_in(codes, found.filter(allowed)))
+    return pc.invert(pc.is_in(codes, distinct_codes.filter(allowed)))
 
 
 def _carry(out: Path, target: Path) -> None:
@@ -255,11 +255,11 @@ def _captions(out: Path, report: BuildReport, level: str, policy: RightsTable) -
     if level == "index" or not report.captions:
         return {}
     examples = report.captions["examples"]
-    wanted, shown = {item["sample_id"] for found in examples.values() for item in found}, set()
+    wanted, shown = {item["sample_id"] for items in examples.values() for item in items}, set()
     for name in (name for name in report.files if name.startswith("data/") and wanted):
         for table in light_batches(out / name, ("sample_id", "rights")):
-            own = table.filter(pc.is_in(table["sample_id"], pa.array(sorted(wanted), pa.string())))
-            own = own.filter(pc.invert(_forbidden(own["rights"], policy, "ir_captions", level)))
-            shown.update(own["sample_id"].to_pylist())
-    kept = {reason: [item for item in found if item["sample_id"] in shown] for reason, found in examples.items()}
+            rows = table.filter(pc.is_in(table["sample_id"], pa.array(sorted(wanted), pa.string())))
+            rows = rows.filter(pc.invert(_forbidden(rows["rights"], policy, "ir_captions", level)))
+            shown.update(rows["sample_id"].to_pylist())
+    kept = {reason: [item for item in items if item["sample_id"] in shown] for reason, items in examples.items()}
     return {**report.captions, "examples": kept}

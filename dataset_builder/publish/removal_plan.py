@@ -78,14 +78,16 @@ def plan_removal(out: Path, report: BuildReport, ids: Mapping[str, str], date: s
     Raises:
         InputError: An id is not there (what was removed before is said), or no row would stay.
     """
-    gone = _rows(out, report, ids)
-    _check_found(out, ids, {row["sample_id"] for rows in gone.values() for row in rows})
-    published = {name: rows for name, rows in gone.items() if name.startswith("data/")}
+    leavers = _rows(out, report, ids)
+    _check_found(out, ids, {row["sample_id"] for rows in leavers.values() for row in rows})
+    published = {name: rows for name, rows in leavers.items() if name.startswith("data/")}
     leaving = sum(map(len, published.values()))
     if leaving >= report.rows_kept:
         raise InputError(f"all {report.rows_kept} rows of {out} would leave; delete the folder instead")
-    files = {name: {"remove": sorted({row["sample_id"] for row in rows}), "mark": []} for name, rows in gone.items()}
-    scan = _scan(out, report, ids, gone)
+    files = {
+        name: {"remove": sorted({row["sample_id"] for row in rows}), "mark": []} for name, rows in leavers.items()
+    }
+    scan = _scan(out, report, ids, leavers)
     for _, name, marked in scan.best.values():
         files.setdefault(name, {"remove": [], "mark": []})["mark"].append(marked)
     for name, file in files.items():
@@ -103,10 +105,10 @@ def plan_removal(out: Path, report: BuildReport, ids: Mapping[str, str], date: s
             "reason": ids[row["sample_id"]] or None,
             "date": date,
         }
-        for name, rows in gone.items()
+        for name, rows in leavers.items()
         for row in rows
     ]
-    after = replace(_counted(report, gone, scan), version=version, removed=report.removed + len(stones))
+    after = replace(_counted(report, leavers, scan), version=version, removed=report.removed + len(stones))
     siblings = {"rows": scan.siblings, "first": scan.shown}
     return Removal(dict(ids), date, version, dict(sorted(files.items())), stones, after.as_dict(), siblings)
 
@@ -117,7 +119,7 @@ def _parquet(report: BuildReport) -> list[str]:
 
 def _rows(out: Path, report: BuildReport, ids: Mapping[str, str]) -> dict[str, list[dict]]:
     """The rows to remove by file, in the order of the files, without their images."""
-    wanted, found = pa.array(sorted(ids), pa.string()), {}
+    wanted, leavers = pa.array(sorted(ids), pa.string()), {}
     for name in _parquet(report):
         if not any(
             pc.any(pc.is_in(part["sample_id"], wanted)).as_py() for part in light_batches(out / name, PLACE[:1])
@@ -125,18 +127,18 @@ def _rows(out: Path, report: BuildReport, ids: Mapping[str, str]) -> dict[str, l
             continue
         columns = [column for column in pq.read_schema(out / name).names if column not in IMAGE_COLUMNS]
         rows = (part.filter(pc.is_in(part["sample_id"], wanted)) for part in light_batches(out / name, columns))
-        found[name] = [row for part in rows for row in part.to_pylist()]
-    return found
+        leavers[name] = [row for part in rows for row in part.to_pylist()]
+    return leavers
 
 
-def _check_found(out: Path, ids: Mapping[str, str], found: set[str]) -> None:
-    if not (missing := [name for name in ids if name not in found]):
+def _check_found(out: Path, ids: Mapping[str, str], stored_ids: set[str]) -> None:
+    if not (missing := [name for name in ids if name not in stored_ids]):
         return
     before = {stone["sample_id"]: stone["version"] for stone in read_tombstones(out)}
-    told = [f"{name} (removed in version {before[name]})" if name in before else name for name in missing[:SHOWN]]
+    mentions = [f"{name} (removed in version {before[name]})" if name in before else name for name in missing[:SHOWN]]
     more = f", and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
     raise InputError(
-        f"{len(missing)} of {len(ids)} sample ids are not in {out}: {', '.join(told)}{more}; nothing was removed: "
+        f"{len(missing)} of {len(ids)} sample ids are not in {out}: {', '.join(mentions)}{more}; nothing was removed: "
         "take them off the list"
     )
 
@@ -151,15 +153,15 @@ def _grouped(name: str, rows: Iterable[dict]) -> Iterator[dict]:
     return (row for row in rows if name.startswith("data/") or row["reason"] in GROUPED_LEAVERS)
 
 
-def _scan(out: Path, report: BuildReport, ids: Mapping[str, str], gone: Mapping[str, list[dict]]) -> _Scan:
+def _scan(out: Path, report: BuildReport, ids: Mapping[str, str], leavers: Mapping[str, list[dict]]) -> _Scan:
     """Looks at the rows that stay: which groups live on, who represents them, who shows the same image."""
-    counted = [row for name, rows in gone.items() for row in _grouped(name, rows)]
+    counted = [row for name, rows in leavers.items() for row in _grouped(name, rows)]
     scan = _Scan({column: {row[column] for row in counted if row[column]} for column in GROUPS.values()})
     arrays = {column: pa.array(sorted(groups), pa.string()) for column, groups in scan.groups.items()}
     large = {component["sample_id"] for component in report.groups["largest"]}
     orphans = {
         (split_of(name), row["joint_group_id"], row["ir_band"])
-        for name, rows in gone.items()
+        for name, rows in leavers.items()
         for row in rows
         if split_of(name) in HELD_OUT and row["is_eval_representative"]
     }
@@ -192,11 +194,11 @@ def _meet(scan: _Scan, name: str, row: Mapping[str, Any], orphans: set[tuple], l
         scan.best[key] = min(scan.best.get(key, (rank, name, row["sample_id"])), (rank, name, row["sample_id"]))
 
 
-def _counted(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan) -> BuildReport:
+def _counted(report: BuildReport, leavers: Mapping[str, list[dict]], scan: _Scan) -> BuildReport:
     """The report without the rows that leave."""
     lost = Counts()
     reasons = Counter(report.quarantine)
-    for name, rows in gone.items():
+    for name, rows in leavers.items():
         reasons[REMOVED] += len(rows)
         if name.startswith("data/"):
             lost.add(split_of(name), {column: [row[column] for row in rows] for column in rows[0]})
@@ -208,12 +210,12 @@ def _counted(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan) -
     keys = {tuple(row[name] for name in COUNTED): row["rows"] for row in less["rows"]}
     left = [{**row, "rows": row["rows"] - keys.get(tuple(row[name] for name in COUNTED), 0)} for row in before["rows"]]
     facts = {
-        name: {value: n for value, count in found.items() if (n := count - less["facts"].get(name, {}).get(value, 0))}
-        for name, found in before["facts"].items()
+        name: {value: n for value, count in counts.items() if (n := count - less["facts"].get(name, {}).get(value, 0))}
+        for name, counts in before["facts"].items()
     }
     left = [row for row in left if row["rows"]]
     rows_kept = sum(row["rows"] for row in left)
-    groups = _groups(report, gone, scan, rows_kept + sum(reasons.get(reason, 0) for reason in GROUPED_LEAVERS))
+    groups = _groups(report, leavers, scan, rows_kept + sum(reasons.get(reason, 0) for reason in GROUPED_LEAVERS))
     return replace(
         report,
         rows_kept=rows_kept,
@@ -226,26 +228,26 @@ def _counted(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan) -
         quarantine=reasons,
         groups=groups,
         split_report=_split_report(report.split_report, left, groups["largest"]),
-        captions=without_examples(report.captions, {row["sample_id"] for rows in gone.values() for row in rows}),
+        captions=without_examples(report.captions, {row["sample_id"] for rows in leavers.values() for row in rows}),
     )
 
 
-def _split_report(told: Mapping[str, Any], rows: list[dict[str, Any]], largest: list[dict]) -> dict[str, Any]:
+def _split_report(report: Mapping[str, Any], rows: list[dict[str, Any]], largest: list[dict]) -> dict[str, Any]:
     """What a build says of its splits, with the rows that stay; targets and flags are the build's for good."""
-    if not told:
+    if not report:
         return {}
-    sources = {name: dict.fromkeys(found, 0) for name, found in told["sources"].items()}
+    sources = {name: dict.fromkeys(splits, 0) for name, splits in report["sources"].items()}
     for row in rows:
         sources[row["source_dataset"]][row["split"]] += row["rows"]
-    asked = asked_splits(told["sources"], {split: target["wanted"] for split, target in told["targets"].items()})
-    short = below_minimum(sources, asked, told["min_per_source"])
-    return {**told, "sources": sources, "below_minimum": short, "large_components": large_components(largest)}
+    asked = asked_splits(report["sources"], {split: target["wanted"] for split, target in report["targets"].items()})
+    short = below_minimum(sources, asked, report["min_per_source"])
+    return {**report, "sources": sources, "below_minimum": short, "large_components": large_components(largest)}
 
 
-def _groups(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan, rows: int) -> dict[str, Any]:
+def _groups(report: BuildReport, leavers: Mapping[str, list[dict]], scan: _Scan, rows: int) -> dict[str, Any]:
     """Numbers of groups, and the largest of `rows` rows, without those that leave; ids of groups stay as they are."""
     counts = {name: report.groups[name] - len(scan.groups[column]) for name, column in GROUPS.items()}
-    counted = [row for name, rows in gone.items() for row in _grouped(name, rows)]
+    counted = [row for name, rows in leavers.items() for row in _grouped(name, rows)]
     lost = Counter(row["joint_group_id"] for row in counted)
     joint_of = scan.joint_of | {row["sample_id"]: row["joint_group_id"] for row in counted}
     largest = []
@@ -255,7 +257,7 @@ def _groups(report: BuildReport, gone: Mapping[str, list[dict]], scan: _Scan, ro
         if size > 1:
             first = scan.first.get(joint, component["sample_id"]) if lost[joint] else component["sample_id"]
             largest.append({**component, "size": size, "share": size / rows, "sample_id": first})
-    return {**report.groups, **counts, "largest": sorted(largest, key=lambda found: -found["size"])}
+    return {**report.groups, **counts, "largest": sorted(largest, key=lambda entry: -entry["size"])}
 
 
 def without_examples(captions: Mapping[str, Any], ids: set[str]) -> dict[str, Any]:
@@ -263,7 +265,7 @@ def without_examples(captions: Mapping[str, Any], ids: set[str]) -> dict[str, An
     if not captions:
         return dict(captions)
     kept = {
-        reason: [item for item in found if item["sample_id"] not in ids]
-        for reason, found in captions["examples"].items()
+        reason: [item for item in items if item["sample_id"] not in ids]
+        for reason, items in captions["examples"].items()
     }
     return {**captions, "examples": kept}

@@ -91,8 +91,8 @@ def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
         raise InputError(f"{out} is a published copy; remove from the build it was made of, and the copy follows")
     check_whole(out, report.files, "bring it back first")
     if recipe is not None:
-        known, given = report.identity.get("recipe", {}), recipe.echo()
-        if changed := sorted(key for key in {*known, *given} if known.get(key) != given.get(key)):
+        stored_recipe, echo = report.identity.get("recipe", {}), recipe.echo()
+        if changed := sorted(key for key in {*stored_recipe, *echo} if stored_recipe.get(key) != echo.get(key)):
             raise InputError(
                 f"{out} was built by another recipe ({', '.join(changed)} differ); give its own, or leave it out"
             )
@@ -161,8 +161,8 @@ class RemovalWorker:
         path, change = self.out / name, self.files[name]
         rows = (_filter_lines if path.suffix == ".jsonl" else _filter_rows)(path, change)
         sizes = shard_sizes(path) if name.startswith("data/") else {}
-        found = {"name": name, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
-        return {**found, "configs": sizes}
+        entry = {"name": name, "rows": rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        return {**entry, "configs": sizes}
 
 
 def _filter_rows(path: Path, change: Mapping[str, Any]) -> int:
@@ -207,10 +207,10 @@ def _mend_caption_report(out: Path, report: BuildReport, ids: set[str]) -> None:
     """Brings `caption_report.json`, where `fusionrs caption` wrote the dataset, to what is there now."""
     path = out / "caption_report.json"
     if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        caption_report = json.loads(path.read_text(encoding="utf-8"))
         changed = {
             "files": report.files,
             "rows": report.rows_kept,
-            "captions": without_examples(known["captions"], ids),
+            "captions": without_examples(caption_report["captions"], ids),
         }
-        write_json(path, {**known, **changed})
+        write_json(path, {**caption_report, **changed})

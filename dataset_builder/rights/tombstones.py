@@ -29,7 +29,7 @@ def read_ids(path: Path) -> dict[str, str]:
         InputError: Not such a file, no id in it, or two reasons for one id.
         OSError: The file cannot be read.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -40,11 +40,11 @@ def read_ids(path: Path) -> dict[str, str]:
         name, reason = _parse(line, path, number) if path.suffix == ".jsonl" else _split(line)
         if not name:
             raise InputError(f"{path}, line {number} has a reason but no sample id; expected the id before the tab")
-        if found.setdefault(name, reason) != reason:
-            raise InputError(f"{path} gives two reasons for {name}: {found[name]!r} and {reason!r}; keep one")
-    if not found:
+        if reasons.setdefault(name, reason) != reason:
+            raise InputError(f"{path} gives two reasons for {name}: {reasons[name]!r} and {reason!r}; keep one")
+    if not reasons:
         raise InputError(f"{path} names no sample id; expected one a line")
-    return found
+    return reasons
 
 
 def excluded_ids(path: Path | None) -> dict[str, str]:
@@ -66,8 +66,8 @@ def _split(line: str) -> tuple[str, str]:
 
 def _parse(line: str, path: Path, number: int) -> tuple[str, str]:
     try:
-        given = json.loads(line)
-        name, reason = given["sample_id"], given.get("reason") or ""
+        stone = json.loads(line)
+        name, reason = stone["sample_id"], stone.get("reason") or ""
     except (ValueError, KeyError, TypeError, AttributeError):
         name = reason = None
     if not isinstance(name, str) or not isinstance(reason, str):

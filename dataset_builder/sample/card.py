@@ -43,8 +43,10 @@ def write_card(
     files = [{"split": split, "path": f"data/{split}-*"} for split in SPLITS]
     MetadataConfigs({"default": {"default": True, "data_files": files}}).to_dataset_card_data(data)
     DatasetInfosDict({"default": DatasetInfo(features=FEATURES)}).to_dataset_card_data(data)
-    counts = Counter((row["source_dataset"], row["ir_band"], split) for split, found in rows.items() for row in found)
-    tiles = {split: len({row["source_locator"] for row in found}) for split, found in rows.items()}
+    counts = Counter(
+        (row["source_dataset"], row["ir_band"], split) for split, split_rows in rows.items() for row in split_rows
+    )
+    tiles = {split: len({row["source_locator"] for row in split_rows}) for split, split_rows in rows.items()}
     size = sum(path.stat().st_size for path in (out / "data").glob("*.parquet"))
     card = DatasetCard.from_template(
         data,
@@ -52,7 +54,7 @@ def write_card(
         scenes=[_facts(scene, source, rows, counts, left) for scene, source in scenes],
         splits=SPLITS,
         tiles=tiles,
-        rows={split: len(found) for split, found in rows.items()},
+        rows={split: len(split_rows) for split, split_rows in rows.items()},
         megabytes=round(size / 1e6, 1),
     )
     with atomic_path(out / "README.md") as temporary:
@@ -60,9 +62,9 @@ def write_card(
 
 
 def _facts(scene: Scene, source: SceneSource, rows: Mapping, counts: Counter, left: Counter) -> dict[str, Any]:
-    boxes = [row["bbox"] for found in rows.values() for row in found if row["source_dataset"] == scene.name]
+    boxes = [row["bbox"] for split_rows in rows.values() for row in split_rows if row["source_dataset"] == scene.name]
     west, south, east, north = (pick(box[axis] for box in boxes) for axis, pick in enumerate((min, min, max, max)))
-    first = next(row for found in rows.values() for row in found if row["source_dataset"] == scene.name)
+    first = next(row for split_rows in rows.values() for row in split_rows if row["source_dataset"] == scene.name)
     return {
         "declared": scene,
         "source": source,

@@ -71,8 +71,8 @@ def _caption(row: dict[str, Any], scene: Scene, raster: Raster) -> list[dict]:
 
 
 def _place(row: dict[str, Any]) -> tuple[int, int, int]:
-    found = LOCATOR.fullmatch(row["source_locator"])
-    return int(found["row"]), int(found["column"]), int(found["size"])
+    match = LOCATOR.fullmatch(row["source_locator"])
+    return int(match["row"]), int(match["column"]), int(match["size"])
 
 
 def measure_limits(source: SceneSource) -> dict[str, list[int]]:
@@ -86,9 +86,9 @@ def measure_limits(source: SceneSource) -> dict[str, list[int]]:
     with source.open() as raster:
         for row in (row for shard in source.shards() for row in source.read(shard)):
             if row["_reason"] is None and row["ir_band"] == next(iter(source.ir)):
-                for name, found in values.items():
-                    found.append(raster.read(name, *_place(row)))
-    return {name: np.percentile(found, PERCENTILES).round().astype(int).tolist() for name, found in values.items()}
+                for name, tiles in values.items():
+                    tiles.append(raster.read(name, *_place(row)))
+    return {name: np.percentile(tiles, PERCENTILES).round().astype(int).tolist() for name, tiles in values.items()}
 
 
 def write_sample(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> None:
@@ -99,8 +99,8 @@ def write_sample(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> None
             rows[row["_split"]].append({name: row[name] for name in COLUMNS})
             records += made
         logger.info("%s: %s rows", scene.name, sum(map(len, rows.values())))
-    for split, found in rows.items():
-        table = pa.Table.from_pylist(found, schema=DATA_SCHEMA)
+    for split, split_rows in rows.items():
+        table = pa.Table.from_pylist(split_rows, schema=DATA_SCHEMA)
         write_shard(out / "data" / f"{split}-00000-of-00001.parquet", table)
     with atomic_path(out / "caption_rules.jsonl") as temporary:
         lines = (json.dumps(record, separators=(",", ":")) + "\n" for record in records)
@@ -121,11 +121,11 @@ def write_fixture(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> Non
             files = {"rgb": f"{stem.rsplit('_', 1)[0]}_rgb.png", "ir": f"{stem}.png"}
             for key, file in files.items():
                 (out / file).write_bytes(pair[key]["bytes"])
-            known = {
+            facts = {
                 key: pair[key] for key in ("sample_id", "source_locator", "sensor", "ir_band", "ir_unit", "rights")
             }
             limits = source.limits[source.ir[pair["ir_band"]]]
-            tiles.append({**known, **files, "limits": limits, "attribution": scene.attribution})
+            tiles.append({**facts, **files, "limits": limits, "attribution": scene.attribution})
     (out / "tiles.json").write_text(json.dumps(tiles, indent=1) + "\n", encoding="utf-8")
     used = [scene for scene, _ in scenes if scene.name in {name for name, *_ in FIXTURE}]
     lines = [f"- {scene.name}: {scene.source['rights']}; {scene.attribution}; from {scene.package}" for scene in used]

@@ -122,15 +122,15 @@ def write_sheet(
 
 def _images(row: Mapping[str, Any], skipped: Sequence[str], ir_range: Limits) -> list[Image.Image]:
     """Returns a row's RGB and infrared, a grey field where one is missing or was not embedded."""
-    found = []
+    images = []
     for name in ("rgb", "ir"):
         image = Image.new("L", (TILE_PX, TILE_PX), 200)
         if row[name] and not any(reason.startswith((f"{name}:", "row:")) for reason in skipped):
             image = open_image(io.BytesIO(row[name]["bytes"]))
             if name == "ir":
                 image, _ = readable_infrared(image, ir_range, row["ir_band"])
-        found.append(image)
-    return found
+        images.append(image)
+    return images
 
 
 def _thumbnail(image: Image.Image) -> Image.Image:

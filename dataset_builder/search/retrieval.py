@@ -148,20 +148,20 @@ class Query:
 
     def images(self, ir_range: Limits) -> dict[str, Image.Image]:
         """Returns the images as the processor takes them, by `rgb` and `ir`; raises InputError for others."""
-        found = {}
+        images = {}
         for name, path in (("rgb", self.rgb), ("ir", self.ir)):
             if path is None:
                 continue
             try:
                 image = open_image(path)
-                found[name] = (
+                images[name] = (
                     check_rgb(image) if name == "rgb" else readable_infrared(image, ir_range, self.ir_band)[0]
                 )
             except InputError:
                 raise
             except BROKEN as error:
                 raise InputError(f"--{name} {path} cannot be read as such an image: {error}") from error
-        return found
+        return images
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,8 @@ def embed_query(query: Query, encoder: Encoder, ir_range: Limits) -> np.ndarray:
         except ValueError as error:
             raise InputError(f"--text: {error}") from error
     encode = {"rgb": encoder.rgb, "ir": encoder.ir}
-    found = [encode[name]([image]) for name, image in query.images(ir_range).items()]
-    return (encoder.fuse(*found) if len(found) == 2 else found[0])[0]
+    embeddings = [encode[name]([image]) for name, image in query.images(ir_range).items()]
+    return (encoder.fuse(*embeddings) if len(embeddings) == 2 else embeddings[0])[0]
 
 
 def search_index(
@@ -220,29 +220,29 @@ def search_index(
     return nearest_rows(rows, gallery, vector, k, query.ir_band)
 
 
-def nearest_rows(found: Any, gallery: str, vector: np.ndarray, k: int, ir_band: str | None = None) -> list[Hit]:
+def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band: str | None = None) -> list[Hit]:
     """Finds the rows of the largest inner product with a vector, see `search_index`.
 
     Rows of one tile in several bands have one RGB image: in `rgb` it is found once. What is not wanted is left out
     after the search, which is repeated with more until there are `k`.
 
     Args:
-        found: Of `EmbeddingStore.searchable`.
+        dataset: Of `EmbeddingStore.searchable`.
         gallery: Its modality.
         vector: `(size,)`, float32.
         k: How many.
         ir_band: Only rows of this band; None: all.
     """
-    rows, asked = found.select_columns(list(ROW_FEATURES)), k
+    rows, asked = dataset.select_columns(list(ROW_FEATURES)), k
     while True:
-        asked = min(asked, len(found))
-        scores, places = found.search(f"{gallery}_embedding", vector, k=asked)
+        asked = min(asked, len(dataset))
+        scores, places = dataset.search(f"{gallery}_embedding", vector, k=asked)
         order = sorted((-float(score), int(place)) for score, place in zip(scores, places) if place >= 0)
         kept: dict[Any, tuple[float, dict]] = {}
         for score, place in order:
             row = rows[place]
             if ir_band in (None, row["ir_band"]):
                 kept.setdefault(row["rgb_sha256"] if gallery == "rgb" else place, (-score, row))
-        if len(kept) >= k or asked == len(found):
+        if len(kept) >= k or asked == len(dataset):
             return [Hit(rank, score, row) for rank, (score, row) in enumerate(list(kept.values())[:k], 1)]
         asked *= 4

@@ -71,8 +71,8 @@ class RowEmbedder:
                 columns["ir_clipped_ratio"][index] = seen[key][1]
         usable = {key: image for key, (image, _) in seen.items() if not isinstance(image, str)}
         encode = self.encoder.rgb if modality == "rgb" else self.encoder.ir
-        found = dict(zip(usable, encode(list(usable.values()))))
-        return self._column([found.get(key) for key in keys])
+        vectors = dict(zip(usable, encode(list(usable.values()))))
+        return self._column([vectors.get(key) for key in keys])
 
     def _decode(self, row: dict[str, Any], modality: str) -> tuple[Image.Image | str, float | None]:
         """Returns what the processor takes, or the reason why there is none; and the share clipped above 8 bit."""
@@ -98,14 +98,14 @@ class RowEmbedder:
             [text for kind in ("captions", "ir_captions") for text in row.get(kind) or [] if text.strip()]
             for row in rows
         ]
-        every = sorted({text for own in texts for text in own})
+        every = sorted({text for row_texts in texts for text in row_texts})
         tokens = tokenizer(every)["input_ids"] if every else []
         short = [text for text, ids in zip(every, tokens) if len(ids) <= tokenizer.model_max_length]
-        found = dict(zip(short, self.encoder.text(short)))
+        embeddings = dict(zip(short, self.encoder.text(short)))
         means = []
-        for own, reasons in zip(texts, skipped):
-            vectors = [found[text] for text in own if text in found]
-            if len(vectors) < len(own):
+        for row_texts, reasons in zip(texts, skipped):
+            vectors = [embeddings[text] for text in row_texts if text in embeddings]
+            if len(vectors) < len(row_texts):
                 reasons.append("text: too_long")
             mean = np.mean(vectors, axis=0) if vectors else None
             means.append(None if mean is None else mean / np.linalg.norm(mean))

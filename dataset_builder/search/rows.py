@@ -45,17 +45,17 @@ class Rows:
         Raises:
             InputError: The rows are not there any more.
         """
-        found = {}
+        rows_by_place = {}
         for shard in sorted({hit["source_shard"] for hit in hits}):
             wanted = {hit["source_row"] for hit in hits if hit["source_shard"] == shard}
             if shard < len(self.shards):
                 rows = itertools.islice(self.read(shard), max(wanted) + 1)
-                found |= {(shard, place): row for place, row in enumerate(rows) if place in wanted}
+                rows_by_place |= {(shard, place): row for place, row in enumerate(rows) if place in wanted}
         for hit in hits:
-            row = found.get((hit["source_shard"], hit["source_row"]))
+            row = rows_by_place.get((hit["source_shard"], hit["source_row"]))
             if row is None or row["sample_id"] != hit["sample_id"]:
                 raise InputError(f"{hit['sample_id']} is not where it was embedded; the data changed: embed again")
-        return [found[hit["source_shard"], hit["source_row"]] for hit in hits]
+        return [rows_by_place[hit["source_shard"], hit["source_row"]] for hit in hits]
 
 
 def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,10 +176,10 @@ class EmbeddingStore:
         import_faiss()
         self.meta.skipped = {}
         for modality in self.meta.modalities:
-            found = self.having(modality)
-            self.meta.embedded[modality] = len(found)
-            if len(found):
-                self._index(modality, found)
+            embedded_rows = self.having(modality)
+            self.meta.embedded[modality] = len(embedded_rows)
+            if len(embedded_rows):
+                self._index(modality, embedded_rows)
         rows = self.rows().select_columns(list(ROW_FEATURES))
         with atomic_path(self.folder / "skipped.jsonl") as temporary, open(temporary, "w", encoding="utf-8") as file:
             for row in rows.select(_places(pc.list_value_length(rows.data.column("skipped")))):
@@ -192,22 +192,22 @@ class EmbeddingStore:
         self.meta.rows = len(rows)
         self._write_meta()
 
-    def _index(self, modality: str, found: Dataset) -> None:
+    def _index(self, modality: str, embedded_rows: Dataset) -> None:
         import faiss
 
         column = f"{modality}_embedding"
-        trained = None if self.meta.factory == "Flat" else len(found)
+        trained = None if self.meta.factory == "Flat" else len(embedded_rows)
         try:
-            found.add_faiss_index(
+            embedded_rows.add_faiss_index(
                 column, string_factory=self.meta.factory, metric_type=faiss.METRIC_INNER_PRODUCT, train_size=trained
             )
         except RuntimeError as error:
             raise InputError(
-                f"FAISS cannot make {self.meta.factory!r} over {len(found)} embeddings ({_last_line(error)}); "
+                f"FAISS cannot make {self.meta.factory!r} over {len(embedded_rows)} embeddings ({_last_line(error)}); "
                 "give another --factory in a new folder"
             ) from error
         with atomic_path(self.folder / f"{modality}.faiss") as temporary:
-            found.save_faiss_index(column, str(temporary))
+            embedded_rows.save_faiss_index(column, str(temporary))
 
     def searchable(self, modality: str) -> Dataset:
         """Returns `having(modality)` with its FAISS index under the column's name, for `Dataset.search`.
@@ -217,9 +217,9 @@ class EmbeddingStore:
         """
         if self.meta.rows is None:
             raise InputError(f"{self.folder} is not complete; run the same `fusionrs embed` again, it continues")
-        there = [name for name, count in self.meta.embedded.items() if count]
-        if modality not in there:
-            raise InputError(f"{self.folder} has no {modality} embeddings; it has {', '.join(there) or 'none'}")
+        modalities = [name for name, count in self.meta.embedded.items() if count]
+        if modality not in modalities:
+            raise InputError(f"{self.folder} has no {modality} embeddings; it has {', '.join(modalities) or 'none'}")
         import_faiss()
         rows = self.having(modality)
         rows.load_faiss_index(f"{modality}_embedding", str(self.folder / f"{modality}.faiss"))

@@ -50,8 +50,10 @@ class Counts:
         facts["acquired_year"] = pc.utf8_slice_codeunits(dated, 0, 4)
         facts["caption_origin"] = pc.list_flatten(rows["caption_origin"])
         for name, values in facts.items():
-            found = pc.value_counts(values.drop_null()).to_pylist()
-            self.facts.setdefault(name, Counter()).update({str(item["values"]): item["counts"] for item in found})
+            value_counts = pc.value_counts(values.drop_null()).to_pylist()
+            self.facts.setdefault(name, Counter()).update(
+                {str(item["values"]): item["counts"] for item in value_counts}
+            )
 
     def report(self) -> dict[str, Any]:
         """Returns the parts of a `BuildReport`: `rows`, `representatives` and `facts`."""
@@ -59,15 +61,15 @@ class Counts:
         return {
             "rows": sorted(rows, key=lambda row: [str(row[name]) for name in COUNTED]),
             "representatives": dict(self.representatives),
-            "facts": {name: dict(sorted(found.items())) for name, found in self.facts.items()},
+            "facts": {name: dict(sorted(counts.items())) for name, counts in self.facts.items()},
         }
 
     def merge(self, report: Mapping[str, Any]) -> None:
         """Adds what another's `report` gives."""
         self.kept.update({tuple(row[name] for name in COUNTED): row["rows"] for row in report["rows"]})
         self.representatives.update(report["representatives"])
-        for name, found in report["facts"].items():
-            self.facts.setdefault(name, Counter()).update(found)
+        for name, counts in report["facts"].items():
+            self.facts.setdefault(name, Counter()).update(counts)
 
 
 def total_counts(files: Iterable[Mapping[str, Any]]) -> Counts:

@@ -94,8 +94,8 @@ class FolderSource:
                 f"folder {self.path} holds no images; put files there that end in {', '.join(IMAGE_SUFFIXES)}"
             )
         if +others:
-            found = ", ".join(f"{count} {suffix}" for suffix, count in (+others).most_common(10))
-            logger.warning("files in %s that are no images by their suffix and not read: %s", self.path, found)
+            suffixes = ", ".join(f"{count} {suffix}" for suffix, count in (+others).most_common(10))
+            logger.warning("files in %s that are no images by their suffix and not read: %s", self.path, suffixes)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per image: RGB and captions, no infrared."""
@@ -134,13 +134,13 @@ class FolderSource:
         for places in index.unused():
             name, _ = index.captions.said(places, None)
             try:
-                there = inside(self.path, name).is_file()
+                exists = inside(self.path, name).is_file()
             except (UnsafeNameError, OSError):
-                there = None
-            if there is False:
+                exists = None
+            if exists is False:
                 missing, first = missing + 1, min(first or name, name)
             else:
-                yield (name if there else None), places
+                yield (name if exists else None), places
         if missing:
             file = index.captions.files[0][0].path if len(index.captions.files) == 1 else "caption files"
             raise InputError(
@@ -167,9 +167,9 @@ def caption_files_of(root: Path, declared: Path | None) -> list[tuple[Path, str]
         raise InputError(f"caption file {declared} does not exist; give JSON Lines or CSV, or leave `captions` out")
     if declared:
         return [(declared, "")]
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for name in walk(root):
         folder, _, file = name.rpartition("/")
-        if file in CAPTION_FILES and found.setdefault(folder, name) != name:
+        if file in CAPTION_FILES and files.setdefault(folder, name) != name:
             raise InputError(f"{root / folder} holds {' and '.join(CAPTION_FILES)}; keep one or name it in `captions`")
-    return [(root / name, folder) for folder, name in found.items()]
+    return [(root / name, folder) for folder, name in files.items()]

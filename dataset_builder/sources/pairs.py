@@ -98,9 +98,9 @@ class PairsSource:
             raise InputError(
                 f"folder {path} does not exist or is no folder; give one that holds RGB and infrared images"
             )
-        for name, known in (("ir_band", IR_BANDS), ("ir_unit", IR_UNITS), ("caption_origin", CAPTION_ORIGINS)):
-            if (value := getattr(self, name)) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        for name, choices in (("ir_band", IR_BANDS), ("ir_unit", IR_UNITS), ("caption_origin", CAPTION_ORIGINS)):
+            if (value := getattr(self, name)) not in choices:
+                raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
         if unknown := [name for name in self.split_files if name not in SPLITS]:
             raise InputError(f"split_files names the split {unknown[0]!r}; {nearest(str(unknown[0]), SPLITS)}")
         if self._rgb.wildcards != self._ir.wildcards or self.rgb == self.ir:
@@ -171,8 +171,8 @@ class PairsSource:
         if not (self.path / side.folder).is_dir():
             return
         for name in walk(self.path, side.folder):
-            if found := side.split(name):
-                yield name, *found
+            if parts := side.split(name):
+                yield name, *parts
 
     def _pairs(self, rgb: "KeyIndex", ir: "KeyIndex", captions: CaptionIndex, lists: "SplitLists") -> Iterator[Pair]:
         for name, key, _ in self._names(self._rgb):
@@ -187,10 +187,10 @@ class PairsSource:
                 yield None, name, split_in(name.split("/")[:-1]), (), "pair_ambiguous" if partner else "rgb_missing"
 
     def _split_files(self) -> list[tuple[str, Path]]:
-        found = [(split, self.base / name) for split, name in self.split_files.items()]
-        if missing := [path for _, path in found if not path.is_file()]:
+        files = [(split, self.base / name) for split, name in self.split_files.items()]
+        if missing := [path for _, path in files if not path.is_file()]:
             raise InputError(f"list of a split {missing[0]} does not exist; give a file with an RGB name a line")
-        return found
+        return files
 
     def read(self, shard: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         """Yields a row per pair, and one per image without a partner."""
@@ -228,11 +228,11 @@ class KeyIndex:
 
     def __init__(self, names: Iterator[tuple[str, tuple[str, ...], str]]) -> None:
         keys, codes, self.suffixes = array("Q"), bytearray(), []
-        known: dict[str, int] = {}
+        suffix_codes: dict[str, int] = {}
         for _, key, suffix in names:
             keys.append(_key_number(key))
-            codes.append(known.setdefault(suffix, len(known)))
-        self.suffixes = list(known)
+            codes.append(suffix_codes.setdefault(suffix, len(suffix_codes)))
+        self.suffixes = list(suffix_codes)
         unsorted = np.frombuffer(keys, np.uint64) if keys else np.zeros(0, np.uint64)
         order = np.argsort(unsorted, kind="stable")
         self.keys, self.codes = unsorted[order], np.frombuffer(bytes(codes), np.uint8)[order]

@@ -85,13 +85,13 @@ class Raster:
     def _check(self, needed: Collection[str]) -> None:
         """Raises InputError where a needed band is not declared, or a declared one is not there."""
         if self.path.is_dir():
-            there = {name for name, file in self.bands.items() if (self.path / str(file)).is_file()}
+            bands = {name for name, file in self.bands.items() if (self.path / str(file)).is_file()}
             held = f"the files {', '.join(sorted(item.name for item in self.path.iterdir()))}"
         else:
             described = self._described()
-            there = {name for name, number in self.bands.items() if number in described.values()}
+            bands = {name for name, number in self.bands.items() if number in described.values()}
             held = f"{len(described)} band{'s' * (len(described) != 1)} ({', '.join(described)})"
-        if missing := [name for name in needed if name not in there]:
+        if missing := [name for name in needed if name not in bands]:
             raise InputError(
                 f"scene {self.path} has {held}, but lacks {', '.join(missing)}; declare in `bands`, `rgb` and `ir` "
                 "which band is which, or give a scene with red, green, blue and infrared"

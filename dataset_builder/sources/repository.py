@@ -107,9 +107,9 @@ class RepositorySource:
 
     def _first_of_images(self, files: Sequence[tuple[Path, str]]) -> dict[Path, np.ndarray]:
         """Returns, by file, whether each row is the first of its image in its split; 16 bytes a row, no image data."""
-        found = {}
+        firsts = {}
         for split in self.splits:
-            ours = [file for file, own in files if own == split]
+            ours = [file for file, file_split in files if file_split == split]
             keys, sizes = array("Q"), []
             for file in ours:
                 before = len(keys)
@@ -120,27 +120,27 @@ class RepositorySource:
             order = np.lexsort(pairs.T)  # stable: of equal images, the first row comes first
             ordered, flags = pairs[order], np.ones(len(pairs), bool)
             flags[order[1:]] = (ordered[1:] != ordered[:-1]).any(1)
-            found |= zip(ours, np.split(flags, np.cumsum(sizes)[:-1]), strict=True) if ours else {}
-        return found
+            firsts |= zip(ours, np.split(flags, np.cumsum(sizes)[:-1]), strict=True) if ours else {}
+        return firsts
 
     def _files(self) -> list[tuple[Path, str]]:
-        found = []
+        files = []
         for file in sorted(self.folder.rglob("*.parquet")):
             *folders, name = file.relative_to(self.folder).parts
             words = {*folders, name.split("-")[0], name.removesuffix(".parquet")}
             split = next((split for split in SPLITS if split in words), None)
             if split in self.splits and not {"quarantine", "publish"} & {*folders}:
-                found.append((file, split))
-        if not found:
+                files.append((file, split))
+        if not files:
             raise InputError(
                 f"folder {self.folder} holds no Parquet of the splits {', '.join(self.splits)}; name files as in "
                 "data/train-00000-of-00001.parquet"
             )
-        return found
+        return files
 
     def _hub_shards(self) -> Iterator[Shard]:
-        there = hub_splits(str(self.path), None, self.revision, self.base)
-        for split in (split for split in self.splits if split in there):
+        splits = hub_splits(str(self.path), None, self.revision, self.base)
+        for split in (split for split in self.splits if split in splits):
             parts = 1 if self.drop_ir else self._stream(split).num_shards  # repeated images are known within one part
             yield from ((split, "", part, parts, None) for part in range(parts))
 

@@ -84,10 +84,10 @@ class Clouds:
     def __post_init__(self) -> None:
         """Raises ValueError where nothing would be cloud, or numbers that cannot be."""
         for name, most in (("bits", 31), ("values", 65535)):
-            given = getattr(self, name)
-            if not all(isinstance(number, int) and 0 <= number <= most for number in given):
-                raise ValueError(f"{name} must be whole numbers of 0 to {most}, got {list(given)}")
-            object.__setattr__(self, name, tuple(given))
+            numbers = getattr(self, name)
+            if not all(isinstance(number, int) and 0 <= number <= most for number in numbers):
+                raise ValueError(f"{name} must be whole numbers of 0 to {most}, got {list(numbers)}")
+            object.__setattr__(self, name, tuple(numbers))
         if not (self.bits or self.values):
             raise ValueError("bits or values of the band must say what is cloud, got neither")
         if not 0 <= self.max_ratio <= 1:

@@ -125,9 +125,9 @@ class TableSource:
         yield from self._hub_shards() if self._local is None else self._local_shards()
 
     def _local_shards(self) -> Iterator[Shard]:
-        there = False
+        any_table = False
         for name in self._names():
-            there, file, split = True, self._file(name), self._split_of(name)
+            any_table, file, split = True, self._file(name), self._split_of(name)
             if file.suffix.lower() == PARQUET:
                 check_names(self.columns, parquet_schema(file), str(file))
                 for start, stop, row in row_group_spans(file, self.row_groups_per_shard):
@@ -137,7 +137,7 @@ class TableSource:
                 check_names(self.columns, _schema(entries), str(file))
                 for start, stop, row in _spans(entries.starts(), self.rows_per_shard):
                     yield split, name, start, stop, row
-        if not there:
+        if not any_table:
             raise InputError(f"folder {self._local} holds no table; put files there that end in {_suffixes()}")
 
     def _names(self) -> Iterator[str]:
@@ -157,10 +157,10 @@ class TableSource:
         return next((part for part in parts if part in self.splits or part in SPLIT_WORDS), "")
 
     def _hub_shards(self) -> Iterator[Shard]:
-        there = hub_splits(str(self.path), self.config, self.revision, self.base)
-        for split in self.splits or there:
-            if split not in there:
-                raise InputError(f"{self.path} has no split {split!r}; {nearest(split, there)}")
+        splits = hub_splits(str(self.path), self.config, self.revision, self.base)
+        for split in self.splits or splits:
+            if split not in splits:
+                raise InputError(f"{self.path} has no split {split!r}; {nearest(split, splits)}")
             rows = self._stream(split)
             schema = rows.features.arrow_schema if rows.features else _schema_of(islice(rows, LOOKED_AT))
             check_names(self.columns, schema, f"{self.path}, split {split},")
@@ -186,25 +186,25 @@ class TableSource:
         if file.suffix.lower() != PARQUET:
             yield from (entry for _, entry in EntryFile(file).entries(start, stop))
             return
-        there = parquet_schema(file).names
-        wanted = {path if path in there else path.split(".")[0] for names in self.columns.values() for path in names}
+        columns = parquet_schema(file).names
+        wanted = {path if path in columns else path.split(".")[0] for names in self.columns.values() for path in names}
         yield from read_span(file, start, stop, sorted(wanted))
 
     def _row(self, row: Mapping[str, Any] | ValueError, locator: str, split: str) -> dict[str, Any]:
         reason = "entry_unreadable" if isinstance(row, ValueError) else None
         row = {} if reason else row
-        known = {name: getattr(self, name) for name in CONSTANTS} | {"source_dataset": self.source_dataset}
+        facts = {name: getattr(self, name) for name in CONSTANTS} | {"source_dataset": self.source_dataset}
         values, wrong = single_values(row, self.columns)
-        known |= {"sample_id": f"{known['source_dataset']}/{locator}", "source_locator": locator} | values
-        split = known.pop("split", split)
+        facts |= {"sample_id": f"{facts['source_dataset']}/{locator}", "source_locator": locator} | values
+        split = facts.pop("split", split)
         rgb, without = self._image(row, "rgb")
         ir, without_ir = self._image(row, "ir") if "ir" in self.columns else (None, None)
         if ir is None:
-            known |= dict.fromkeys(("ir_origin", "ir_band", "ir_unit"))
+            facts |= dict.fromkeys(("ir_origin", "ir_band", "ir_unit"))
         texts = {ours: caption_texts([pick(row, name) for name in self.columns.get(ours, ())]) for ours in TEXTS}
         readable = all(fine for _, fine in texts.values())
-        if not known["rights"]:
-            known["rights"], wrong = "unknown", "rights_missing"
+        if not facts["rights"]:
+            facts["rights"], wrong = "unknown", "rights_missing"
         ours = self.splits.get(split, SPLIT_WORDS.get(split.lower()))
         lost = (
             "split_unknown"
@@ -217,7 +217,7 @@ class TableSource:
             captions=texts["captions"][0],
             caption_origin=[self.caption_origin] * len(texts["captions"][0]),
             ir_captions=texts["ir_captions"][0],
-            **known,
+            **facts,
         ) | {
             "_split": ours,
             "_reason": reason
@@ -267,8 +267,8 @@ def _spans(starts: Iterator[int], rows: int) -> Iterator[tuple[int, int | None, 
 def _schema(entries: EntryFile) -> pa.Schema:
     if entries.is_csv:
         return pa.schema([(name, pa.string()) for name in entries.header])
-    found = (entry for _, entry in islice(entries.entries(), LOOKED_AT))
-    return _schema_of(entry for entry in found if isinstance(entry, dict))
+    head = (entry for _, entry in islice(entries.entries(), LOOKED_AT))
+    return _schema_of(entry for entry in head if isinstance(entry, dict))
 
 
 def _schema_of(rows: Iterator[Mapping[str, Any]]) -> pa.Schema:

@@ -89,9 +89,9 @@ class WebDatasetSource:
         if not path.exists():
             raise InputError(f"{path} does not exist; give a tar or a folder with tars")
         for name in ("rgb", "ir", "text", "name"):
-            given = getattr(self, name)
-            given = [given] if isinstance(given, str) else given
-            object.__setattr__(self, name, tuple(str(part).lower() for part in given))
+            parts = getattr(self, name)
+            parts = [parts] if isinstance(parts, str) else parts
+            object.__setattr__(self, name, tuple(str(part).lower() for part in parts))
         if not self.rgb:
             raise InputError("rgb must name the members that are images, such as [jpg, png]; got none")
         for name, allowed in CHOICES.items() | {("caption_origin", CAPTION_ORIGINS)}:
@@ -132,8 +132,8 @@ class WebDatasetSource:
     def _tars(self) -> list[str]:
         if self.path.is_file():
             return [self.path.name]
-        found = (path for path in self.path.rglob("*") if path.name.endswith(PLAIN + COMPRESSED) and path.is_file())
-        names = sorted(path.relative_to(self.path).as_posix() for path in found if self._matches(path))
+        paths = (path for path in self.path.rglob("*") if path.name.endswith(PLAIN + COMPRESSED) and path.is_file())
+        names = sorted(path.relative_to(self.path).as_posix() for path in paths if self._matches(path))
         if not names:
             raise InputError(
                 f"{self.path} holds no .tar, .tar.gz or .tgz that matches {self.pattern!r}; see `pattern`"
@@ -213,7 +213,7 @@ class WebDatasetSource:
             reason = "unsafe_path"
         rgb, ir = (next((part for part in wanted if part in sample.parts), None) for wanted in (self.rgb, self.ir))
         captions, unreadable = readable(self._captions(sample))
-        known = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
+        infrared = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
         names, _ = readable(_decoded(sample.parts[part]) for part in self.name if sample.parts.get(part))
         images = {
             column: {"bytes": sample.parts[part], "path": f"{place}.{part}"}
@@ -228,7 +228,7 @@ class WebDatasetSource:
             captions=captions,
             caption_origin=[self.caption_origin] * len(captions),
             **{"rgb": {"bytes": None, "path": None}} | images,
-            **known,
+            **infrared,
         ) | {"_split": split_of(tar), "_reason": reason or ("image_missing" if rgb is None else unreadable)}
 
     def _captions(self, sample: Sample) -> Iterator[Any]:
@@ -238,8 +238,8 @@ class WebDatasetSource:
                 yield _decoded(sample.parts[part])
         if self.json_caption and sample.parts.get("json") is not None:
             try:
-                found = json.loads(sample.parts["json"])[self.json_caption]
-                yield from found if isinstance(found, list) else [found] * (found is not None)
+                caption = json.loads(sample.parts["json"])[self.json_caption]
+                yield from caption if isinstance(caption, list) else [caption] * (caption is not None)
             except KeyError:  # no caption, which is no damage
                 return
             except (ValueError, TypeError, RecursionError):

@@ -69,12 +69,12 @@ def read_answer(text: Any, scene: bool | None, plain: bool = False) -> Answer:
     if plain and "{" not in text:
         return Answer(clean_text(text))
     try:
-        found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+        answer, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     except (ValueError, RecursionError):
         raise BadAnswerError("no JSON object") from None
     captions = []
-    for key in [IR_KEY, SCENE_KEY] if scene or (scene is None and SCENE_KEY in found) else [IR_KEY]:
-        value = found.get(key)
+    for key in [IR_KEY, SCENE_KEY] if scene or (scene is None and SCENE_KEY in answer) else [IR_KEY]:
+        value = answer.get(key)
         if not isinstance(value, str) or not (value := clean_text(value)):
             raise BadAnswerError(f"{key} must be a text")
         captions.append(value)

@@ -67,8 +67,8 @@ class LocalSettings:
         defaults = (PROMPT, SCENE_PROMPT, REPAIR_PROMPT)
         if ours:
             defaults = (TRAINED_PROMPT, None, None)
-        given = (self.prompt, self.scene_prompt, self.repair_prompt)
-        return Prompts(*(default if text is None else text for text, default in zip(given, defaults)))
+        templates = (self.prompt, self.scene_prompt, self.repair_prompt)
+        return Prompts(*(default if text is None else text for text, default in zip(templates, defaults)))
 
 
 class LocalCaptioner:
@@ -186,16 +186,18 @@ class LocalCaptioner:
         import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        given = self._given
-        self._processor = AutoProcessor.from_pretrained(given.model, **self._source)
+        settings = self._given
+        self._processor = AutoProcessor.from_pretrained(settings.model, **self._source)
         if getattr(self._processor, "chat_template", None) is None:
-            raise InputError(f"{given.model} has no chat template: take an instruction-tuned image-text-to-text model")
+            raise InputError(
+                f"{settings.model} has no chat template: take an instruction-tuned image-text-to-text model"
+            )
         self._processor.tokenizer.padding_side = "left"  # answers begin where prompts end
         try:
-            model = AutoModelForImageTextToText.from_pretrained(given.model, dtype=given.dtype, **self._source)
+            model = AutoModelForImageTextToText.from_pretrained(settings.model, dtype=settings.dtype, **self._source)
         except ValueError as error:
-            raise _unloadable(given.model, error) from error
-        device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
+            raise _unloadable(settings.model, error) from error
+        device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(device).eval()
 
 

@@ -88,7 +88,7 @@ class Prompts:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a template with a stray dollar or an unknown field."""
-        for name, known in FIELDS.items():
+        for name, fields in FIELDS.items():
             text = getattr(self, name)
             if text is None and name != "prompt":
                 continue
@@ -97,8 +97,8 @@ class Prompts:
             template = Template(text)
             if not template.is_valid():
                 raise ValueError(f"{name} has a $ that starts no field; write $$ for a dollar sign")
-            if unknown := sorted(set(template.get_identifiers()) - set(known)):
-                raise ValueError(f"{name} has the unknown fields {unknown}; known are {list(known)}")
+            if unknown := sorted(set(template.get_identifiers()) - set(fields)):
+                raise ValueError(f"{name} has the unknown fields {unknown}; known are {list(fields)}")
 
     def asks_for_scene(self, row: Mapping[str, Any]) -> bool:
         """Whether the answer for this row must have a scene caption."""

@@ -127,17 +127,17 @@ def lexicon() -> Lexicon:
 
 
 def _reached(start: str, groups: Mapping[str, Any]) -> frozenset[str]:
-    found, waiting = set(), [start]
+    names, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
         if name not in groups:
             raise ValueError(
                 f"lexicon.yaml: {start!r} implies {name!r}, which is no group; known are {sorted(groups)}"
             )
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             waiting += groups[name].get("implies", [])
-    return frozenset(found)
+    return frozenset(names)
 
 
 @lru_cache(maxsize=4096)

@@ -152,7 +152,7 @@ def _scene_names(said: str, scenes: tuple[str, ...]) -> Iterator[tuple[int, int]
     """Where the caption says, in any case, a name of two words or more that a scene caption capitalises."""
     for scene in scenes:
         for name in NAME.findall(plain(scene)):
-            yield from (found.span() for found in re.finditer(rf"\b{re.escape(name.lower())}\b", said))
+            yield from (match.span() for match in re.finditer(rf"\b{re.escape(name.lower())}\b", said))
 
 
 def _is_name(text: str, match: re.Match[str], titled: bool) -> bool:
@@ -173,10 +173,12 @@ def _is_scenes_own(match: re.Match[str], scenes: tuple[str, ...]) -> bool:
     """Whether the scene captions name the material, or join the word to the next one just as the caption does."""
     if match.lastgroup in ("rgb_color", "degrees") or not scenes:
         return False
-    own = [lemma(word) for word in words(match[0])]
+    lemmas = [lemma(word) for word in words(match[0])]
     if match.lastgroup == "material_property":
-        return any(set(own) <= {lemma(word) for word in words(scene)} for scene in scenes)
-    following = own if len(own) > 1 else own + [lemma(word) for word in words(match.string[match.end() :])[:1]]
+        return any(set(lemmas) <= {lemma(word) for word in words(scene)} for scene in scenes)
+    following = (
+        lemmas if len(lemmas) > 1 else lemmas + [lemma(word) for word in words(match.string[match.end() :])[:1]]
+    )
     if len(following) < 2:
         return False
     phrase = f" {' '.join(following)} "

@@ -70,8 +70,8 @@ class CaptionCorpusSource:
 
     def entries(self) -> tuple[Entry, ...]:
         """Returns what the file lists, all splits; raises InputError as `load_entries`."""
-        found = self.captions.stat()
-        return load_entries(self.captions, found.st_size, found.st_mtime_ns)
+        status = self.captions.stat()
+        return load_entries(self.captions, status.st_size, status.st_mtime_ns)
 
     def shards(self) -> Iterator[tuple[int, int]]:
         """Yields (first, stop): numbers of the file's entries, of all splits."""
@@ -116,9 +116,9 @@ def load_entries(path: Path, size: int, changed: int) -> tuple[Entry, ...]:
         raise InputError(f"{path} is no JSON ({error}); get it again") from error
     images = document.get("images") if isinstance(document, Mapping) else None
     if isinstance(images, list):
-        found = [_karpathy(image, f"image {number} of {path}") for number, image in enumerate(images)]
+        entries = [_karpathy(image, f"image {number} of {path}") for number, image in enumerate(images)]
     elif document and isinstance(document, Mapping) and all(isinstance(part, list) for part in document.values()):
-        found = [
+        entries = [
             _by_class(folder, image, f"image {number} of class {folder!r} in {path}")
             for folder, part in document.items()
             for number, image in enumerate(part)
@@ -128,9 +128,9 @@ def load_entries(path: Path, size: int, changed: int) -> tuple[Entry, ...]:
             f"{path} is of no known layout; give dataset_rsicd.json, dataset_RSITMD.json, dataset.json of UCM- or "
             "Sydney-Captions, or dataset_nwpu.json"
         )
-    if not found:
+    if not entries:
         raise InputError(f"{path} lists no images; get it again")
-    return tuple(found)
+    return tuple(entries)
 
 
 def _karpathy(image: Any, where: str) -> Entry:

@@ -130,31 +130,33 @@ class FusionRSIndexSource:
         lost = [f"{counts[source]} of {source}" for source in SOURCES if counts[source] and source not in self.roots]
         if lost:
             logger.warning("rows without a root leave as `source_not_local`: %s", ", ".join(lost))
-        found = self._found(np.array(keys, np.uint64), np.frombuffer(bytes(sources), np.uint8))
+        caption_places = self._found(np.array(keys, np.uint64), np.frombuffer(bytes(sources), np.uint8))
         for index, offset in enumerate(starts):
             first = index * self.rows_per_shard
             count = min(self.rows_per_shard, counts.total() - first)
-            own = slice(first, first + count)
-            yield first + 1, offset, count, self._places(keys[own], sources[own], found)
+            span = slice(first, first + count)
+            yield first + 1, offset, count, self._places(keys[span], sources[span], caption_places)
 
     def _found(self, keys: np.ndarray, sources: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Keys and places of the captions that were found, by source; tells how many."""
-        found = {}
+        caption_places = {}
         for source, book in self._books.items():
             wanted = keys[sources == SOURCES.index(source)]
-            found[source] = find_places(wanted, book.names(), book.by_id)
-            hits = int(np.isin(wanted, found[source][0]).sum())
+            caption_places[source] = find_places(wanted, book.names(), book.by_id)
+            hits = int(np.isin(wanted, caption_places[source][0]).sum())
             logger.info("captions found for %s of %s rows of %s", hits, len(wanted), source)
-        return found
+        return caption_places
 
-    def _places(self, keys: array, sources: bytearray, found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Places:
-        if not found:
+    def _places(
+        self, keys: array, sources: bytearray, caption_places: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    ) -> Places:
+        if not caption_places:
             return ()
         places = [()] * len(keys)
-        for source, known in found.items():
+        for source, index in caption_places.items():
             rows = [row for row, number in enumerate(sources) if number == SOURCES.index(source)]
-            for row, own in zip(rows, places_of([keys[row] for row in rows], *known), strict=True):
-                places[row] = own
+            for row, row_places in zip(rows, places_of([keys[row] for row in rows], *index), strict=True):
+                places[row] = row_places
         return tuple(places)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
@@ -171,10 +173,10 @@ class FusionRSIndexSource:
     def _row(self, record: Record, places: Sequence[int]) -> dict[str, Any]:
         captions, unreadable = readable(self._captions(record, places))
         rgb, reason = self._rgb(record)
-        known, ir_reason = self._infrared(record) if self.ir_root else ({}, None)
+        facts, ir_reason = self._infrared(record) if self.ir_root else ({}, None)
         locator = printable(record.locator)
         if record.source == "SkyScript":
-            known |= {name: value for name, value in facts_of(record.locator).items() if name != "rights"}
+            facts |= {name: value for name, value in facts_of(record.locator).items() if name != "rights"}
         return new_row(
             sample_id=printable(record.sample_id),
             source_dataset=record.source,
@@ -183,7 +185,7 @@ class FusionRSIndexSource:
             rgb={"bytes": rgb, "path": None if rgb is None else locator},
             captions=captions,
             caption_origin=["source"] * len(captions),
-            **known,
+            **facts,
         ) | {
             "_split": record.split,
             "_reason": reason or ir_reason or unreadable,
@@ -192,12 +194,12 @@ class FusionRSIndexSource:
 
     def _captions(self, record: Record, places: Sequence[int]) -> list[Any]:
         """What stands for captions: of the local caption file, or the index's own."""
-        book, found = self._books.get(record.source), []
+        book, captions = self._books.get(record.source), []
         for place in places:
             name, texts = book.at(place)
             if name == record.sample_id if book.by_id else same_image(record.locator, name):
-                found += texts
-        return found or ([] if record.caption is None else [record.caption])
+                captions += texts
+        return captions or ([] if record.caption is None else [record.caption])
 
     def _rgb(self, record: Record) -> tuple[bytes | None, str | None]:
         if record.source not in self.roots:

@@ -96,12 +96,12 @@ def record_of(line: bytes, where: str) -> Record:
     if split not in UPSTREAM_SPLITS:
         raise InputError(f"{where} has the split {split!r:.60}; it must be one of {', '.join(UPSTREAM_SPLITS)}")
     code = row.get("source_rights_code")
-    own = facts_of(row["source_locator"])["rights"] if source == "SkyScript" else source
+    rights = facts_of(row["source_locator"])["rights"] if source == "SkyScript" else source
     return Record(
         sample_id=row["sample_id"],
         source=source,
         locator=row["source_locator"],
-        rights=own if code is None else RIGHTS.get(code, printable(code)),
+        rights=rights if code is None else RIGHTS.get(code, printable(code)),
         split=SPLIT_WORDS[split],
         caption=row.get("caption"),
         protected=row["prior_reused_protected"] or row.get("vlm_train_used", row.get("vlm_train_identity")),

@@ -58,9 +58,9 @@ class CaptionFiles:
         for number, offset in places:
             file, prefix = self.files[number]
             where = f"entry at byte {offset} of {file.path}"
-            found, captions, readable, facts = parsed(file.at(offset), prefix, where)
-            if name in (None, found):
-                name = found
+            entry_name, captions, readable, facts = parsed(file.at(offset), prefix, where)
+            if name in (None, entry_name):
+                name = entry_name
                 said.captions += captions
                 said.readable &= readable
                 said.facts |= facts
@@ -133,8 +133,8 @@ def parsed(entry: Mapping[str, Any], prefix: str, where: str) -> tuple[str, list
         InputError: Something is missing or cannot be; the message starts with `where`.
     """
     name = entry.get(FILE_COLUMN)
-    there = [column for column in CAPTION_COLUMNS if column in entry]
-    column = next((column for column in there if entry[column] is not None), there[0] if there else None)
+    columns = [column for column in CAPTION_COLUMNS if column in entry]
+    column = next((column for column in columns if entry[column] is not None), columns[0] if columns else None)
     if column is None or not name or not isinstance(name, str):
         raise InputError(f"{where} needs {FILE_COLUMN} and one of {', '.join(CAPTION_COLUMNS)}, got {entry}")
     try:

@@ -173,8 +173,8 @@ def invert(rgb: np.ndarray, tables: np.ndarray) -> tuple[np.ndarray, float]:
         grey levels (Euclidean, 0 to 442).
     """
     packed = rgb.reshape(-1, 3).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    found, where, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], 1).astype(np.float32)
+    codes, where, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).astype(np.float32)
     best = (np.zeros(0, np.uint8), np.inf)
     for table in tables.astype(np.float32):
         levels, distances = np.empty(len(colours), np.uint8), np.empty(len(colours))

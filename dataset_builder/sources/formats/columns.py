@@ -22,10 +22,10 @@ def identifier(value: Any) -> str:
 
 def box(value: Any) -> list[float]:
     """Returns west, south, east, north in degrees; raises ValueError where it is no such box."""
-    found = [float(degrees) for degrees in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
-    if len(found) != 4 or not all(map(math.isfinite, found)) or found[1] > found[3]:
+    edges = [float(degrees) for degrees in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if len(edges) != 4 or not all(map(math.isfinite, edges)) or edges[1] > edges[3]:
         raise ValueError(f"bbox is {value!r}, no list of west, south, east, north")
-    return found
+    return edges
 
 
 def _choice(name: str) -> Callable[[Any], str]:
@@ -54,7 +54,7 @@ def checked_map(columns: Mapping[str, Any], where: str) -> dict[str, tuple[str, 
     Raises:
         InputError: A column of ours is none that can be mapped, or theirs is no name.
     """
-    found = {}
+    column_map = {}
     for ours, theirs in columns.items():
         if ours not in ACCEPTED:
             raise InputError(f"{where} maps the unknown column {ours!r}; {nearest(str(ours), ACCEPTED)}")
@@ -63,10 +63,10 @@ def checked_map(columns: Mapping[str, Any], where: str) -> dict[str, tuple[str, 
             raise InputError(f"{where} maps {ours} to {theirs!r}; give the name of a column, or a list of names")
         if len(names) > 1 and ours not in TEXTS:
             raise InputError(f"{where} maps {ours} to {len(names)} columns; only {' and '.join(TEXTS)} take several")
-        found[ours] = names
-    if "rgb" not in found:
+        column_map[ours] = names
+    if "rgb" not in column_map:
         raise InputError(f"{where} does not map rgb; name the column of the RGB images, such as rgb: image")
-    return found
+    return column_map
 
 
 def check_names(columns: Mapping[str, Sequence[str]], schema: pa.Schema, where: str) -> None:
@@ -85,9 +85,9 @@ def check_names(columns: Mapping[str, Sequence[str]], schema: pa.Schema, where: 
             for part in name.split("."):
                 while pa.types.is_list(kind) or pa.types.is_large_list(kind):
                     kind = kind.value_type
-                known = [kind.field(number).name for number in range(kind.num_fields)]
-                if part not in known:
-                    raise InputError(f"{where} has no column {name!r} for {ours}; {nearest(part, known)}")
+                fields = [kind.field(number).name for number in range(kind.num_fields)]
+                if part not in fields:
+                    raise InputError(f"{where} has no column {name!r} for {ours}; {nearest(part, fields)}")
                 kind = kind.field(part).type
 
 
@@ -111,16 +111,16 @@ def single_values(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) 
         row: Of the table.
         columns: Of `checked_map`.
     """
-    found, reason = {}, None
+    values, reason = {}, None
     for ours in (name for name in columns if name in SINGLE):
         value = pick(row, columns[ours][0])
         if value is None or value == "":
             continue
         try:
-            found[ours] = SINGLE[ours](value)
+            values[ours] = SINGLE[ours](value)
         except (ValueError, TypeError):
             reason = "value_invalid"
-    return found, reason
+    return values, reason
 
 
 def shown(value: Any) -> str | None:

@@ -73,10 +73,10 @@ class EntryFile:
         Raises:
             InputError: There is none now: the file has changed.
         """
-        found = next((entry for _, entry in self.entries(offset, offset + 1)), None)
-        if not isinstance(found, dict):
+        entry = next((entry for _, entry in self.entries(offset, offset + 1)), None)
+        if not isinstance(entry, dict):
             raise InputError(f"{self.path} has changed since it was listed (byte {offset}); start the build anew")
-        return found
+        return entry
 
     def _records(self, start: int | None, stop: int | None) -> Iterator[tuple[int, Raw]]:
         if self.is_csv:
@@ -84,15 +84,15 @@ class EntryFile:
             if start is None and self.header:
                 next(records)  # the header is no entry
             return records
-        found = (
+        numbered_lines = (
             offset_lines(self.path) if start is None else self._lines_from(start, 1 if stop == start + 1 else BATCH)
         )
-        found = takewhile(lambda record: stop is None or record[0] < stop, found)
-        return ((at, line) for at, line in found if line.removeprefix(BOM).strip())
+        numbered_lines = takewhile(lambda record: stop is None or record[0] < stop, numbered_lines)
+        return ((at, line) for at, line in numbered_lines if line.removeprefix(BOM).strip())
 
     def _lines_from(self, start: int, count: int) -> Iterator[tuple[int, bytes]]:
-        while found := lines_at(self.path, start, count):
-            for line in found:
+        while batch := lines_at(self.path, start, count):
+            for line in batch:
                 yield start, line
                 start += len(line)
 

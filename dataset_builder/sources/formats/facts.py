@@ -42,12 +42,12 @@ def metres(value: Any) -> float:
         ValueError: It is no positive, finite number.
     """
     try:
-        found = float(value)
+        distance = float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if isinstance(value, bool) or not 0 < found < math.inf:
+        distance = math.nan
+    if isinstance(value, bool) or not 0 < distance < math.inf:
         raise ValueError(f"a gsd_m that is no number above 0 ({value!r}); give metres, such as 0.5")
-    return found
+    return distance
 
 
 def words(value: Any) -> str:
@@ -79,8 +79,8 @@ def caption_texts(value: Any) -> tuple[list[str], bool]:
     Null is no caption. A number, a mapping or text that UTF-8 cannot hold is not readable and not among the captions.
     """
     if isinstance(value, (list, tuple)):
-        found = [caption_texts(item) for item in value]
-        return [text for texts, _ in found for text in texts], all(readable for _, readable in found)
+        parts = [caption_texts(item) for item in value]
+        return [text for texts, _ in parts for text in texts], all(readable for _, readable in parts)
     if value is None:
         return [], True
     if isinstance(value, str) and printable(value) == value:

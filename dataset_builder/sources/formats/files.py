@@ -42,8 +42,8 @@ def walk(root: Path, below: str = "") -> Iterator[str]:
 def _listed(folder: Path) -> list[str]:
     entries = []
     try:
-        with os.scandir(folder) as found:
-            for entry in found:
+        with os.scandir(folder) as scan:
+            for entry in scan:
                 if entry.is_dir(follow_symlinks=False):
                     entries.append(entry.name + "/")  # so that "a/x" stands where it would among whole names
                 elif entry.is_dir():

@@ -39,8 +39,8 @@ def lines_at(path: Path, offset: int, count: int) -> list[bytes]:
     Raises:
         InputError: A damaged file, or a line that is too long to be one.
     """
-    found = path.stat()
-    file = _kept_open(path, found.st_size, found.st_mtime_ns, os.getpid())
+    status = path.stat()
+    file = _kept_open(path, status.st_size, status.st_mtime_ns, os.getpid())
     try:
         file.seek(offset)
         return [line for line, _ in zip(lines(file, path), range(count))]

@@ -47,10 +47,10 @@ class NamePattern:
 
     def split(self, name: str) -> tuple[tuple[str, ...], str] | None:
         """Returns key and suffix (`""` where the pattern has its own) of a name; None where it does not fit."""
-        found = self.regex.fullmatch(name)
-        if not found:
+        match = self.regex.fullmatch(name)
+        if not match:
             return None
-        return (found.groups()[:-1], found.groups()[-1]) if self.open_end else (found.groups(), "")
+        return (match.groups()[:-1], match.groups()[-1]) if self.open_end else (match.groups(), "")
 
     def name(self, key: tuple[str, ...], suffix: str) -> str:
         """Returns the name that has a key and suffix."""

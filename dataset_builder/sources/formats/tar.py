@@ -51,7 +51,7 @@ def members(file: BinaryIO, length: int | None, start: int = 0) -> Iterator[Memb
     Raises:
         DamagedTarError: A header that is none, or data that ends before it should.
     """
-    offset, first, known = start, None, {}
+    offset, first, records = start, None, {}
     while block := _block(file, offset):
         if block == ZEROS and first is None:  # the end, or the end of one of several tars
             offset += BLOCK
@@ -60,18 +60,18 @@ def members(file: BinaryIO, length: int | None, start: int = 0) -> Iterator[Memb
         kind, size = _kind_and_size(block, offset)
         data = offset + BLOCK
         if kind in EXTENSIONS:
-            known |= _extension(kind, _content(file, data, size), offset)
+            records |= _extension(kind, _content(file, data, size), offset)
             offset = data + _padded(size)
             continue
-        name = known.get("path") or _name(block)
+        name = records.get("path") or _name(block)
         while kind == b"S" and block[482 if data == offset + BLOCK else 504]:  # a sparse file's map goes on
             block, data = _content(file, data, BLOCK), data + BLOCK
-        size = _number(known["size"], offset) if "size" in known else size
+        size = _number(records["size"], offset) if "size" in records else size
         stored = 0 if kind in WITHOUT_DATA else size
         if _reached(file, data + stored, length) < data + stored:
             raise DamagedTarError(first, f"it is cut off: a member's content should end at byte {data + stored}")
-        yield Member(name, _kind(kind, name, known), first, data, size)
-        offset, first, known = data + _padded(stored), None, {}
+        yield Member(name, _kind(kind, name, records), first, data, size)
+        offset, first, records = data + _padded(stored), None, {}
     if first is not None:
         raise DamagedTarError(first, "it is cut off after an extension header")
 
@@ -138,7 +138,7 @@ def _extension(kind: bytes, content: bytes, offset: int) -> dict[str, str]:
         return {"path": _text(content.split(b"\0", 1)[0])}
     if kind in (b"K", b"g"):  # the target of a link; defaults, which no writer of corpora uses for names
         return {}
-    known, position = {}, 0
+    records, position = {}, 0
     while position < len(content) and content[position]:
         digits = content[position : position + 8].split(b" ", 1)[0]
         length = int(digits) if digits.isdigit() else 0
@@ -147,9 +147,9 @@ def _extension(kind: bytes, content: bytes, offset: int) -> dict[str, str]:
             raise DamagedTarError(offset, "a pax header is no list of records")
         key, value = record[len(digits) + 1 : -1].split(b"=", 1)
         if key in (b"path", b"size") or key.startswith(b"GNU.sparse"):
-            known[_text(key)] = _text(value)
+            records[_text(key)] = _text(value)
         position += length
-    return known
+    return records
 
 
 def _name(block: bytes) -> str:
@@ -157,10 +157,10 @@ def _name(block: bytes) -> str:
     return _text(prefix + b"/" + name if prefix and block[257:263] == b"ustar\0" else name)
 
 
-def _kind(kind: bytes, name: str, known: dict[str, str]) -> str:
+def _kind(kind: bytes, name: str, records: dict[str, str]) -> str:
     if kind == b"5" or (kind in REGULAR and name.endswith("/")):
         return "folder"
-    sparse = any(key.startswith("GNU.sparse") for key in known)
+    sparse = any(key.startswith("GNU.sparse") for key in records)
     return "file" if kind in REGULAR and not sparse else "other"
 
 
