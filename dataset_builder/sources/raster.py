@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataset_builder.sources.formats.facts import iso_date
+from dataset_builder.sources.formats.paths import UnsafeNameError, inside
+from dataset_builder.sources.formats.raster_files import USUAL, open_raster
 from fusionrs_hf.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 WGS84 = "EPSG:4326"
 CACHE_MB = 256  # of GDAL; its own default is a share of the machine's memory
+CAGE = {"GDAL_VRT_ENABLE_PYTHON": "NO", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}  # no code, no network
 EARTH_M = 6_371_008.8  # mean radius
 TIFF_DATE = re.compile(r"^(\d{4}):(\d\d):(\d\d)")
 
@@ -36,6 +39,7 @@ class Raster:
         needed: Bands that must be there; the first gives the grid.
         codes: Bands of codes or bits, resampled to the nearest pixel; all others bilinearly.
         nodata: Value that means no data where the files do not say.
+        formats: Drivers that may open a file, of `raster_files.SIGNATURES`.
 
     Raises:
         InputError: rasterio is missing, a file cannot be opened, or a needed band is not there.
@@ -48,6 +52,7 @@ class Raster:
         needed: Collection[str],
         codes: Collection[str] = (),
         nodata: float | None = None,
+        formats: Collection[str] = USUAL,
     ) -> None:
         try:
             import rasterio
@@ -55,9 +60,11 @@ class Raster:
             raise InputError(
                 "reading scenes needs rasterio, got none; install the extra `geo`: pip install 'fusionrs-hf[geo]'"
             ) from error
-        self.path, self.codes, self.nodata = path, codes, nodata
+        self.path, self.codes, self.nodata, self.formats = path, codes, nodata, formats
+        self.path = path if path.is_dir() else path.resolve()  # a link that the user names is followed
+        self.root = self.path if path.is_dir() else self.path.parent
         self.stack, self.files, self.layers = ExitStack(), {}, {}
-        self.environment = rasterio.Env(GDAL_NUM_THREADS="1", GDAL_CACHEMAX=CACHE_MB)
+        self.environment = rasterio.Env(GDAL_NUM_THREADS="1", GDAL_CACHEMAX=CACHE_MB, **CAGE)
         with self.stack:
             self.stack.enter_context(self.environment)
             self.bands = dict(bands) or self._described()
@@ -85,7 +92,7 @@ class Raster:
     def _check(self, needed: Collection[str]) -> None:
         """Raises InputError where a needed band is not declared, or a declared one is not there."""
         if self.path.is_dir():
-            bands = {name for name, file in self.bands.items() if (self.path / str(file)).is_file()}
+            bands = {name for name, file in self.bands.items() if self._band_file(name, str(file)).is_file()}
             held = f"the files {', '.join(sorted(item.name for item in self.path.iterdir()))}"
         else:
             described = self._described()
@@ -97,19 +104,25 @@ class Raster:
                 "which band is which, or give a scene with red, green, blue and infrared"
             )
 
-    def _open(self, path: Path) -> "DatasetReader":
-        import rasterio
+    def _band_file(self, name: str, file: str) -> Path:
+        try:
+            return inside(self.path, file)
+        except UnsafeNameError as error:
+            raise InputError(f"bands of scene {self.path}: {name}: {error}") from error
 
+    def _open(self, path: Path) -> "DatasetReader":
         if path not in self.files:
             try:
-                self.files[path] = self.stack.enter_context(rasterio.open(path))
+                self.files[path] = self.stack.enter_context(open_raster(path, self.root, self.formats))
             except OSError as error:
                 raise InputError(f"{path} is not a raster that can be opened ({error}); give a GeoTIFF") from error
         return self.files[path]
 
     def _source(self, name: str) -> "tuple[DatasetReader, int]":
         place = self.bands[name]
-        return (self._open(self.path / place), 1) if self.path.is_dir() else (self._open(self.path), place)
+        if self.path.is_dir():
+            return self._open(self._band_file(name, str(place))), 1
+        return self._open(self.path), place
 
     def _layer(self, name: str) -> "tuple[DatasetReader | WarpedVRT, int]":
         if name not in self.layers:

@@ -15,6 +15,7 @@ from dataset_builder.fields import parse
 from dataset_builder.images.png import encode_png
 from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
 from dataset_builder.sources.formats.facts import iso_date, metres
+from dataset_builder.sources.formats.raster_files import SIGNATURES, USUAL
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_parts import Clouds, Land, Region
 from fusionrs_hf.errors import InputError
@@ -27,7 +28,7 @@ class SceneSource:
     """One scene as tiles of RGB and infrared, aligned by georeference on the grid of the first RGB band.
 
         my_scene.tif                  bands by their descriptions or numbers, or named in `bands`
-        my_scene/B02.tif, B03.tif     or a file per band, named in `bands`; .jp2 and what else GDAL reads, too
+        my_scene/B02.tif, B03.tif     or a file per band, named in `bands`; .jp2, too; see `formats`
 
     Bands on another grid are resampled onto it, bilinearly (a cloud band to the nearest pixel). A tile that is not
     usable (`nodata`, `cloudy`, `little_land`, `tile_too_flat`, `unreadable`), or is too near to a region of another
@@ -60,6 +61,8 @@ class SceneSource:
             vendors tell), else null: TIFF's own DateTime is when the file was written, and is not taken.
         acquired_tag: Tag of the first RGB band's file that holds the date of acquisition, if you know it does.
         gsd_m: Ground sampling distance in metres; without it, the pixel of a projected grid.
+        formats: GDAL's names of what may be opened: GTiff and JP2OpenJPEG; netCDF, and VRT (a mosaic of plain rasters
+            inside the scene's folder), where they are asked for.
     """
 
     path: str | Path
@@ -85,6 +88,7 @@ class SceneSource:
     acquired_tag: str | None = None
     gsd_m: float | None = None
     source_dataset: str = ""
+    formats: Sequence[str] = USUAL
     base: Path = Path()
 
     def __post_init__(self) -> None:
@@ -123,6 +127,9 @@ class SceneSource:
             raise InputError(
                 f"ir_unit of scene {self.name} must be one of {', '.join(IR_UNITS)}, got {self.ir_unit!r}"
             )
+        if isinstance(self.formats, str) or (unread := sorted(set(map(str, self.formats)) - set(SIGNATURES))):
+            given = self.formats if isinstance(self.formats, str) else ", ".join(unread)
+            raise InputError(f"formats of scene {self.name} must be a list of {', '.join(SIGNATURES)}, got {given}")
         if min(self.tile_px, self.stride_px or 1) < 1:
             raise InputError(f"tile_px and stride_px of scene {self.name} must be positive")
         if not 0 <= self.spatial_gap_m < float("inf"):
@@ -180,7 +187,7 @@ class SceneSource:
     def open(self) -> Raster:
         """Opens the scene for reading other bands beside; raises InputError where the files are not as declared."""
         codes = [self.clouds.band] if self.clouds else []
-        return Raster(self.path, self.bands, self._used(), codes, self.nodata)
+        return Raster(self.path, self.bands, self._used(), codes, self.nodata, self.formats)
 
     def _used(self) -> list[str]:
         tests = [part.band for part in (self.clouds, self.land) if part]
