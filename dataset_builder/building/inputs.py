@@ -144,7 +144,7 @@ def _files(root: Path, out: Path) -> Iterator[tuple[str, str]]:
             path = os.path.join(folder, name)
             try:
                 status = os.stat(path)
-            except FileNotFoundError:  # a link that leads nowhere
+            except OSError:  # a link that leads nowhere, or to itself
                 yield prefix + name, "-"
                 continue
             if stat.S_ISREG(status.st_mode):

@@ -40,19 +40,27 @@ def walk(root: Path, below: str = "") -> Iterator[str]:
 
 
 def _listed(folder: Path) -> list[str]:
-    entries = []
     try:
-        with os.scandir(folder) as scan:
-            for entry in scan:
-                if entry.is_dir(follow_symlinks=False):
-                    entries.append(entry.name + "/")  # so that "a/x" stands where it would among whole names
-                elif entry.is_dir():
-                    logger.warning("%s is a link to a folder and is not followed; copy the folder", entry.path)
-                elif entry.is_file():
-                    entries.append(entry.name)
+        with os.scandir(folder) as entries:
+            names = [_listed_name(entry) for entry in entries]
     except OSError as error:
         raise InputError(f"folder {folder} cannot be listed ({error.strerror}); make it readable") from error
-    return entries
+    return [name for name in names if name]
+
+
+def _listed_name(entry: os.DirEntry) -> str | None:
+    """Returns an entry's name, a folder's with a slash; None for what is no file: pipes, devices, links to folders."""
+    if entry.is_dir(follow_symlinks=False):
+        return entry.name + "/"  # so that "a/x" stands where it would among whole names
+    if not entry.is_symlink():
+        return entry.name if entry.is_file() else None
+    try:
+        if entry.is_dir():
+            logger.warning("%s is a link to a folder and is not followed; copy the folder", entry.path)
+            return None
+    except OSError:  # a link to itself: like one that leads nowhere, it is set aside when it is read
+        pass
+    return entry.name
 
 
 def is_image_name(name: str) -> bool:

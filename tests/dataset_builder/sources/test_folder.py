@@ -207,6 +207,16 @@ def test_a_link_to_a_folder_is_not_followed_and_told(folder, caplog):
     assert "loop is a link to a folder and is not followed; copy the folder" in caplog.text
 
 
+def test_links_to_nowhere_and_to_themselves_are_rows_with_the_reason(folder, tmp_path):
+    (folder / "gone.png").symlink_to("nowhere.png")
+    (folder / "self.png").symlink_to("self.png")
+    rows = {row["source_locator"]: row["_reason"] for row in rows_of(FolderSource(folder, rights="x"))}
+    assert {name: rows.pop(name) for name in ("gone.png", "self.png")} == dict.fromkeys(
+        ("gone.png", "self.png"), "image_missing"
+    )
+    assert set(rows.values()) == {None}
+
+
 def test_listing_holds_no_captions(folder):
     """5,000 entries of 1 kB: their index takes 17 bytes each, sorting and digests for a while some more."""
     lines = (json.dumps({"file_name": "b.png", "text": f"{number:01000d}"}) + "\n" for number in range(5000))
