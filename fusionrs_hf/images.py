@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, check_infrared, one_channel, scale_infrared
+from fusionrs_hf.processing_fusionrs_images import FORMATS, WIDE_MODES, check_infrared, one_channel, scale_infrared
 
 Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 
@@ -15,13 +15,18 @@ Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 def open_image(file: Any) -> Image.Image:
     """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`.
 
-    For images that somebody chose to look at: whatever Pillow decodes is taken. What enters a dataset is opened by
-    `dataset_builder.images.decoding.open_image`, which also refuses rare formats, animations and files cut short.
+    For images that somebody chose to look at, of one of `FORMATS`. What enters a dataset is opened by
+    `dataset_builder.images.decoding.open_image`, which also refuses animations and files cut short.
     """
-    with Image.open(file) as opened:
+    with Image.open(file, formats=FORMATS) as opened:
         opened.load()
         image = ImageOps.exif_transpose(opened)
     return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image
+
+
+def refuse_programs() -> None:
+    """Keeps Pillow from starting Ghostscript in this process, also where `datasets` opens images of any format."""
+    EpsImagePlugin.gs_binary = False
 
 
 def readable_infrared(image: Image.Image, ir_range: Limits, band: str | None) -> tuple[Image.Image, float | None]:

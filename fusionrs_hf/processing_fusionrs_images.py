@@ -17,6 +17,9 @@ WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # one channel above 
 # Translators and JPEG write infrared in three channels that differ by rounding: these are one channel.
 CHANNEL_TOLERANCE = 2.0  # grey levels between channels of a pixel; beyond, the pixel is coloured
 COLOURED_SHARE = 0.01  # of the pixels; beyond, the image is coloured
+# What is opened, whatever its name says: no PostScript, which Pillow hands to a program, and nothing that `datasets`
+# may read otherwise elsewhere.
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 BROKEN = (  # what Pillow's decoders raise on damaged files; whoever opens many must outlive every one of them
     *(OSError, SyntaxError, ValueError, EOFError, ArithmeticError, MemoryError, zlib.error, struct.error),
     *(TypeError, LookupError, AttributeError, RuntimeError, Image.DecompressionBombError),

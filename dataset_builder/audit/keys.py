@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 SIDE, LOW = 32, 8
 UNDECIDED = 2e-6  # a bit whose coefficient is that near the median hangs on the last digits of the transform
+READ_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")  # none starts a program
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, struct.error, zlib.error)
 DAMAGED += (Image.DecompressionBombError,)  # no honest tile claims that many pixels
 HASH = re.compile("[0-9a-f]{16}")
@@ -186,7 +187,7 @@ class Keys:
 
 def _decoded(data: bytes) -> Image.Image | None:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=READ_FORMATS) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except DAMAGED:

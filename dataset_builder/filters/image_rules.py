@@ -16,6 +16,7 @@ from dataset_builder.thresholds import threshold
 from fusionrs_hf.processing_fusionrs_images import (
     CHANNEL_TOLERANCE,
     COLOURED_SHARE,
+    FORMATS,
     channel_spread,
     count_coloured,
     is_coloured,
@@ -39,7 +40,7 @@ class ImageTooLarge:
 
 def _pixels(encoded: bytes) -> float:
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             return image.width * image.height
     except Image.DecompressionBombError:
         return float("inf")
@@ -61,7 +62,7 @@ class InfraredIsColormapped:
         if encoded is None:
             return None
         try:
-            with Image.open(io.BytesIO(encoded)) as image:
+            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
                 return self.judge(image)
         except OSError:
             return None  # not an image, or cut short: decoding has called it unreadable

@@ -11,10 +11,15 @@ from PIL import Image, ImageOps
 
 from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
 from dataset_builder.images.png import encode_png
-from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, channel_mean, scale_infrared, three_channels
+from fusionrs_hf.processing_fusionrs_images import (
+    BROKEN,
+    FORMATS,
+    WIDE_MODES,
+    channel_mean,
+    scale_infrared,
+    three_channels,
+)
 
-# No PostScript, which Pillow hands to a program, and nothing that `datasets` may read otherwise elsewhere.
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 SUBFILE_TYPE, SUBORDINATE = 254, 0b101  # of a TIFF page: a smaller copy of the first, or its mask
 
 

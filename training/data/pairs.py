@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from dataset_builder.groups.keys import caption_key
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.images import refuse_programs
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.data.augmentation import DRAWS, PairAugmentation
 
@@ -33,6 +34,7 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
     Raises:
         InputError: Nothing is left.
     """
+    refuse_programs()
     data_files = {split: f"data/{split}-*.parquet"} if Path(dataset).is_dir() else None
     rows = load_dataset(dataset, data_files=data_files, split=split)
     table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()

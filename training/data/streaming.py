@@ -12,11 +12,13 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.images import refuse_programs
 
 FACTS = ("ir_band", "ir_origin", "image_group_id")
 
 
 def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None = None) -> IterableDataset:
+    refuse_programs()
     return load_dataset(
         dataset,
         data_files={"train": "data/train-*.parquet"} if Path(dataset).is_dir() else None,

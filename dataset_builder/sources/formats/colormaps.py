@@ -13,6 +13,7 @@ from PIL import Image
 from dataset_builder.images.decoding import DecodeError, open_image
 from dataset_builder.images.png import encode_png
 from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.processing_fusionrs_images import FORMATS
 
 LEVELS = 256
 APART, ALIKE = 8, 4.0  # entries further apart than 8 must differ by 4 grey levels, or the order of levels is lost
@@ -139,7 +140,7 @@ def colormap_tables(colormap: str, base: Path = Path()) -> np.ndarray:
 def _read_table(path: Path) -> np.ndarray:
     try:
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 values = np.asarray(image.convert("RGB")).reshape(-1, 3)
         except Image.UnidentifiedImageError:
             text = path.read_text(encoding="utf-8").replace(",", " ")
