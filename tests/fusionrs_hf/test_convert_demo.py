@@ -325,6 +325,7 @@ def test_importing_the_converter_imports_no_torch():
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.skipif(not REAL_PACKAGES.is_dir(), reason="needs .demo-packages, which `make demo` installs")
 def test_the_real_weights_convert_and_make_sense(tmp_path, monkeypatch):
     for name, origin in REAL.items():

@@ -105,6 +105,7 @@ def test_nothing_is_left_where_a_file_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.parametrize("kind", ["shared", "separate", "one_channel", "demo"])
 def test_every_kind_of_tower(tmp_path, model, kind):
     clip = tiny.clip_model()

@@ -194,6 +194,7 @@ def test_encoding_in_parts_gives_the_whole_batch_s_step(folders, tmp_path, optio
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
     options = ONE_STEP | {"train_sampling_strategy": "sequential", "texts_per_row": 2}
     main(command(folders, tmp_path / "one", **options))

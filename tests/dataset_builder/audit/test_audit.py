@@ -239,6 +239,7 @@ def test_damaged_parquet_is_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_a_real_build_passes_every_check(tmp_path):
     sources = [{"kind": "repository", "path": "dataset_builder/sample", "drop_ir": drop} for drop in (False, True)]
     recipe = {"name": "real", "sources": sources, "translate": {"band": "nir"}}
@@ -248,6 +249,7 @@ def test_a_real_build_passes_every_check(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_the_shipped_sample_leaks_nothing_and_processes_change_nothing():
     found = [audit_dataset("dataset_builder/sample", workers=workers) for workers in (1, 2)]
     assert found[0].clean and found[0].rows == {"train": 2453, "test": 780, "validation": 269}

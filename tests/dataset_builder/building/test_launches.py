@@ -68,6 +68,7 @@ def command(source, out, *options):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_ranks_that_start_at_the_same_moment_share_one_plan(source, whole, tmp_path):
     out = tmp_path / "deep" / "out"
     ranks = [command(source, out, "--rank", rank, "--world-size", 3, "--workers", 1) for rank in range(3)]
@@ -79,6 +80,7 @@ def test_ranks_that_start_at_the_same_moment_share_one_plan(source, whole, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_four_workers_give_the_bytes_of_one(source, whole, tmp_path):
     build(recipe_of(source), tmp_path / "out", workers=4)
     assert digests(tmp_path / "out") == whole

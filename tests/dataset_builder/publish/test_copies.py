@@ -235,6 +235,7 @@ def test_one_licence_for_all_is_the_cards(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_any_number_of_workers_and_any_day_give_the_same_bytes(mixed, kept, tmp_path):
     first = digests(publish_dataset(mixed, "redacted", workers=1))
     again = shutil.copytree(kept / "mixed", tmp_path / "again", ignore=shutil.ignore_patterns("publish"))

@@ -399,6 +399,7 @@ def test_a_removal_killed_at_any_step_continues_to_the_same_bytes(
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.parametrize("renames", [1, 2, 3, 5, 8, 13])
 def test_a_removal_that_is_shot_continues_to_the_same_bytes(removed, tmp_path, renames):
     out = shutil.copytree(removed / "before", tmp_path / "out")

@@ -418,6 +418,7 @@ print(len(shards), first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_a_large_scene_is_read_by_windows(tmp_path):
     """3.4 GB of pixels, sparse on disk: three lines of tiles take no more memory than one and GDAL's cache."""
     profile = {"count": 4, "height": 20480, "width": 20480, "dtype": "uint16", "tiled": True, "sparse_ok": True}

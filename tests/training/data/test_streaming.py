@@ -134,6 +134,7 @@ def upload_and_stream(folder, repo_id):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_a_repository_of_the_hub_streams_as_its_folder_does(hub_client, dataset):
     found, size, count = hub_client.submit(upload_and_stream, dataset, "tests/stream").result()
     rows = list(stream(dataset))
@@ -141,6 +142,7 @@ def test_a_repository_of_the_hub_streams_as_its_folder_does(hub_client, dataset)
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_two_processes_stream_alike_and_resume_exactly(folders, dataset, tmp_path):  # noqa: F811
     def launch(output):
         arguments = command(folders, output, **options(dataset) | {"per_device_train_batch_size": 2})

@@ -141,6 +141,7 @@ def test_clip_comes_back_equal_where_the_project_is_not_installed(in_client, fil
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_verify_names_the_tensor_that_differs(in_client, clip: Path):
     in_client(door.push, "clip", clip, "release/drifted")
     weights = load_file(clip / "model.safetensors")
@@ -151,6 +152,7 @@ def test_verify_names_the_tensor_that_differs(in_client, clip: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_verify_finds_code_that_needs_the_project_installed(in_client, clip: Path):
     modeling = clip / "modeling_fusionrs_clip.py"
     modeling.write_text(f"{modeling.read_text()}\nimport fusionrs_hf.errors\n")
@@ -161,6 +163,7 @@ def test_verify_finds_code_that_needs_the_project_installed(in_client, clip: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_verify_finds_weights_that_are_missing(in_client, clip: Path):
     weights = load_file(clip / "model.safetensors")
     del weights["visual_projection.weight"]
@@ -330,6 +333,7 @@ def test_vlm_comes_back_equal_where_the_project_is_not_installed(in_client, save
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_adapter_comes_back_equal_on_its_base(in_client, saved_vlm: Path, tmp_path: Path):
     from training.train_vlm import LANGUAGE_LINEARS
     from training.trainers.captioning import PROJECTOR  # here, as it takes seconds

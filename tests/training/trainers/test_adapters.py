@@ -146,6 +146,7 @@ def test_sharded_parameters_are_refused(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.every_change
 def test_two_processes_equal_one_with_the_same_global_batch(folders, tmp_path):  # noqa: F811
     options = ONE_STEP | {"lora_rank": 2, "ir_caption_probability": 0, "train_sampling_strategy": "sequential"}
     main(command(folders, tmp_path / "one", **options))
