@@ -1,0 +1,156 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, reading, require_finished, writing
+
+
+def write(folder, verb="embed", names=("a.txt", "data/b.txt"), finish=True, **options):
+    with writing(folder, verb, **options) as output:
+        output.list_files(names)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(name)
+        if finish:
+            output.finish()
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in files_below(folder) if name != MANIFEST}
+
+
+def test_a_new_an_empty_and_an_own_folder_are_written(tmp_path):
+    for folder in (tmp_path / "new" / "deep", tmp_path / "empty"):
+        if folder.name == "empty":
+            folder.mkdir()
+        write(folder)
+        manifest = read_manifest(folder)
+        assert (manifest.verb, manifest.finished, manifest.files) == ("embed", True, ["a.txt", "data/b.txt"])
+        write(folder)  # again: its own
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", ".hidden", ".work-notes/a", "data/train-00000.parquet"])
+def test_a_folder_with_files_of_others_is_refused_and_stays(tmp_path, name):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("thesis")
+    with pytest.raises(InputError, match="is not empty and not of `fusionrs embed`"):
+        write(tmp_path / "out")
+    with pytest.raises(InputError, match="is not empty and not of `fusionrs embed`"):
+        write(tmp_path / "out", overwrite=True)
+    assert content(tmp_path / "out") == {name: b"thesis"}
+
+
+def test_a_folder_of_another_verb_is_refused(tmp_path):
+    write(tmp_path / "out", "build")
+    before = content(tmp_path / "out")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="was written by `fusionrs build`; give `fusionrs embed` another folder"):
+            write(tmp_path / "out", overwrite=overwrite)
+    assert content(tmp_path / "out") == before
+
+
+def test_overwriting_deletes_what_was_listed_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    write(out)
+    write(out, names=("c.txt",), overwrite=True)
+    assert set(content(out)) == {"c.txt"}
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"did not write \(notes.txt\); move them away"):
+        write(out, overwrite=True)
+    assert set(content(out)) == {"c.txt", "notes.txt"}
+
+
+def test_links_in_the_way_are_refused(tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / "out").symlink_to(target)
+    with pytest.raises(InputError, match="is a link"):
+        write(tmp_path / "out")
+    assert list(target.iterdir()) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / MANIFEST).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is a link"):
+        write(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "5", "", "{", '{"verb": "embed", "command": "", "files": ["../x"]}', "[" * 9999]
+)
+def test_a_manifest_of_another_kind_is_one_line(tmp_path, text):
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(InputError, match="is no manifest of this version"):
+        write(tmp_path)
+    with pytest.raises(InputError, match="is no manifest of this version"):
+        require_finished(tmp_path)
+
+
+def test_what_is_not_finished_is_not_read(tmp_path):
+    write(tmp_path / "out", finish=False)
+    with pytest.raises(InputError, match=r"is not finished: .*finish it with: .+"), reading(tmp_path / "out"):
+        pass
+    write(tmp_path / "out")
+    with reading(tmp_path / "out"):
+        pass
+    (tmp_path / "foreign").mkdir()
+    with reading(tmp_path / "foreign"):  # says nothing of itself
+        pass
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from fusionrs_hf.output_folder import reading, writing
+with (writing(Path(sys.argv[2]), "build") if sys.argv[1] == "writing" else reading(Path(sys.argv[2]))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """Starts a process that holds a folder until it is killed; returns what starts it."""
+    running = []
+
+    def start(kind, folder):
+        command = [sys.executable, "-c", HOLD, kind, folder]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def test_one_writes_many_read_and_a_lock_ends_with_its_process(tmp_path, hold):
+    out = tmp_path / "out"
+    writer = hold("writing", out)
+    with pytest.raises(InputError, match=rf"is in use by .*process {writer.pid} on .*wait until it has ended"):
+        write(out, "build")
+    with pytest.raises(InputError, match="is in use by"), reading(out):
+        pass
+    writer.kill()
+    writer.wait()
+    write(out, "build")
+    hold("reading", out)
+    with reading(out):
+        pass
+    with pytest.raises(InputError, match="is in use by another verb"):
+        write(out, "build")
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path):
+    write(tmp_path / "out")
+    os.chmod(tmp_path / "out", 0o555)
+    try:
+        with reading(tmp_path / "out") as folder:
+            assert json.loads((folder / MANIFEST).read_text())["finished"]
+    finally:
+        os.chmod(tmp_path / "out", 0o755)
