@@ -124,6 +124,7 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
         "--tokenizer", required=True, help="Hub id or folder of CLIP's tokenizer, or bpe_simple_vocab_16e6.txt.gz"
     )
     open_clip.add_argument("--quick-gelu", action="store_true", help="trained with OpenAI's approximation of GELU")
+    open_clip.add_argument("--overwrite", action="store_true", help="replace the files of an earlier conversion")
     open_clip.set_defaults(run=convert_open_clip)
 
 
@@ -138,7 +139,9 @@ def convert_open_clip(arguments: argparse.Namespace) -> None:
     """Converts a checkpoint of open_clip."""
     from fusionrs_hf import convert_open_clip as converter
 
-    converter.convert_open_clip(arguments.checkpoint, arguments.output, arguments.tokenizer, arguments.quick_gelu)
+    names = ("checkpoint", "output", "tokenizer", "quick_gelu", "overwrite")
+    converter.convert_open_clip(**{name: getattr(arguments, name) for name in names})
+    )
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,11 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,21 +49,24 @@ PROJECTIONS = {"text_projection": "text_projection.weight", "visual.proj": "visu
 IGNORED = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # buffers, and what OpenAI's files add
 
 
-def convert_open_clip(checkpoint: Path, output: Path, tokenizer: str, quick_gelu: bool = False) -> Path:
+def convert_open_clip(
+    checkpoint: Path, output: Path, tokenizer: str, quick_gelu: bool = False, overwrite: bool = False
+) -> Path:
     """Writes a folder that `FusionRSCLIPModel`, `CLIPModel` and the Auto classes load.
 
     Args:
         checkpoint: `.pt`, `.bin` or `.safetensors` with the state dict of an open_clip model.
-        output: Folder to write.
+        output: Folder to write: new, empty, or of an earlier conversion that did not end.
         tokenizer: Hub id or folder of a CLIP tokenizer, or a `bpe_simple_vocab_16e6.txt.gz`.
         quick_gelu: Whether the model was trained with OpenAI's approximation (open_clip's `*-quickgelu` and its
             `openai` tags); the file does not say. RemoteCLIP and GeoRSCLIP were not.
+        overwrite: Replace an earlier conversion: the files that it wrote, no others.
 
     Returns:
         `output`.
 
     Raises:
-        InputError: The file cannot be read safely, or holds another architecture.
+        InputError: The file cannot be read safely, or holds another architecture; or the folder holds something else.
     """
     from transformers import CLIPImageProcessor
 
@@ -77,8 +82,15 @@ def convert_open_clip(checkpoint: Path, output: Path, tokenizer: str, quick_gelu
             f"tokenizer {tokenizer} has {len(texts)} tokens, the model {model.config.text_config.vocab_size}; give "
             "the tokenizer that it was trained with"
         )
-    model.save_pretrained(output)
-    FusionRSCLIPProcessor(images, images, texts).save_pretrained(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with writing(output, "convert open-clip", overwrite) as folder:
+        if folder.manifest.finished:
+            raise InputError(f"{output} holds a finished conversion; --overwrite replaces it, or give another folder")
+        with TemporaryDirectory(prefix=".fusionrs-", dir=output.parent) as scratch:
+            model.save_pretrained(scratch)
+            FusionRSCLIPProcessor(images, images, texts).save_pretrained(scratch)
+            folder.move_in(Path(scratch))
+        folder.finish()
     logger.info("%s -> %s: %d px, %d wide", checkpoint.name, output, side, model.config.projection_dim)
     return output
 

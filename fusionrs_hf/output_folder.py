@@ -119,6 +119,23 @@ class OutputFolder:
         if files != self.manifest.files:
             self._write(replace(self.manifest, files=files))
 
+    def move_in(self, source: Path) -> None:
+        """Moves all files below a folder of the same file system into this one, listed before they appear.
+
+        Raises:
+            InputError: A file that the manifest does not list is in the way; nothing was moved.
+        """
+        names = files_below(source)
+        if strays := [name for name in names if name not in self.manifest.files and os.path.lexists(self.path / name)]:
+            raise InputError(
+                f"{self.path} holds {_few(strays)}, which `fusionrs {self.manifest.verb}` did not write and would "
+                "replace; move it away"
+            )
+        self.list_files(names)
+        for name in names:
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source / name, self.path / name)
+
     def finish(self, names: Iterable[str] | None = None) -> None:
         """Says that all is there.
 

@@ -69,6 +69,26 @@ def test_the_verb_writes_a_folder_that_clip_and_the_auto_classes_load(tensors, s
     assert inputs["pixel_values"].shape == (1, 3, 32, 32)
 
 
+def test_what_a_folder_holds_is_not_overwritten(state, tmp_path, capsys):
+    torch.save(state, tmp_path / "weights.pt")
+    out, words = tmp_path / "out", forty_words(tmp_path / "words")
+    command = ["convert", "open-clip", str(tmp_path / "weights.pt"), "--output", str(out), "--tokenizer", words]
+    out.mkdir()
+    (out / "config.json").write_text("mine")
+    for more in ([], ["--overwrite"]):
+        assert main([*command, *more]) == 2
+        assert "is not empty and not of `fusionrs convert open-clip` (config.json)" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["config.json"] and (out / "config.json").read_text() == "mine"
+    (out / "config.json").unlink()
+    assert main(command) == 0
+    weights = (out / "model.safetensors").read_bytes()
+    assert main(command) == 2 and "--overwrite replaces it" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0 and (out / "model.safetensors").read_bytes() == weights
+    (out / "notes.txt").write_text("mine")
+    assert main([*command, "--overwrite"]) == 2 and "did not write (notes.txt)" in capsys.readouterr().err
+    assert (out / "notes.txt").exists() and (out / "model.safetensors").read_bytes() == weights
+
+
 def test_a_file_that_would_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):

@@ -65,6 +65,22 @@ def test_overwriting_deletes_what_was_listed_and_nothing_else(tmp_path):
     assert set(content(out)) == {"c.txt", "notes.txt"}
 
 
+def test_files_are_moved_in_unless_one_of_others_is_in_the_way(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    for name in ("a.txt", "deep/b.txt"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    with writing(out, "embed") as output:
+        (out / "a.txt").write_text("mine")
+        with pytest.raises(InputError, match="holds a.txt, which `fusionrs embed` did not write"):
+            output.move_in(source)
+        assert content(out) == {"a.txt": b"mine"}
+        (out / "a.txt").unlink()
+        output.move_in(source)
+        output.finish()
+    assert read_manifest(out).files == ["a.txt", "deep/b.txt"] and set(content(out)) == {"a.txt", "deep/b.txt"}
+
+
 def test_links_in_the_way_are_refused(tmp_path):
     target = tmp_path / "target"
     target.mkdir()

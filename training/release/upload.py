@@ -18,7 +18,8 @@ STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"] 
 def upload(kind: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
     """Makes the repository if needed and commits the kind's files at once, stale shards and code removed."""
     release = KINDS[kind]
-    chosen = sorted({path.relative_to(folder).as_posix() for name in release.files for path in folder.glob(name)})
+    files = (path for name in release.files for path in folder.glob(name) if not path.name.startswith("."))
+    chosen = sorted({path.relative_to(folder).as_posix() for path in files})
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     logger.info(
         "pushing %d files of %s; left at home: %s", len(chosen), folder, sorted(present - set(chosen)) or "none"
