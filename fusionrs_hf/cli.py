@@ -141,7 +141,6 @@ def convert_open_clip(arguments: argparse.Namespace) -> None:
 
     names = ("checkpoint", "output", "tokenizer", "quick_gelu", "overwrite")
     converter.convert_open_clip(**{name: getattr(arguments, name) for name in names})
-    )
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:

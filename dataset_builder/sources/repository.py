@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.shards.folder import HUB_ID
+from dataset_builder.shards.folder import HUB_ID, check_finished
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits
 from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError
@@ -57,7 +57,7 @@ class RepositorySource:
     base: Path = Path()
 
     def __post_init__(self) -> None:
-        """Raises InputError for a split that there is not, or a path that is neither a folder nor a Hub id."""
+        """Raises InputError for a split that there is not, or a path that is no finished folder and no Hub id."""
         object.__setattr__(self, "splits", tuple(self.splits))
         if unknown := sorted(set(self.splits) - set(SPLITS)):
             raise InputError(f"splits must be of {', '.join(SPLITS)}, got {', '.join(unknown)}")
@@ -68,6 +68,8 @@ class RepositorySource:
                 f"repository {self.base / self.path} does not exist; give a folder with Parquet by split, or a Hub id "
                 "such as owner/name"
             )
+        if self.folder is not None:
+            check_finished(self.folder)
 
     @property
     def folder(self) -> Path | None:
