@@ -1,12 +1,10 @@
-import json
-import os
 import subprocess
 import sys
 
 import pytest
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, reading, require_finished, writing
+from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, writing
 
 
 def write(folder, verb="embed", names=("a.txt", "data/b.txt"), finish=True, **options):
@@ -101,27 +99,13 @@ def test_a_manifest_of_another_kind_is_one_line(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(InputError, match="is no manifest of this version"):
         write(tmp_path)
-    with pytest.raises(InputError, match="is no manifest of this version"):
-        require_finished(tmp_path)
-
-
-def test_what_is_not_finished_is_not_read(tmp_path):
-    write(tmp_path / "out", finish=False)
-    with pytest.raises(InputError, match=r"is not finished: .*finish it with: .+"), reading(tmp_path / "out"):
-        pass
-    write(tmp_path / "out")
-    with reading(tmp_path / "out"):
-        pass
-    (tmp_path / "foreign").mkdir()
-    with reading(tmp_path / "foreign"):  # says nothing of itself
-        pass
 
 
 HOLD = """
 import sys
 from pathlib import Path
-from fusionrs_hf.output_folder import reading, writing
-with (writing(Path(sys.argv[2]), "build") if sys.argv[1] == "writing" else reading(Path(sys.argv[2]))):
+from fusionrs_hf.output_folder import writing
+with writing(Path(sys.argv[1]), "build"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -132,8 +116,8 @@ def hold(tmp_path):
     """Starts a process that holds a folder until it is killed; returns what starts it."""
     running = []
 
-    def start(kind, folder):
-        command = [sys.executable, "-c", HOLD, kind, folder]
+    def start(folder):
+        command = [sys.executable, "-c", HOLD, folder]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stdout.readline() == "held\n"
@@ -145,28 +129,12 @@ def hold(tmp_path):
         process.communicate()
 
 
-def test_one_writes_many_read_and_a_lock_ends_with_its_process(tmp_path, hold):
+def test_one_writes_and_the_lock_ends_with_its_process(tmp_path, hold):
     out = tmp_path / "out"
-    writer = hold("writing", out)
+    writer = hold(out)
     with pytest.raises(InputError, match=rf"is in use by .*process {writer.pid} on .*wait until it has ended"):
         write(out, "build")
-    with pytest.raises(InputError, match="is in use by"), reading(out):
-        pass
     writer.kill()
     writer.wait()
     write(out, "build")
-    hold("reading", out)
-    with reading(out):
-        pass
-    with pytest.raises(InputError, match="is in use by another verb"):
-        write(out, "build")
-
-
-def test_a_folder_that_cannot_be_written_is_read(tmp_path):
-    write(tmp_path / "out")
-    os.chmod(tmp_path / "out", 0o555)
-    try:
-        with reading(tmp_path / "out") as folder:
-            assert json.loads((folder / MANIFEST).read_text())["finished"]
-    finally:
-        os.chmod(tmp_path / "out", 0o755)
+    assert read_manifest(out).finished
