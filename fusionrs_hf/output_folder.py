@@ -1,9 +1,9 @@
-"""Folders that verbs write: ours only if their own manifest says so, and locked while they are written.
+"""Folders that verbs write: ours only if their own manifest says so, locked while written, known to be whole or not.
 
 A verb writes into a folder that is absent or empty, or that holds the manifest of the same verb. It deletes and
 replaces what the manifest lists, nothing else: what a user has put beside it stays, and stands in the way of an
-`--overwrite` instead of being lost. A writer holds the folder alone; the lock goes with its process, however it ends.
-Works on Linux and macOS; where a file system has no locks, nothing is kept out.
+`--overwrite` instead of being lost. A writer holds the folder alone, readers hold it together; a lock goes with its
+process, however that ends. Works on Linux and macOS; where a file system has no locks, nothing is kept out.
 """
 
 import errno
@@ -83,6 +83,16 @@ def _is_below(name: str) -> bool:
     return bool(parts) and not name.startswith("/") and ".." not in parts
 
 
+def require_finished(folder: Path) -> None:
+    """Raises InputError, with the command that finishes it, where a folder of ours is not whole; others pass."""
+    manifest = read_manifest(folder)
+    if manifest is not None and not manifest.finished:
+        raise InputError(
+            f"{folder} is not finished: `fusionrs {manifest.verb}` is still at work there or was stopped; finish it "
+            f"with: {manifest.command}"
+        )
+
+
 def files_below(folder: Path) -> list[str]:
     """Returns the files and links below a folder, `/`-separated, sorted; a link to a folder is one entry."""
     names = []
@@ -135,6 +145,11 @@ class OutputFolder:
         files = self.manifest.files if names is None else sorted(names)
         self._write(replace(self.manifest, files=files, finished=True))
 
+    def reopen(self) -> None:
+        """Says that the folder is not whole, until it is finished again."""
+        if self.manifest.finished:
+            self._write(replace(self.manifest, finished=False))
+
     def discard(self) -> None:
         """Deletes what the manifest lists, and the folders that are empty then; the manifest stays."""
         for name in self.manifest.files:
@@ -182,7 +197,7 @@ def writing(
                 "another folder"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder):
+    with _held(folder, fcntl.LOCK_EX):
         current = read_manifest(folder)  # somebody may have been first
         check_ours(folder, verb, current)
         output = OutputFolder(folder, current or Manifest(verb, command_line(), writer=_writer()))
@@ -205,17 +220,30 @@ def check_ours(folder: Path, verb: str, manifest: Manifest | None) -> None:
         )
 
 
+@contextmanager
+def reading(folder: Path | str) -> Iterator[Path]:
+    """Holds a folder with other readers, so that no verb writes it meanwhile; refuses one that is not whole.
+
+    Raises:
+        InputError: It is not finished, or a verb is writing it.
+    """
+    folder = Path(folder)
+    with _held(folder, fcntl.LOCK_SH):
+        require_finished(folder)
+        yield folder
+
+
 def _refuse_links(folder: Path) -> None:
     if folder.is_symlink():
         raise InputError(f"{folder} is a link; give the folder itself, so that it is known what is written where")
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _held(folder: Path, kind: int) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             manifest = read_manifest(folder)
             who = f"`{manifest.command}` ({manifest.writer})" if manifest and not manifest.finished else "another verb"

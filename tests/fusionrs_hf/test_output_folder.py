@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, writing
+from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, reading, require_finished, writing
 
 
 def write(folder, verb="embed", names=("a.txt", "data/b.txt"), finish=True, **options):
@@ -138,3 +138,26 @@ def test_one_writes_and_the_lock_ends_with_its_process(tmp_path, hold):
     writer.wait()
     write(out, "build")
     assert read_manifest(out).finished
+
+
+def test_readers_hold_a_folder_together_and_keep_writers_out(tmp_path):
+    out = tmp_path / "out"
+    write(out)
+    with reading(out), reading(out) as folder:
+        assert folder == out
+        with pytest.raises(InputError, match="is in use by another verb; wait until it has ended"):
+            write(out)
+    write(out)
+
+
+def test_a_folder_that_is_not_finished_is_read_by_nobody(tmp_path):
+    out = tmp_path / "out"
+    write(out, finish=False)
+    with pytest.raises(InputError, match=r"is not finished: `fusionrs embed` .* finish it with: "), reading(out):
+        pass
+    with writing(out, "embed") as output:
+        output.finish()
+        output.reopen()
+    with pytest.raises(InputError, match="is not finished"):
+        require_finished(out)
+    require_finished(tmp_path)  # says nothing of itself
