@@ -9,6 +9,7 @@ for. A file reaches what it imports, what that imports, and so on, within its ow
 
 import ast
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -27,13 +28,19 @@ def module_name(path: Path, root: Path = ROOT) -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """Returns the syntax tree of a file; parsed once."""
+    return ast.parse(path.read_text())
+
+
 def imported_names(path: Path, root: Path = ROOT) -> list[tuple[str, str | None]]:
     """Returns (module, name) of every import in a file, relative ones made absolute; name None for `import module`."""
     package = module_name(path, root).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
     names: list[tuple[str, str | None]] = []
-    tree = ast.parse(path.read_text())
+    tree = syntax_tree(path)
     for node in tree.body if path.name in DISPATCHING else ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [(alias.name, None) for alias in node.names]

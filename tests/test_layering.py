@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.house import (
     reached,
     rooms,
     source_files,
+    syntax_tree,
 )
 
 MAY_USE = {
@@ -55,7 +57,7 @@ def needs_diffusers(path: Path) -> bool:
 
 def imports_of(path: Path, top_only: bool = False) -> list[tuple[str, str]]:
     """(module as written, top-level name) of every import in a file; relative ones as `.module` with top name ""."""
-    tree = ast.parse(path.read_text())
+    tree = syntax_tree(path)
     modules = []
     for node in tree.body if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -147,10 +149,11 @@ def test_no_circle_among_files_or_rooms():
         assert circles(rooms(GRAPH, depth)) == [], f"folders {depth} deep"
 
 
+@cache
 def defined_names(module: str) -> set[str]:
     """Names that a module defines itself: functions, classes and constants."""
     path = ROOT / (module.replace(".", "/") + ".py")
-    tree = ast.parse((path if path.exists() else ROOT / module.replace(".", "/") / "__init__.py").read_text())
+    tree = syntax_tree(path if path.exists() else ROOT / module.replace(".", "/") / "__init__.py")
     names_here: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
