@@ -188,7 +188,9 @@ def test_retry_after_holds_all_requests_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pause", ["4000", "999999999999", email.utils.format_datetime(datetime.now(UTC) + timedelta(1))]
+    "pause",
+    ["4000", "999999999999", email.utils.format_datetime(datetime.now(UTC) + timedelta(1))],
+    ids=["seconds", "ages", "date"],
 )
 def test_a_quota_spent_for_hours_ends_the_run_at_once(tmp_path, pause):
     reply = Reply({}, 429, {"Retry-After": pause})
