@@ -191,7 +191,7 @@ def read_pairs(tiles: Sequence[dict[str, Any]], packages: Path | None) -> dict[s
     """
     pairs: dict[str, Pair] = {}
     wanted = {tile["sample_id"]: tile["tile"] for tile in tiles if tile["source"] == "sample"}
-    for path in sorted(SAMPLE.glob("test-*.parquet")):
+    for path in sorted(SAMPLE.glob("test-*.parquet")) if wanted else ():
         rows = pq.read_table(path, columns=["sample_id", "rgb", "ir"], filters=[("sample_id", "in", list(wanted))])
         for row in rows.to_pylist():
             ir, rgb = (np.asarray(Image.open(io.BytesIO(row[name]["bytes"]))) for name in ("ir", "rgb"))
