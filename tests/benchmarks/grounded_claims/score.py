@@ -1,18 +1,21 @@
 """Scores the judge on one part of the claims.
 
     python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed|sealed_second
+    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed --packages FOLDER
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed parts no text is
-printed or written.
+printed or written; of sealed statements about things nothing but figures is. Those about things that the second reader
+disputes are dropped before scoring; FOLDER is that of requirements-tiles.txt.
 """
 
 import argparse
+import hashlib
 import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,15 @@ from scipy.stats import binomtest
 
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
+from fusionrs_hf.errors import InputError
+from tests.benchmarks.grounded_claims.tiles import read_index, read_pairs
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[2] / "dataset_builder" / "sample" / "data"
 RESULTS = HERE.parent / "results"
 VERDICTS = ("supported", "contradicted", "abstained")
+PLAIN = ("open", "practice", "rehearsal", "sealed", "sealed_second")
+THINGS = ("things_open", "things_sealed")
 
 
 def measured(rows: Sequence[dict[str, Any]]) -> dict[str, InfraredFacts]:
@@ -106,6 +113,46 @@ def report(half: str) -> dict[str, Any]:
     return result
 
 
+def things_report(rows: Sequence[dict[str, Any]], facts: Mapping[str, InfraredFacts], sealed: bool) -> dict[str, Any]:
+    """Scores statements about things, all and by scene; errors are named by id and verdict, of sealed ones none is.
+
+    Args:
+        rows: Lines of a part, with the second reader's verdict.
+        facts: Of each tile.
+        sealed: Whether to keep to figures.
+    """
+    kept = [row for row in rows if row["second_reader"] is row["truth"]]
+    verdicts = [verdict(row["statement"], facts[row["tile"]]) for row in kept]
+    judged = list(zip(kept, verdicts, strict=True))
+    result = {"statements": len(rows), "disputed": len(rows) - len(kept), **scores(kept, verdicts), "by_scene": {}}
+    for scene in sorted({row["scene"] for row in kept}):
+        there = [(row, name) for row, name in judged if row["scene"] == scene]
+        figures = scores([row for row, _ in there], [name for _, name in there])
+        result["by_scene"][scene] = {name: part for name, part in figures.items() if name != "by_kind"}
+    if not sealed:
+        right = {True: "supported", False: "contradicted"}
+        result["errors"] = [
+            {"id": row["id"], "kind": row["kind"], "truth": row["truth"], "verdict": name}
+            for row, name in judged
+            if name not in (right[row["truth"]], "abstained")
+        ]
+    return result
+
+
+def score_things(half: str, packages: Path | None, folder: Path) -> dict[str, Any]:
+    """Scores a committed part of the statements about things."""
+    path = folder / f"{half}.jsonl"
+    if not path.is_file():
+        raise InputError(f"{path.name} is missing; write it with tests.benchmarks.grounded_claims.things join")
+    content = path.read_bytes()
+    rows = [json.loads(line) for line in content.decode().splitlines()]
+    tiles = read_index()
+    pairs = read_pairs([tiles[name] for name in sorted({row["tile"] for row in rows})], packages)
+    facts = {tile: measure(ir, rgb) for tile, (ir, rgb) in pairs.items()}
+    figures = things_report(rows, facts, sealed=half == "things_sealed")
+    return {"half": half, "sha256": hashlib.sha256(content).hexdigest(), **figures}
+
+
 def lines(result: dict[str, Any]) -> list[str]:
     """The figures as text."""
     out = [f"{result.get('half', 'where a second reader agrees')}: {result['claims']} claims"]
@@ -123,22 +170,30 @@ def lines(result: dict[str, Any]) -> list[str]:
     return out
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Scores, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("half", choices=("open", "practice", "rehearsal", "sealed", "sealed_second"))
-    half = parser.parse_args().half
-    result = report(half)
+    parser.add_argument("half", choices=(*PLAIN, *THINGS))
+    parser.add_argument("--packages", type=Path, help="folder of requirements-tiles.txt, for statements about things")
+    chosen = parser.parse_args(arguments)
+    half = chosen.half
+    try:
+        result = score_things(half, chosen.packages, HERE) if half in THINGS else report(half)
+    except InputError as error:
+        parser.error(str(error))
     (RESULTS / f"grounded_claims_{half}.json").write_text(json.dumps(result, indent=1) + "\n")
     out = lines(result)
     if "second_reader_agrees" in result:
         out += ["", *lines(result["second_reader_agrees"])]
+    for scene, part in result.get("by_scene", {}).items():
+        out += ["", *lines({"half": scene, "by_kind": {}, **part})]
     texts = {}
-    if not half.startswith("sealed"):
+    if "sealed" not in half:
         rows = map(json.loads, (HERE / f"{half}.jsonl").read_text().splitlines())
-        texts = {row["claim_id"]: row["text"] for row in rows}
-    for error in result["errors"]:
-        out.append(f"{error['claim_id']} {error['verdict']} {texts.get(error['claim_id'], '')}".rstrip())
+        texts = {row.get("claim_id") or row["id"]: row.get("text") or row["statement"] for row in rows}
+    for error in result.get("errors", ()):
+        name = error.get("claim_id") or error["id"]
+        out.append(f"{name} {error['verdict']} {texts.get(name, '')}".rstrip())
     sys.stdout.write("\n".join(out) + "\n")
 
 
