@@ -13,6 +13,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 CARRIED = (*FULL, *CLOSED)  # numbers that libraries put into the text of an error of their own
 TORCH = ("PytorchStreamWriter", "unexpected pos", "basic_ios::clear", "iostream error")  # torch names no reason
+BESIDE = ".fusionrs-"  # begins the names of folders that are made beside the one to write, and moved in
 LITTLE = 2**20  # bytes that are left where a disk counts as full
 
 
@@ -58,9 +59,10 @@ def _number_of(error: Exception, folder: Path) -> int | None:
 
 
 def _is_at(error: Exception, folder: Path) -> bool:
-    """Whether an error is of a folder, of a place below or of its parent, where it is to be made."""
+    """Whether an error is of a folder, a place below, one it is to be made in, or what is made beside it at first."""
     name = getattr(error, "filename", None)
     if name is None or not isinstance(name, str | os.PathLike):
         return True
     place, home = Path(name).absolute(), folder.absolute()
-    return place.is_relative_to(home) or home.is_relative_to(place)
+    beside = any(part.startswith(BESIDE) for part in place.parts)
+    return beside or place.is_relative_to(home) or home.is_relative_to(place)
