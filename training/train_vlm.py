@@ -28,7 +28,7 @@ from training.release import door
 from training.release.cards import write_vlm_card
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
 from training.trainers.layer_memory import remember_layers
-from training.trainers.run_folder import RunFolder
+from training.trainers.run_folder import RunFolder, settle_tokenizer
 from training.trainers.run_log import write_run_log
 from training.vlm_arguments import VlmArguments
 
@@ -52,6 +52,7 @@ def language_adapters(arguments: VlmArguments) -> LoraConfig:
 def save_merged(trainer: CaptionTrainer, processor: FusionRSVLMProcessor, folder: Path) -> None:
     """Saves the adapter beside the base, then merges it into the trained model and saves that."""
     adapted = trainer.accelerator.unwrap_model(trainer.model)
+    settle_tokenizer(processor)
     adapted.save_pretrained(folder / "adapter")
     processor.save_pretrained(folder / "adapter")
     for part in (adapted.merge_and_unload(), processor):

@@ -73,9 +73,8 @@ def test_a_closed_or_full_stream_changes_no_exit_code(tmp_path, arguments, code,
     )
     assert done.returncode == code, done.stderr
     if code and "2>" not in closed:
-        assert "Traceback" not in done.stderr and done.stderr.strip().splitlines()[-1].startswith(
-            ("error", "fusionrs")
-        )
+        last = done.stderr.strip().splitlines()[-1]
+        assert "Traceback" not in done.stderr and last.startswith(("error", "fusionrs"))
     assert not any(tmp_path.iterdir())
 
 

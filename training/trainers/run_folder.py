@@ -155,12 +155,10 @@ class RunFolder:
             )
         if goals := former.goal_difference(self.record):
             if not former.leads_to(self.record) or whole is None:
-                reason = (
-                    "left no checkpoint" if whole is None else "has a schedule that ends at its goal, or passed it"
-                )
+                reason = "left no checkpoint" if whole is None else "does not lead there by its schedule"
                 raise InputError(
-                    f"{self.path} holds {state} with another goal ({goals}), which {reason}, so going on would not "
-                    "give what the recipe says; give another output_dir, or add --overwrite to start anew"
+                    f"{self.path} holds {state} with another goal ({goals}), which {reason}; give another output_dir, "
+                    "or add --overwrite to start anew"
                 )
             return "begun"
         return "finished" if manifest.finished else "begun"
@@ -266,12 +264,24 @@ class KeptCheckpoints(Trainer):
             self.run.keep_checkpoint(self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()
 
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        settle_tokenizer(self.processing_class)
+        super()._save(output_dir, state_dict)
+
     def _run_epoch(self, *args: object, **kwargs: object) -> None:
         """As in `Trainer`, which would take a step before it looks whether the goal is reached."""
         if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*args, **kwargs)
+
+
+def settle_tokenizer(processor: Any) -> None:
+    """Takes back what the last texts have set in a tokenizer, which would be saved and differ after a stop."""
+    backend = getattr(getattr(processor, "tokenizer", processor), "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_padding()
+        backend.no_truncation()
 
 
 def _is_kept(name: str) -> bool:

@@ -87,7 +87,7 @@ def test_a_finished_run_is_left_as_it_is(folders, finished, caplog):
         ({"learning_rate": 1e-3}, "learning_rate is 0.01 there and 0.001 here"),
         ({"rgb_ir_weight": 0.5}, "rgb_ir_weight is 1.0 there and 0.5 here"),
         ({"max_steps": 2}, "another goal .max_steps 3 there and max_steps 2 here"),
-        ({"max_steps": 6, "lr_scheduler_type": "linear"}, "lr_scheduler_type is constant there and linear here"),
+        ({"max_steps": 6, "lr_scheduler_type": "linear"}, "lr_scheduler_type is constant there and the default here"),
         ({"seed": 1}, "seed is the default there and 1 here"),
     ],
 )
@@ -104,7 +104,7 @@ def test_other_data_are_refused_and_a_moved_folder_is_the_same(folders, finished
     train_clip.main(options(folders, finished, dataset=moved))
     assert "nothing to do" in caplog.text
     rows = tiny_dataset.rows("train", 4, 0)
-    rows[0]["captions"] = ["dry ground south"]  # as long as the one before
+    rows[0]["captions"] = ["dry ground north"]  # as long as the one before
     Dataset.from_list(rows, features=FEATURES).to_parquet(moved / "data" / "train-00000-of-00001.parquet")
     with pytest.raises(InputError, match="dataset holds other files"):
         train_clip.main(options(folders, finished, dataset=moved))
