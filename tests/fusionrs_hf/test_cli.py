@@ -49,18 +49,24 @@ def test_a_hidden_package_is_named(tmp_path):
     assert_one_line_error(done, "'dataset_builder' is not ours", "environment of its own")
 
 
+STREAMS = ["2>&-", ">&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"]
+LIGHT = [(["--version"], 0), (["build", "missing.yaml", "out"], 2)]
+HEAVY = [
+    (["export", "clip", "missing/model", "out"], 2),
+    (["eval", "clip"], 2),
+    (["train", "clip", "--config", "missing.yaml"], 2),
+    (["push", "clip", "missing", "a/b"], 2),
+]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code"),
+    ("arguments", "code", "closed"),
     [
-        (["--version"], 0),
-        (["build", "missing.yaml", "out"], 2),
-        (["export", "clip", "missing/model", "out"], 2),
-        (["eval", "clip"], 2),
-        (["train", "clip", "--config", "missing.yaml"], 2),
+        *((*verb, closed) for verb in LIGHT for closed in STREAMS),
+        *(pytest.param(*verb, closed, marks=pytest.mark.slow) for verb in HEAVY for closed in STREAMS),
     ],
-    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else str(value),
 )
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_a_closed_or_full_stream_changes_no_exit_code(tmp_path, arguments, code, closed):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = f'exec "$@" {closed}'
