@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +21,30 @@ PACKAGES = ("dataset_builder", "model_cards", "training")
 
 
 class Verb(NamedTuple):
-    """A verb: the module with its `add_VERB`, which adds the arguments and says what runs; and what it does."""
+    """A verb.
+
+    Args:
+        module: With its `add_VERB`, which adds the arguments and says what runs.
+        help: What it does.
+        continues: Whether the same command goes on where it was interrupted; a verb that does so now and then says so
+            in the KeyboardInterrupt that it raises.
+    """
 
     module: str
     help: str
+    continues: bool = False
 
 
 VERBS = {
-    "build": Verb("dataset_builder.cli", "build a dataset from a recipe: pairs, captions, groups, splits, Parquet"),
+    "build": Verb(
+        "dataset_builder.cli",
+        "build a dataset from a recipe: pairs, captions, groups, splits, Parquet",
+        continues=True,
+    ),
     "caption": Verb(
         "dataset_builder.cli",
         "write captions of the infrared, each checked against its image; or check those that are there",
+        continues=True,
     ),
     "audit": Verb(
         "dataset_builder.cli",
@@ -41,10 +55,13 @@ VERBS = {
     "ablate": Verb(
         "training.cli",
         "train a matrix of CLIP recipes and seeds, compare them on validation rows, and test the best once",
+        continues=True,
     ),
     "convert": Verb("fusionrs_hf.cli", "write other weights as ordinary Hugging Face checkpoints"),
     "embed": Verb(
-        "dataset_builder.search.verbs", "embed a dataset, the rows of a recipe or a scene into an index to search"
+        "dataset_builder.search.verbs",
+        "embed a dataset, the rows of a recipe or a scene into an index to search",
+        continues=True,
     ),
     "search": Verb(
         "dataset_builder.search.verbs",
@@ -77,6 +94,7 @@ def make_parser(asked: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; input at fault gives one line on stderr and exit code 2."""
+    open_closed_streams()
     argv = sys.argv[1:] if argv is None else argv
     asked = next((argument for argument in argv if not argument.startswith("-")), None)
     try:
@@ -86,13 +104,52 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         code = arguments.run(arguments)
+        sys.stdout.flush()
     except (InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command continues", file=sys.stderr)
-        return 130
+        _say(f"error: {' '.join(str(error).split())}")
+        code = 2
+    except KeyboardInterrupt as stop:
+        how = str(stop) or _how_it_continues(asked, argv)
+        _say(f"interrupted: {how}" if how else "interrupted")
+        code = 130
+    _give_up_output()
     return code or 0
+
+
+def open_closed_streams() -> None:
+    """Opens standard input, output and error on the null device where they came closed.
+
+    Whatever file were opened first would take a closed one's number, and everything printed would go into it; a
+    process that is started gets the open ones.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+
+
+def _how_it_continues(asked: str | None, argv: Sequence[str]) -> str:
+    if asked not in VERBS or not VERBS[asked].continues:
+        return ""
+    return f"the same command{' without --overwrite' if '--overwrite' in argv else ''} continues"
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # a full disk behind stderr changes no exit code
+        print(line, file=sys.stderr)
+
+
+def _give_up_output() -> None:
+    """Lets nothing be written at exit that cannot be written now, which would change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def check_packages() -> None:
@@ -147,8 +204,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs export`."""
     parser.add_argument("kind", choices=["clip"])
     parser.add_argument("model", metavar="MODEL", help="folder or Hub id of a dual-modal or plain CLIP")
-    parser.add_argument("output", type=Path, metavar="OUT", help="new folder")
+    parser.add_argument("output", type=Path, metavar="OUT", help="new or empty folder")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="(default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier export")
     parser.set_defaults(run=export)
 
 
@@ -156,7 +214,7 @@ def export(arguments: argparse.Namespace) -> None:
     """Exports a CLIP's encoders; prints how far each is from torch."""
     from fusionrs_hf.export import export_onnx
 
-    for name, error in export_onnx(arguments.model, arguments.output).items():
+    for name, error in export_onnx(arguments.model, arguments.output, arguments.overwrite).items():
         print(f"{arguments.output / name}: largest difference from torch {error:.1e}")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.output_folder import require_finished
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, check_infrared, check_rgb, one_channel
 
@@ -36,9 +38,11 @@ def load_clip(path: str) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
         path: Hub id or folder.
 
     Raises:
-        InputError: It is another kind of model, or its files lack weights.
+        InputError: It is another kind of model, its training or conversion is not finished, or its files lack weights.
         OSError: There is no such folder or repository.
     """
+    if Path(path).is_dir():
+        require_finished(Path(path))
     kind = AutoConfig.from_pretrained(path).model_type
     if kind not in ("fusionrs_clip", "clip"):
         raise InputError(f"{path} is a model of type {kind!r}, expected fusionrs_clip or clip; give a dual-modal CLIP")

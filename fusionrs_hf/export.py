@@ -1,11 +1,11 @@
 """The encoders of a dual-modal CLIP as ONNX files that give unit-length embeddings, each checked against torch."""
 
 import logging
-import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.output_folder import check_ours, read_manifest, writing
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 
@@ -200,45 +202,64 @@ def compare_part(part: Part, path: Path) -> float:
     return worst
 
 
-def export_onnx(model_path: str, out: Path) -> dict[str, float]:
+def export_onnx(model_path: str, out: Path, overwrite: bool = False) -> dict[str, float]:
     """Writes `rgb.onnx`, `ir.onnx`, `text.onnx`, `fused.onnx`, the processor and a README; all or nothing.
 
     Args:
         model_path: Hub id or folder of a FusionRS-CLIP or a plain CLIP.
-        out: Folder to write; must not exist, or be empty.
+        out: Folder to write: new, empty, or of an earlier export that did not end.
+        overwrite: Replace an earlier export: the files that it wrote, no others.
 
     Returns:
         The largest difference from torch by file.
 
     Raises:
-        InputError: `out` is not empty, the extra `export` is missing, or a file differs from torch.
+        InputError: `out` holds something else, the extra `export` is missing, or a file differs from torch.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty; give a new folder")
+    former = read_manifest(out) if out.is_dir() else None
+    check_ours(out, "export", former)
+    if former is not None and former.finished and not overwrite:
+        raise InputError(f"{out} holds a finished export; --overwrite replaces it, or give another folder")
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}, got none; pip install 'fusionrs-hf[export]'") from error
     model, processor = load_clip(model_path)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        parts, errors = make_parts(model, processor), {}
-        for name, part in parts.items():
-            write_part(part, partial / f"{name}.onnx")
-            errors[f"{name}.onnx"] = compare_part(part, partial / f"{name}.onnx")
-            logger.info("%s.onnx: largest difference from torch %.1e", name, errors[f"{name}.onnx"])
-        processor.save_pretrained(partial)
-        table = [
-            f"| `{name}.onnx` | {', '.join(part.inputs)} | {name}_embeds | {errors[f'{name}.onnx']:.1e} |"
-            for name, part in parts.items()
-        ]
-        facts = {"model": Path(model_path).name, "opset": OPSET, "dim": model.config.projection_dim}
-        facts |= {"length": text_length(model, processor), "fingerprint": model_fingerprint(model, processor)}
-        (partial / "README.md").write_text(README.format(table="\n".join(table), folder=out.name, **facts))
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return errors
+    with stops_in_a_line(out, "export"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".fusionrs-", dir=out.parent) as scratch:
+            written = _write_parts(model, processor, Path(scratch))
+            processor.save_pretrained(scratch)
+            names = {"model": Path(model_path).name, "folder": out.name}
+            (Path(scratch) / "README.md").write_text(_readme(model, processor, written, names))
+            with writing(out, "export", former is not None) as folder:
+                folder.move_in(Path(scratch))
+                folder.finish()
+    return {f"{name}.onnx": error for name, (_, error) in written.items()}
+
+
+def _write_parts(
+    model: FusionRSCLIPModel, processor: FusionRSCLIPProcessor, folder: Path
+) -> dict[str, tuple[Part, float]]:
+    """Writes the ONNX files; returns each part with its largest difference from torch."""
+    written = {}
+    for name, part in make_parts(model, processor).items():
+        write_part(part, folder / f"{name}.onnx")
+        written[name] = (part, compare_part(part, folder / f"{name}.onnx"))
+        logger.info("%s.onnx: largest difference from torch %.1e", name, written[name][1])
+    return written
+
+
+def _readme(
+    model: FusionRSCLIPModel,
+    processor: FusionRSCLIPProcessor,
+    written: Mapping[str, tuple[Part, float]],
+    names: Mapping[str, str],
+) -> str:
+    rows = [
+        f"| `{name}.onnx` | {', '.join(part.inputs)} | {name}_embeds | {error:.1e} |"
+        for name, (part, error) in written.items()
+    ]
+    facts = {"opset": OPSET, "dim": model.config.projection_dim, "length": text_length(model, processor)}
+    return README.format(table="\n".join(rows), fingerprint=model_fingerprint(model, processor), **facts, **names)

@@ -26,6 +26,8 @@ import yaml
 
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import writing
+from fusionrs_hf.stops import stops_in_a_line
 from training import train_clip
 from training.clip_arguments import IR_ORIGINS
 from training.evaluate_clip import held_out
@@ -64,33 +66,43 @@ def is_done(fields: Mapping[str, Any]) -> bool:
         InputError: Its folder holds a run of other fields.
     """
     folder = Path(fields["output_dir"])
-    path = folder / "recipe.yaml"
+    path = recipe_path(folder)
     if path.is_file() and read_mapping(path) != dict(fields):
         raise InputError(f"{folder} holds a run of another recipe; remove it, or choose another --output")
     return scores_path(folder, "validation").is_file()
 
 
+def recipe_path(folder: Path) -> Path:
+    """Where the recipe of a run is: beside its folder, in which training alone writes."""
+    return folder.with_name(f"{folder.name}.yaml")
+
+
+def log_path(folder: Path) -> Path:
+    """Where the log of a run is."""
+    return folder.with_name(f"{folder.name}.log")
+
+
 def scores_path(folder: Path, split: str) -> Path:
     """Where the tallies of a run on a split are."""
-    return folder / f"tallies-{split}.npz"
+    return folder.with_name(f"{folder.name}-{split}.npz")
 
 
 def train_one(folder: Path) -> None:
-    """Trains the run whose recipe lies in a folder, in this process, and scores it on the validation split."""
-    train_clip.main(["--config", str(folder / "recipe.yaml")])
+    """Trains the run whose recipe lies beside a folder, in this process, and scores it on the validation split."""
+    train_clip.main(["--config", str(recipe_path(folder))])
     score(folder, "validation").save(scores_path(folder, "validation"))
 
 
 def score(folder: Path, split: str) -> Tallies:
     """Scores a trained run on a split's held-out rows."""
-    fields = read_mapping(folder / "recipe.yaml")
+    fields = read_mapping(recipe_path(folder))
     encoder = Encoder.for_scores(*load_clip(str(folder)))
     origin = IR_ORIGINS[fields.get("ir_origin", "sensor")]
     return tally_rows(encoder, held_out(fields["dataset"], split, origin))
 
 
 def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
-    """Trains what is not done yet, each run in a process of its own; the log of each is in its folder.
+    """Trains what is not done yet, each run in a process of its own; the log of each is beside its folder.
 
     Args:
         runs: See `plan`.
@@ -106,18 +118,18 @@ def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
     def start(item: tuple[Run, Mapping[str, Any]]) -> str | None:
         (name, seed), fields = item
         folder, slot = Path(fields["output_dir"]), slots.get()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yaml").write_text(yaml.safe_dump(dict(fields), sort_keys=False))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        recipe_path(folder).write_text(yaml.safe_dump(dict(fields), sort_keys=False))
         threads = str(max(1, (os.cpu_count() or 1) // workers))
         environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": threads}
         if workers > 1 and torch.cuda.device_count() > 1:
             environment["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
         logger.info("training %s, seed %d", name, seed)
-        with (folder / "log.txt").open("w") as log:
+        with log_path(folder).open("w") as log:
             command = [sys.executable, "-m", "training.ablate", str(folder)]
             failed = subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
         slots.put(slot)
-        return str(folder / "log.txt") if failed else None
+        return str(log_path(folder)) if failed else None
 
     missing = sorted((item for item in runs.items() if not is_done(item[1])), key=lambda item: item[0][1])
     with ThreadPoolExecutor(workers) as pool:
@@ -169,30 +181,49 @@ def ablate(
     for name in (against, *also):
         if name not in names:
             raise InputError(f"{name!r} is none of the recipes {', '.join(names)}; give --against and --also by name")
-    run_missing(runs, workers)
+    with stops_in_a_line(output, "ablate"), writing(output, "ablate") as folder:
+        folder.reopen()
+        folder.list_files(_own_files(runs, output))
+        run_missing(runs, workers)
+        report = compare(runs, against, also)
+        report |= {"seeds": list(range(seeds)), "hardware": describe_hardware()}
+        (output / "ablation.json").write_text(json.dumps(report, indent=1) + "\n")
+        pages = [f"## {split}\n\n{markdown(report[split], against)}" for split in ("validation", "test")]
+        (output / "ablation.md").write_text("\n".join(pages))
+        folder.finish(name for name in folder.manifest.files if (output / name).is_file())
+    logger.info("chosen on validation: %s; tables in %s", report["chosen"], output / "ablation.md")
 
-    # Choose on validation, test once
-    scores = {run: Tallies.load(scores_path(Path(fields["output_dir"]), "validation")) for run, fields in runs.items()}
+
+def compare(runs: Mapping[Run, Mapping[str, Any]], against: str, also: Sequence[str]) -> dict[str, Any]:
+    """Chooses the recipe with the best validation score and tests it, once; returns the tables.
+
+    Args:
+        runs: See `plan`; all are trained.
+        against, also: As of `ablate`.
+    """
+    folders = {run: Path(fields["output_dir"]) for run, fields in runs.items()}
+    names = list(dict.fromkeys(name for name, _ in runs))
+    scores = {run: Tallies.load(scores_path(folder, "validation")) for run, folder in folders.items()}
     validation = AblationTable(scores, against)
     chosen = validation.best()
     test = AblationTable(tested([chosen, against, *also], runs), against)
-
-    # Write
-    report = {
+    return {
         "what": "mean recall by recipe, 95 % bootstrap over tiles, seeds pooled; differences are paired",
         "reference": against,
         "chosen": chosen,
-        "seeds": list(range(seeds)),
-        "hardware": describe_hardware(),
         "recipes": {name: _shared(runs, name) for name in names},
-        "train_seconds": {name: [_seconds(runs[name, seed]) for seed in range(seeds)] for name in names},
+        "train_seconds": {name: [_seconds(runs[run]) for run in runs if run[0] == name] for name in names},
         "validation": validation.report(),
         "test": test.report(),
     }
-    (output / "ablation.json").write_text(json.dumps(report, indent=1) + "\n")
-    pages = [f"## {split}\n\n{markdown(report[split], against)}" for split in ("validation", "test")]
-    (output / "ablation.md").write_text("\n".join(pages))
-    logger.info("chosen on validation: %s; tables in %s", chosen, output / "ablation.md")
+
+
+def _own_files(runs: Mapping[Run, Mapping[str, Any]], output: Path) -> list[str]:
+    """Returns what the matrix writes besides the runs' folders, relative to `output`."""
+    folders = [Path(fields["output_dir"]) for fields in runs.values()]
+    places = [place(folder) for folder in folders for place in (recipe_path, log_path)]
+    places += [scores_path(folder, split) for folder in folders for split in ("validation", "test")]
+    return ["ablation.json", "ablation.md", *(place.relative_to(output).as_posix() for place in places)]
 
 
 def _shared(runs: Mapping[Run, Mapping[str, Any]], name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.clip_arguments import IR_ORIGINS
 from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
+from training.held_folders import adding, holding
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
@@ -198,21 +199,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ir_origin = IR_ORIGINS[arguments.ir_origin]
-    model, processor = load_clip(arguments.model)
-    encoder = Encoder.for_scores(model, processor)
-    fusion = choose_weight(encoder, arguments.dataset, arguments.fusion_weight, ir_origin)
-    scored = (arguments.dataset, arguments.split)
-    trained = evaluate(model, processor, *scored, True, fusion.weight, ir_origin, encoder)
-    part = whole_split(encoder, *scored, fusion.weight, ir_origin)
-    results = ClipResults(trained, fusion, tables_by(part, by_source=False), tables_by(part, by_source=True))
-    if arguments.vision_tower and arguments.text_tower:
-        towers = {"vision_tower": arguments.vision_tower, "text_tower": arguments.text_tower}
-        pretrained = evaluate_pretrained(model.config, processor, towers, arguments.dataset)
-        results = replace(results, pretrained=pretrained)
+    with holding(arguments.model, arguments.dataset, arguments.vision_tower, arguments.text_tower):
+        model, processor = load_clip(arguments.model)
+        encoder = Encoder.for_scores(model, processor)
+        fusion = choose_weight(encoder, arguments.dataset, arguments.fusion_weight, ir_origin)
+        scored = (arguments.dataset, arguments.split)
+        trained = evaluate(model, processor, *scored, True, fusion.weight, ir_origin, encoder)
+        part = whole_split(encoder, *scored, fusion.weight, ir_origin)
+        results = ClipResults(trained, fusion, tables_by(part, by_source=False), tables_by(part, by_source=True))
+        if arguments.vision_tower and arguments.text_tower:
+            towers = {"vision_tower": arguments.vision_tower, "text_tower": arguments.text_tower}
+            pretrained = evaluate_pretrained(model.config, processor, towers, arguments.dataset)
+            results = replace(results, pretrained=pretrained)
     for name, table in results.by_band.items():
         for kind, (value, low, high) in table.mean_recall.items():
             logger.info("%s, %s: mean recall %.1f [%.1f, %.1f]", name, kind, 100 * value, 100 * low, 100 * high)
-    results.save(arguments.output)
+    with adding(arguments.output):
+        results.save(arguments.output)
 
 
 if __name__ == "__main__":

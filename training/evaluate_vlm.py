@@ -20,6 +20,7 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import PROMPT
 from training.data.pairs import load_pairs
+from training.held_folders import adding, holding
 from training.scoring.fact_tables import (
     balanced_sample,
     best_constant,
@@ -119,12 +120,14 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument("--output", type=Path, help="metrics.json to write")
     options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
-    model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
-    results = evaluate(model, processor, **options)
+    with holding(name, options["dataset"]):
+        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        results = evaluate(model, processor, **options)
     for condition, scores in results.accuracy.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
     if output:
-        results.save(output)
+        with adding(output):
+            results.save(output)
     return results
 
 

@@ -12,13 +12,15 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import writing
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +30,7 @@ VLM_RECIPE = ROOT / "training/recipes/vlm_demo.yaml"
 TRAINED_CONTROLS = ROOT / "training/recipes/controls.json"
 CLIP_BATCH, VLM_BATCH = 64, 16  # rows a step over all processes, as in the recipes
 CODE = ("fusionrs_hf", "dataset_builder", "training")
+FOLDERS = {"dataset": ("dataset", "build"), "train_clip": ("clip", "train clip"), "train_vlm": ("vlm", "train vlm")}
 
 # Threads that sleep instead of spinning, and memory that is kept instead of returned: on two shared cores a training
 # step is twice as fast with the second, and does not become ten times as slow when something else runs with the first.
@@ -148,18 +151,20 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
 
 
 def _discard_if_stale(out: Path, name: str, inputs_hash: str) -> None:
-    """Throws a half-finished step's folder away unless it was begun from the same inputs; then it is continued."""
+    """Deletes what a half-finished step has written unless it was begun from the same inputs: then it is continued."""
     begun = out / ".steps" / f"{name}.begun"
     if not begun.is_file() or begun.read_text() != inputs_hash:
-        folder = {"dataset": "dataset", "train_clip": "clip", "train_vlm": "vlm"}.get(name)
+        folder, verb = FOLDERS.get(name, ("", ""))
         if folder and (out / folder).is_dir():
-            shutil.rmtree(out / folder)
+            with writing(out / folder, verb) as stale:
+                stale.discard()
         begun.write_text(inputs_hash)
 
 
 def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     """Writes metrics.json, the cards and the page, and prints the table of retrieval beside its controls."""
     from training.demo_page import write_page
+    from training.held_folders import adding
     from training.release.cards import write_clip_card, write_vlm_card
     from training.release.result_rows import retrieval_rows
     from training.scoring.clip_results import ClipResults, TrainedControls
@@ -170,8 +175,10 @@ def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     metrics = {"seed": seed, "clip": clip.as_dict(), "vlm": vlm.as_dict()}
     (out / METRICS_NAME).write_text(json.dumps(metrics, indent=1))
     trained_controls = TrainedControls.load(TRAINED_CONTROLS)
-    write_clip_card(out / "clip", trained_controls)
-    write_vlm_card(out / "vlm")
+    with adding(out / "clip" / "README.md"):
+        write_clip_card(out / "clip", trained_controls)
+    with adding(out / "vlm" / "README.md"):
+        write_vlm_card(out / "vlm")
     write_page(out, clip, vlm, trained_controls, times)
     for line in retrieval_table(retrieval_rows(clip, trained_controls)):
         logger.info(line)
@@ -212,14 +219,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     out, packages = arguments.out.resolve(), arguments.packages.resolve()
     try:
-        times = travel(steps(packages, out, arguments.seed), out)
+        with writing(out, "demo") as folder:
+            stages = steps(packages, out, arguments.seed)
+            folder.reopen()
+            folder.list_files(_own_files(stages))
+            times = travel(stages, out)
+            logger.info("[%d] Cards and page", len(times) + 1)
+            present(out, arguments.seed, times)
+            folder.finish()
     except subprocess.CalledProcessError as error:
         logger.info("stopped: %s failed; mend what it names and run again, finished steps are kept", error.cmd[2])
         return 2
-    logger.info("[%d] Cards and page", len(times) + 1)
-    present(out, arguments.seed, times)
+    except InputError as error:
+        logger.info("error: %s", error)
+        return 2
     logger.info("\n%.1f min in all. Open %s", (time.monotonic() - started) / 60, arguments.out / "index.html")
     return 0
+
+
+def _own_files(stages: Sequence[Step]) -> list[str]:
+    """Returns what the journey itself writes; the folders of its steps have manifests of their own."""
+    marks = [f".steps/{step.name}.{kind}" for step in stages for kind in ("json", "begun")]
+    return [*marks, "metrics.json", "index.html"]
 
 
 def _sample_files() -> tuple[Path, ...]:

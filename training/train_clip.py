@@ -3,7 +3,8 @@
     fusionrs train clip --config training/recipes/clip_demo.yaml --output_dir runs/clip
 
 The same `main` runs under `torchrun --nproc_per_node N -m training.train_clip ...`: embeddings are gathered with
-gradients, so N processes give the loss of one with the whole batch.
+gradients, so N processes give the loss of one with the whole batch. A run that was stopped goes on from its last
+checkpoint; one that is finished is left as it is, see `training/trainers/run_folder.py`.
 """
 
 import dataclasses
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -29,6 +29,7 @@ from training.clip_arguments import IR_ORIGINS, ClipArguments
 from training.data.augmentation import PairAugmentation
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
+from training.held_folders import holding
 from training.recipe import parse_recipe
 from training.release import door
 from training.release.cards import write_clip_card
@@ -36,11 +37,11 @@ from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
 from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
-from training.trainers.checkpoints import last_whole_checkpoint
 from training.trainers.contrastive import ContrastiveTrainer
 from training.trainers.contrastive_arguments import ClipTrainingArguments
 from training.trainers.frozen import freeze_lower_layers
 from training.trainers.layer_memory import remember_layers
+from training.trainers.run_folder import RunFolder
 from training.trainers.run_log import write_run_log
 
 logger = logging.getLogger(__name__)
@@ -132,8 +133,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Trains as the recipe says; leaves model, processor, log and card in `output_dir`."""
     arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
-    folder = Path(training.output_dir)
     towers = [tower for tower in (arguments.clip, arguments.vision_tower, arguments.text_tower) if tower]
+    with holding(arguments.dataset, *towers):
+        run = RunFolder("train clip", arguments, training, splits=("train", "validation"))
+        if not run.is_finished():
+            train(run, arguments, training, towers)
+    if push and run.leads:
+        door.push("clip", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+
+
+def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArguments, towers: Sequence[str]) -> None:
+    """Does what is left of a run, from the model to its card.
+
+    Args:
+        run: Folder to write.
+        arguments, training: The recipe.
+        towers: Folders or Hub ids that training starts from.
+    """
     set_seed(training.seed)
 
     # Model
@@ -147,39 +163,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_groups(table)
     collator, plain = make_collators(arguments, processor, training.seed)
 
-    # Train
-    trainer = (AdapterTrainer if arguments.lora_rank else ContrastiveTrainer)(
-        model=model,
-        args=training,
-        data_collator=collator,
-        eval_collator=plain,
-        train_dataset=rows,
-        eval_dataset=validation,
-        processing_class=processor,
-        compute_metrics=make_recall(validation, plain),
-        callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
-        head_learning_rate=arguments.head_learning_rate,
-        decay_all=arguments.decay_all,
-        encode_rows=arguments.encode_rows,
-        modality_dropout=arguments.modality_dropout,
-    )
-    if arguments.remember_images and trainer.is_fsdp_enabled:  # processes would wait for layers that others skip
-        raise InputError("remember_images does not run with sharded parameters; use DDP, or drop it under FSDP")
-    started = time.monotonic()
-    with remembered_images(model, arguments):
-        if arguments.feature_norm:
-            fit_clip_norm(model, sample, plain)
-        trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    with run.writing():
+        # Train
+        trainer = (AdapterTrainer if arguments.lora_rank else ContrastiveTrainer)(
+            model=model,
+            args=training,
+            data_collator=collator,
+            eval_collator=plain,
+            train_dataset=rows,
+            eval_dataset=validation,
+            processing_class=processor,
+            compute_metrics=make_recall(validation, plain),
+            callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
+            head_learning_rate=arguments.head_learning_rate,
+            decay_all=arguments.decay_all,
+            encode_rows=arguments.encode_rows,
+            modality_dropout=arguments.modality_dropout,
+            run=run,
+        )
+        if arguments.remember_images and trainer.is_fsdp_enabled:  # processes would wait for layers that others skip
+            raise InputError("remember_images does not run with sharded parameters; use DDP, or drop it under FSDP")
+        started = time.monotonic()
+        with remembered_images(model, arguments):
+            if arguments.feature_norm:
+                fit_clip_norm(model, sample, plain)
+            trainer.train(resume_from_checkpoint=run.last_checkpoint)
 
-    # Save
-    trainer.save_model()
-    write_run_log(trainer, folder, arguments, facts, towers, time.monotonic() - started)
-
-    # Push
-    if trainer.is_world_process_zero():
-        write_clip_card(folder, model_id=training.hub_model_id)
-        if push:
-            door.push("clip", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
+        # Save
+        trainer.save_model(str(run.model_path))
+        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started)
+        if run.leads:
+            write_clip_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+        run.finish(trainer.state.best_model_checkpoint)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,13 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.data.conversations import conversations, fit_vlm_norm
 from training.data.pairs import load_pairs
+from training.held_folders import holding
 from training.recipe import parse_recipe
 from training.release import door
 from training.release.cards import write_vlm_card
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
-from training.trainers.checkpoints import last_whole_checkpoint
 from training.trainers.layer_memory import remember_layers
+from training.trainers.run_folder import RunFolder, settle_tokenizer
 from training.trainers.run_log import write_run_log
 from training.vlm_arguments import VlmArguments
 
@@ -51,6 +52,7 @@ def language_adapters(arguments: VlmArguments) -> LoraConfig:
 def save_merged(trainer: CaptionTrainer, processor: FusionRSVLMProcessor, folder: Path) -> None:
     """Saves the adapter beside the base, then merges it into the trained model and saves that."""
     adapted = trainer.accelerator.unwrap_model(trainer.model)
+    settle_tokenizer(processor)
     adapted.save_pretrained(folder / "adapter")
     processor.save_pretrained(folder / "adapter")
     for part in (adapted.merge_and_unload(), processor):
@@ -62,7 +64,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     training.remove_unused_columns, training.max_length = False, None  # cutting a text would cut an image's tokens
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder, with its card
-    folder = Path(training.output_dir)
+    with holding(arguments.dataset, arguments.clip_model, arguments.language_model):
+        run = RunFolder("train vlm", arguments, training, splits=("train",))
+        if not run.is_finished():
+            train(run, arguments, training)
+    if push and run.leads:
+        door.push("vlm", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+
+
+def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
+    """Does what is left of a run, from the model to its card.
+
+    Args:
+        run: Folder to write.
+        arguments, training: The recipe.
+    """
     towers = (arguments.clip_model, arguments.language_model)
     set_seed(training.seed)
 
@@ -77,34 +93,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = load_pairs(arguments.dataset, "train")
     examples = conversations(rows, arguments.prompt)
     fit_vlm_norm(model.model, processor, examples, arguments.norm_samples, training.seed)
-    if training.should_save:
-        for part in (model, processor):
-            part.save_pretrained(folder / "base")  # what the adapter is an adapter of
-    model.name_or_path = str(folder / "base")
 
-    # Train
-    trainer = CaptionTrainer(
-        model=model,
-        args=training,
-        train_dataset=examples,
-        processing_class=processor,
-        peft_config=language_adapters(arguments),
-        projector_learning_rate=arguments.projector_learning_rate,
-    )
-    started = time.monotonic()
-    with remember_layers(model.model.vision_tower) if arguments.remember_images else nullcontext():
-        trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    with run.writing():
+        # Base, which the adapter is an adapter of
+        if run.leads:
+            for part in (model, processor):
+                part.save_pretrained(run.model_path / "base")
+            run.add(run.model_path)
+        model.name_or_path = str(run.path / "base")
 
-    # Save
-    write_run_log(trainer, folder, arguments, rows, towers, time.monotonic() - started)
-    if training.should_save:
-        save_merged(trainer, processor, folder)
+        # Train
+        trainer = CaptionTrainer(
+            model=model,
+            args=training,
+            train_dataset=examples,
+            processing_class=processor,
+            peft_config=language_adapters(arguments),
+            projector_learning_rate=arguments.projector_learning_rate,
+            run=run,
+        )
+        started = time.monotonic()
+        with remember_layers(model.model.vision_tower) if arguments.remember_images else nullcontext():
+            trainer.train(resume_from_checkpoint=run.last_checkpoint)
 
-    # Push
-    if trainer.is_world_process_zero():
-        write_vlm_card(folder, model_id=training.hub_model_id)
-        if push:
-            door.push("vlm", folder, training.hub_model_id or folder.name, bool(training.hub_private_repo))
+        # Save
+        write_run_log(trainer, run.model_path, arguments, rows, towers, time.monotonic() - started)
+        if run.leads:
+            save_merged(trainer, processor, run.model_path)
+            write_vlm_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+        run.finish(trainer.state.best_model_checkpoint)
 
 
 if __name__ == "__main__":

@@ -29,3 +29,6 @@ class VlmArguments:
         default=None, metadata={"help": "None: transformers' choice. On a CPU in bf16, eager trains a fifth faster."}
     )
     norm_samples: int = field(default=512, metadata={"help": "Training rows that set the standardisation."})
+    overwrite: bool = field(
+        default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
+    )

@@ -1,10 +1,14 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fusionrs_hf.cli import VERBS, main
 from tests.made.command import assert_light_help, assert_one_line_error
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)], ids=" ".join)
@@ -43,3 +47,64 @@ def test_a_hidden_package_is_named(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert_one_line_error(done, "'dataset_builder' is not ours", "environment of its own")
+
+
+STREAMS = ["2>&-", ">&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"]
+LIGHT = [(["--version"], 0), (["build", "missing.yaml", "out"], 2)]
+HEAVY = [
+    (["export", "clip", "missing/model", "out"], 2),
+    (["eval", "clip"], 2),
+    (["train", "clip", "--config", "missing.yaml"], 2),
+    (["push", "clip", "missing", "a/b"], 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "closed"),
+    [
+        *((*verb, closed) for verb in LIGHT for closed in STREAMS),
+        *(pytest.param(*verb, closed, marks=pytest.mark.slow) for verb in HEAVY for closed in STREAMS),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else str(value),
+)
+def test_a_closed_or_full_stream_changes_no_exit_code(tmp_path, arguments, code, closed):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    command = f'exec "$@" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, "-m", "fusionrs_hf.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == code, done.stderr
+    if code and "2>" not in closed:
+        last = done.stderr.strip().splitlines()[-1]
+        assert "Traceback" not in done.stderr and last.startswith(("error", "fusionrs"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_process_that_a_verb_starts_gets_open_streams(tmp_path):
+    code = (
+        "import os, subprocess, sys\nfrom fusionrs_hf.cli import open_closed_streams\nopen_closed_streams()\n"
+        "test = 'import os, sys; [os.fstat(number) for number in range(3)]; print(1); print(2, file=sys.stderr)'\n"
+        "subprocess.run([sys.executable, '-c', test], check=True)\n"
+        f"open({str(tmp_path / 'first')!r}, 'w').write('mine')"
+    )
+    shell = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0 and (tmp_path / "first").read_text() == "mine"
+
+
+def test_only_a_verb_that_continues_says_so(monkeypatch, capsys):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.cli.evaluate", interrupt)
+    assert main(["eval", "clip"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"
+    monkeypatch.setattr("fusionrs_hf.cli.export", interrupt)
+    assert main(["export", "clip", "model", "out"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"

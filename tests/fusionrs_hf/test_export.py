@@ -1,3 +1,4 @@
+import errno
 from copy import deepcopy
 
 import numpy as np
@@ -8,6 +9,7 @@ from transformers import AutoProcessor, BertConfig, Dinov2Config
 from fusionrs_hf import export
 from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import read_manifest
 from tests.made import tiny
 
 pytest.importorskip("onnxscript")
@@ -75,9 +77,46 @@ def test_the_folder_says_what_is_in_it(exported):
     assert "at most 16 tokens" in text
 
 
-def test_a_folder_with_something_in_it_is_refused(exported):
-    with pytest.raises(InputError, match="is not empty; give a new folder"):
+def test_a_folder_with_something_in_it_is_refused(exported, tmp_path):
+    before = {path.name: path.read_bytes() for path in exported.iterdir()}
+    with pytest.raises(InputError, match="holds a finished export; --overwrite replaces it"):
         export.export_onnx("any", exported)
+    assert {path.name: path.read_bytes() for path in exported.iterdir()} == before
+    (tmp_path / "thesis.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is not empty and not of `fusionrs export` .thesis.txt"):
+            export.export_onnx("any", tmp_path, overwrite)
+
+
+def test_an_export_is_replaced_file_by_file(tmp_path, monkeypatch):
+    tiny.clip_model().save_pretrained(tmp_path / "model")
+    tiny.clip_processor().save_pretrained(tmp_path / "model")
+    make_parts = export.make_parts
+    monkeypatch.setattr(export, "make_parts", lambda *given: {"fused": make_parts(*given)["fused"]})
+    out = tmp_path / "onnx"
+    export.export_onnx(str(tmp_path / "model"), out)
+    (out / "config.old").write_text("mine")
+    with pytest.raises(InputError, match="did not write .config.old"):
+        export.export_onnx(str(tmp_path / "model"), out, overwrite=True)
+    (out / "config.old").unlink()
+    export.export_onnx(str(tmp_path / "model"), out, overwrite=True)
+    manifest = read_manifest(out)
+    assert manifest.finished and {"fused.onnx", "README.md"} <= set(manifest.files)
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "onnx"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_and_a_closed_folder_are_told_in_a_line(tmp_path, monkeypatch, number):
+    tiny.clip_model().save_pretrained(tmp_path / "model")
+    tiny.clip_processor().save_pretrained(tmp_path / "model")
+
+    def fail(part, path):
+        raise OSError(number, "as the system says", str(path))
+
+    monkeypatch.setattr(export, "write_part", fail)
+    with pytest.raises(InputError, match=r"`fusionrs export` stopped in .*onnx, then run the same command again|writ"):
+        export.export_onnx(str(tmp_path / "model"), tmp_path / "onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_file_that_differs_from_torch_is_refused(exported, model):

@@ -66,7 +66,7 @@ def test_a_run_of_other_fields_is_not_taken_for_this_one(tmp_path):
     assert not ablate.is_done(runs["a", 0])
     folder = Path(runs["a", 0]["output_dir"])
     folder.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(runs["a", 0] | {"max_steps": 2}))
+    ablate.recipe_path(folder).write_text(yaml.safe_dump(runs["a", 0] | {"max_steps": 2}))
     with pytest.raises(InputError, match="holds a run of another recipe"):
         ablate.is_done(runs["a", 0])
 
@@ -96,6 +96,15 @@ def test_the_published_recipe_takes_the_published_steps():
     assert steps == 13_593 and fields["dataloader_drop_last"]
 
 
+def test_a_folder_of_others_is_refused_and_stays(tmp_path, capsys):
+    path, out = recipe(tmp_path, "trimodal"), tmp_path / "out"
+    out.mkdir()
+    (out / "ablation.json").write_text("mine")
+    assert cli.main(["ablate", str(path), "--output", str(out)]) == 2
+    assert "is not empty and not of `fusionrs ablate` (ablation.json)" in capsys.readouterr().err
+    assert [file.name for file in out.iterdir()] == ["ablation.json"]
+
+
 @pytest.mark.slow
 def test_a_matrix_is_trained_chosen_tested_and_not_repeated(tmp_path, size, caplog):
     paths = [recipe(tmp_path, "trimodal", group_aware=False), recipe(tmp_path, "dual_text", rgb_ir_weight=0.0)]
@@ -112,5 +121,5 @@ def test_a_matrix_is_trained_chosen_tested_and_not_repeated(tmp_path, size, capl
     caplog.clear()
     assert cli.main(command) == 0 and "training" not in caplog.text
     paths[1].write_text(yaml.safe_dump({"rgb_ir_weight": -1.0}))
-    (tmp_path / "out" / "dual_text" / "seed-1" / "recipe.yaml").unlink()
+    ablate.recipe_path(tmp_path / "out" / "dual_text" / "seed-1").unlink()
     assert cli.main([*command[:-1], str(tmp_path / "other")]) == 2

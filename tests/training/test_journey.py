@@ -1,6 +1,7 @@
 import pytest
 
-from training.journey import Step, travel
+from fusionrs_hf.output_folder import writing
+from training.journey import Step, main, travel
 
 
 def stages(done, recipe, fail=None):
@@ -52,10 +53,12 @@ def test_a_half_finished_training_is_continued_only_from_the_same_inputs(tmp_pat
 
     def training(fail):
         def run():
-            (out / "clip").mkdir(parents=True, exist_ok=True)
-            if fail:
-                (out / "clip" / "checkpoint-1").mkdir()
-                raise RuntimeError("killed")
+            with writing(out / "clip", "train clip") as folder:
+                if fail:
+                    folder.list_files(["checkpoint-1/state"])
+                    (out / "clip" / "checkpoint-1").mkdir()
+                    (out / "clip" / "checkpoint-1" / "state").write_text("1")
+                    raise RuntimeError("killed")
 
         return [Step("train_clip", "Training", 1, run, (recipe,))]
 
@@ -63,6 +66,18 @@ def test_a_half_finished_training_is_continued_only_from_the_same_inputs(tmp_pat
         travel(training(fail=True), out)
     travel(training(fail=False), out)
     assert (out / "clip" / "checkpoint-1").is_dir()
+    (out / "clip" / "checkpoint-mine").mkdir()
+    (out / "clip" / "checkpoint-mine" / "thesis").write_text("mine")
     recipe.write_text("steps: 2\n")
     travel(training(fail=False), out)
     assert not (out / "clip" / "checkpoint-1").is_dir()
+    assert (out / "clip" / "checkpoint-mine" / "thesis").read_text() == "mine"
+
+
+def test_a_folder_of_others_is_refused_and_stays(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "thesis").write_text("mine")
+    assert main(["--out", str(tmp_path), "--packages", str(tmp_path / "none")]) == 2
+    assert "is not empty and not of `fusionrs demo`" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"] and (tmp_path / "clip" / "thesis").is_file()

@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -20,6 +19,7 @@ import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
+from tests.training.made.interrupted import interrupted, unfinished
 from training import evaluate_clip, train_clip
 from training.train_clip import main
 
@@ -94,7 +94,7 @@ def test_a_run_leaves_model_processor_code_log_and_card(trained):
 
 
 def test_a_resumed_run_repeats_the_uninterrupted_one(folders, trained, tmp_path):
-    shutil.copytree(trained / "checkpoint-2", tmp_path / "checkpoint-2")
+    interrupted(trained, tmp_path, 2)
     main(command(folders, tmp_path, eval_strategy="steps", eval_steps=2))
     assert losses(tmp_path) == losses(trained)
     straight, resumed = (weights(folder) for folder in (trained, tmp_path))
@@ -139,22 +139,22 @@ def test_whole_towers_stay_as_loaded(folders, tmp_path):
 
 
 def test_the_best_checkpoint_is_that_of_the_highest_recall_also_after_a_resume(folders, tmp_path, monkeypatch):
-    recalls = []
+    recalls, run = [], tmp_path / "run"
     monkeypatch.setattr(train_clip, "make_recall", lambda *given: lambda prediction: {"mean_recall": recalls.pop(0)})
     options = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
     for coming in ([0.1, 0.9, 0.5, 0.2], [0.2]):  # then on from step 3
         recalls[:] = coming
-        main(command(folders, tmp_path, **options))
-        state = json.loads((tmp_path / "checkpoint-4" / "trainer_state.json").read_text())
-        assert state["best_metric"] == 0.9 and state["best_model_checkpoint"] == str(tmp_path / "checkpoint-2")
-        history = json.loads((tmp_path / "training_log.json").read_text())["history"]
+        main(command(folders, run, **options))
+        state = json.loads((run / "checkpoint-4" / "trainer_state.json").read_text())
+        assert state["best_metric"] == 0.9 and state["best_model_checkpoint"] == str(run / "checkpoint-2")
+        history = json.loads((run / "training_log.json").read_text())["history"]
         lowest = min((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry["eval_loss"])
         assert lowest["step"] != 2
-        best, last = weights(tmp_path / "checkpoint-2"), weights(tmp_path / "checkpoint-4")
-        for name, value in weights(tmp_path).items():
+        best, last = weights(run / "checkpoint-2"), weights(run / "checkpoint-4")
+        for name, value in weights(run).items():
             torch.testing.assert_close(value, best[name], rtol=0, atol=0)
         assert not torch.equal(best["visual_projection.weight"], last["visual_projection.weight"])
-        shutil.rmtree(tmp_path / "checkpoint-4")
+        unfinished(run, 3)
 
 
 def test_remembering_images_changes_nothing_but_the_work(folders, tmp_path, monkeypatch):
@@ -218,7 +218,7 @@ def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
 def test_every_option_trains_and_resumes_to_the_same_weights(folders, tmp_path, options):
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     main(command(folders, straight, **options))
-    shutil.copytree(straight / "checkpoint-2", resumed / "checkpoint-2")
+    interrupted(straight, resumed, 2)
     main(command(folders, resumed, **options))
     assert losses(resumed) == losses(straight)
     first, last = weights(straight / "checkpoint-2"), weights(straight)

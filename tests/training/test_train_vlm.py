@@ -1,7 +1,6 @@
 """VLM training: what LoRA touches, resuming, and what a run leaves behind."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_vlm
 from tests.training.made.captioned_rows import make_rows
+from tests.training.made.interrupted import interrupted
 from training.train_vlm import main
 from training.trainers.captioning import CaptionTrainer
 
@@ -107,7 +107,7 @@ def test_checkpoint_carries_its_code_and_log(vlm_run):
 
 def test_interrupted_run_does_the_missing_step_and_ends_with_the_same_weights(vlm_run, tmp_path, monkeypatch):
     again = tmp_path / "output"
-    shutil.copytree(f"{vlm_run['output']}/checkpoint-1", again / "checkpoint-1")
+    interrupted(vlm_run["output"], again, 1)
     steps, training_step = [], CaptionTrainer.training_step
     monkeypatch.setattr(
         CaptionTrainer, "training_step", lambda self, *rest: steps.append(1) or training_step(self, *rest)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fusionrs_hf.errors import InputError
+from training.held_folders import holding
 from training.release.kinds import KINDS, find_kind
 
 
@@ -33,7 +34,8 @@ def push(
         URL of the commit.
 
     Raises:
-        InputError: Another kind, an option that does not go with it, or what the kind's own function refuses.
+        InputError: Another kind, an option that does not go with it, a folder that is not finished or is being
+            written, or what the kind's own function refuses.
     """
     release = find_kind(kind)
     target, options = release.push, {} if base is None else {"base": base}
@@ -43,4 +45,5 @@ def push(
             raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {kind!r}; leave it out")
         target = release.forms[option].push
     module, function = target.split(":")
-    return getattr(import_module(module), function)(folder, repo_id, private=private, **options)
+    with holding(folder):
+        return getattr(import_module(module), function)(folder, repo_id, private=private, **options)

@@ -2,11 +2,14 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.stops import stops_in_a_line
 from training.release.checks import check_code, check_rights, read_json
 from training.release.kinds import KINDS
 from training.release.plain_clip import write_plain_clip
@@ -29,8 +32,8 @@ def push_plain_clip(folder: Path | str, repo_id: str, *, private: bool = False, 
         InputError: The model has something that `CLIPModel` has not, or its rights do not allow this Hub.
     """
     check_rights(Path(folder), HfApi().endpoint)
-    with tempfile.TemporaryDirectory() as home:
-        return upload("clip", write_plain_clip(Path(folder), Path(home)), repo_id, private, revision)
+    with _scratch() as home:
+        return upload("clip", write_plain_clip(Path(folder), home), repo_id, private, revision)
 
 
 def push_vlm(folder: Path | str, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -55,13 +58,24 @@ def push_adapter(folder: Path | str, repo_id: str, base: str, *, private: bool =
     """
     if not (Path(folder) / "adapter_config.json").is_file():
         raise InputError(f"{folder} has no adapter_config.json, expected a LoRA adapter; leave the base out")
-    with tempfile.TemporaryDirectory() as home:
-        staged = Path(shutil.copytree(folder, Path(home) / "adapter"))
+    with _scratch() as home:
+        staged = Path(shutil.copytree(folder, home / "adapter"))
         for name in ("adapter_config.json", "README.md"):
             old = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path") or ""
             if old and (staged / name).is_file():
                 (staged / name).write_text((staged / name).read_text().replace(old, base))
         return push_vlm(staged, repo_id, private=private)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Makes a folder that is new, of this user alone, and gone afterwards: nobody's files are in it or replaced."""
+    place = Path(tempfile.gettempdir())
+    with (
+        stops_in_a_line(place, "push", lambda: "push again (TMPDIR names another place)"),
+        tempfile.TemporaryDirectory(prefix="fusionrs-push-") as home,
+    ):
+        yield Path(home)
 
 
 def _push_model(kind: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:

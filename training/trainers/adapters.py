@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fusionrs_hf.errors import InputError
+from training.trainers.checkpoints import checkpoint_step
 from training.trainers.contrastive import TOWERS, ContrastiveTrainer
 
 STATE_NAME = "trained.safetensors"  # in a checkpoint: adapters and all else that is trained, as training holds it
@@ -92,7 +93,7 @@ class AdapterTrainer(ContrastiveTrainer):
         state = state_dict or core.state_dict()
         scaling = next(module.scaling["default"] for module in core.modules() if isinstance(module, LoraLayer))
         super()._save(output_dir, state_dict=merged(state, scaling))
-        if output_dir is not None and Path(output_dir) != Path(self.args.output_dir):
+        if output_dir is not None and checkpoint_step(Path(output_dir).name) is not None:
             save_file({name: state[name].contiguous() for name in _changing(core)}, Path(output_dir) / STATE_NAME)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

@@ -4,15 +4,20 @@ import torch
 from torch import Tensor, nn
 from trl import SFTTrainer
 
+from training.trainers.run_folder import KeptCheckpoints
+
 PROJECTOR = "multi_modal_projector"
 
 
-class CaptionTrainer(SFTTrainer):
+class CaptionTrainer(KeptCheckpoints, SFTTrainer):
     """TRL's trainer with logits at labelled positions only on any device, and the projectors' own learning rate."""
 
     def __init__(self, *args: object, projector_learning_rate: float | None = None, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.projector_learning_rate = projector_learning_rate
+
+    def create_model_card(self, *args: object, **kwargs: object) -> None:
+        """Writes none: TRL would put its own into the folder with each checkpoint; ours is written in the end."""
 
     def compute_loss(
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Tensor | None = None

@@ -5,14 +5,20 @@ import re
 from pathlib import Path
 
 
+def checkpoint_step(name: str) -> int | None:
+    """Returns the step of a folder that is named as the Trainer names checkpoints; None for any other."""
+    match = re.fullmatch(r"checkpoint-(\d+)", name)
+    return int(match[1]) if match else None
+
+
 def last_whole_checkpoint(folder: Path) -> str | None:
     """Returns the newest checkpoint folder that was written to its end, or None.
 
     A process killed while it saves leaves a folder that the stock `get_last_checkpoint` would take, and fail on.
-    `trainer_state.json` is what the Trainer writes last.
+    `trainer_state.json` is what is there last.
     """
-    folders = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    for path in sorted(folders, key=lambda path: int(path.name.split("-")[1]), reverse=True):
+    folders = [path for path in folder.glob("checkpoint-*") if checkpoint_step(path.name) is not None]
+    for path in sorted(folders, key=lambda path: checkpoint_step(path.name), reverse=True):
         try:
             json.loads((path / "trainer_state.json").read_text())
         except (FileNotFoundError, ValueError):

@@ -16,21 +16,22 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.nn.functional import all_gather
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, IterableDataset
-from transformers import DataCollator, Trainer
+from transformers import DataCollator
 
 from dataset_builder.schema import stable_seed
 from training.trainers.distributed import check_processes, forward_as, is_wrapped, prepare_fsdp
+from training.trainers.run_folder import KeptCheckpoints
 
 TOWERS = ("vision_model.", "ir_vision_model.", "text_model.")
 
 
-class ContrastiveTrainer(Trainer):
+class ContrastiveTrainer(KeptCheckpoints):
     """HF Trainer whose loss sees all processes' embeddings, and whose decay spares norms, biases and the scale.
 
     In bf16 on a CPU the towers' attention becomes `eager`, whatever it was.
 
     Args:
-        *args, **kwargs: Of `Trainer`.
+        *args, **kwargs: Of `KeptCheckpoints`.
         head_learning_rate: Of what is no tower; None: as the towers.
         decay_all: Let weight decay reach every parameter, as the published recipe does.
         encode_rows: Rows that are encoded at a time; 0: the whole batch. The loss is the whole batch's all the same:

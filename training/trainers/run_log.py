@@ -88,4 +88,5 @@ def _recipe(arguments: Any, training: Any) -> Mapping[str, Any]:
         and getattr(training, name) != defaults[name]
         and not name.startswith(("output", "logging", "save", "hub", "report", "local", "run", "push"))
     }
-    return {**dataclasses.asdict(arguments), **{name: getattr(value, "value", value) for name, value in shown.items()}}
+    own = {name: value for name, value in dataclasses.asdict(arguments).items() if name != "overwrite"}
+    return {**own, **{name: getattr(value, "value", value) for name, value in shown.items()}}

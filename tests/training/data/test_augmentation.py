@@ -1,5 +1,4 @@
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from PIL import Image
 
 from fusionrs_hf.errors import InputError
 from tests.made import tiny
+from tests.training.made.interrupted import interrupted
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
 from training.data.augmentation import DRAWS, SYMMETRIES, PairAugmentation
 from training.data.pairs import PairCollator
@@ -151,7 +151,7 @@ def test_a_run_with_changed_images_resumes_exactly_and_is_evaluated_without(fold
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     main(command(folders, straight, **options))
     assert len(calls) in (16, 20)  # four steps of four rows, and a batch read ahead: no validation row, no statistics
-    shutil.copytree(straight / "checkpoint-2", resumed / "checkpoint-2")
+    interrupted(straight, resumed, 2)
     main(command(folders, resumed, **options, dataloader_num_workers=1))
     assert losses(resumed) == losses(straight)
     last = weights(straight)

@@ -1,6 +1,5 @@
 import itertools
 import json
-import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +9,7 @@ from transformers import AutoModel
 
 from fusionrs_hf.errors import InputError
 from tests.made import tiny_dataset
+from tests.training.made.interrupted import interrupted
 from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
     command,
     folders,
@@ -98,7 +98,7 @@ def options(dataset):
 def test_a_streamed_run_resumes_exactly_in_a_later_pass(folders, dataset, tmp_path):  # noqa: F811
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     main(command(folders, straight, **options(dataset)))  # passes end within steps 4 and 7
-    shutil.copytree(straight / "checkpoint-5", resumed / "checkpoint-5")
+    interrupted(straight, resumed, 5)
     main(command(folders, resumed, **options(dataset)))
     assert losses(resumed) == losses(straight)
     last = weights(straight)
@@ -149,7 +149,7 @@ def test_two_processes_stream_alike_and_resume_exactly(folders, dataset, tmp_pat
         train_in_two_processes(arguments)
 
     launch(tmp_path / "straight")
-    shutil.copytree(tmp_path / "straight" / "checkpoint-5", tmp_path / "resumed" / "checkpoint-5")
+    interrupted(tmp_path / "straight", tmp_path / "resumed", 5)
     launch(tmp_path / "resumed")
     assert losses(tmp_path / "resumed") == losses(tmp_path / "straight")
     last = AutoModel.from_pretrained(tmp_path / "straight").state_dict()

@@ -1,16 +1,16 @@
 import copy
 import json
-import shutil
 
 import pytest
 import torch
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer, LoraModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, TrainingArguments
 
 from fusionrs_hf.errors import InputError
 from tests.made import tiny
+from tests.training.made.interrupted import interrupted, unfinished
 from tests.training.test_train_clip import (  # noqa: F401 - folders is a fixture
     ONE_STEP,
     command,
@@ -105,7 +105,7 @@ def test_a_run_leaves_a_plain_model_and_resumes_exactly(folders, tmp_path, optio
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     options = LORA | options
     main(command(folders, straight, **options))
-    shutil.copytree(straight / "checkpoint-2", resumed / "checkpoint-2")
+    interrupted(straight, resumed, 2)
     main(command(folders, resumed, **options))
     assert losses(resumed) == losses(straight) and len(set(losses(straight))) > 1
     last = weights(straight)
@@ -127,12 +127,19 @@ def test_a_run_leaves_a_plain_model_and_resumes_exactly(folders, tmp_path, optio
 
 
 def test_a_checkpoint_of_other_adapters_is_refused(folders, tmp_path):  # noqa: F811
-    main(command(folders, tmp_path, **LORA, max_steps=2))
+    run = tmp_path / "run"
+    main(command(folders, run, **LORA, max_steps=2))
+    unfinished(run, 2)
+    with pytest.raises(InputError, match="frozen_vision_layers is 1 there and 0 here"):
+        main(command(folders, run, **LORA | {"frozen_vision_layers": 0}, max_steps=2))
+    path = run / "checkpoint-2" / STATE_NAME
+    state = load_file(path)
+    save_file(dict(list(state.items())[1:]), path)
     with pytest.raises(InputError, match="does not hold the adapters of this run"):
-        main(command(folders, tmp_path, **LORA | {"frozen_vision_layers": 0}))
-    (tmp_path / "checkpoint-2" / STATE_NAME).unlink()
+        main(command(folders, run, **LORA, max_steps=2))
+    path.unlink()
     with pytest.raises(InputError, match="it has 0 tensors"):
-        main(command(folders, tmp_path, **LORA))
+        main(command(folders, run, **LORA, max_steps=2))
 
 
 def test_sharded_parameters_are_refused(monkeypatch):

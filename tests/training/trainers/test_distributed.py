@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -16,6 +15,7 @@ from transformers import AutoModel, AutoProcessor, TrainingArguments
 import training
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
+from tests.training.made.interrupted import interrupted
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
 from training.train_clip import main
 from training.trainers.contrastive import ContrastiveTrainer
@@ -147,7 +147,7 @@ def test_under_fsdp_each_process_holds_half(run):
 @pytest.mark.parametrize("kind", MODULES)
 def test_two_processes_resume_to_the_losses_and_weights_of_the_uninterrupted_run(start, run, kind, tmp_path):
     straight = run(kind, "ours")
-    shutil.copytree(straight / "checkpoint-2", tmp_path / "checkpoint-2")
+    interrupted(straight, tmp_path, 2)
     options = {**STEPS, **OPTIONS["ours"], "per_device_train_batch_size": 4}
     launch(kind, MODULES[kind], command(start, tmp_path, **options))
     assert losses(tmp_path) == losses(straight)

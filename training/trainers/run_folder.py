@@ -1,0 +1,296 @@
+"""The folder of a training: ours by its manifest, held while it is written; checkpoints, each whole, and the model.
+
+A run whose goal is reached and whose model is saved has nothing left to do. One that was stopped goes on from its last
+checkpoint, if it is the same run. What the Trainer saves is made in `.work` and moved in once it is whole, so that the
+Trainer neither deletes nor overwrites what a user has put beside.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from accelerate.utils import broadcast_object_list
+from torch import nn
+from transformers import Trainer, TrainingArguments
+
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import MANIFEST, OutputFolder, check_ours, files_below, read_manifest, writing
+from fusionrs_hf.stops import stops_in_a_line
+from training.trainers.checkpoints import checkpoint_step, last_whole_checkpoint
+from training.trainers.run_record import RECORD, RunRecord, record_run
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+WORK = ".work"  # what is not whole yet; it is there only while the folder is not finished
+SAVED, LAST, MODEL = f"{WORK}/checkpoints", f"{WORK}/last", f"{WORK}/model"
+STATE = "trainer_state.json"  # makes a checkpoint whole
+SHOWN = 4  # names in a message
+
+
+class RunFolder:
+    """What a training has in its `output_dir`, and what is still to be done there.
+
+    Of several processes the first alone reads and writes it; the others learn what it decides.
+
+    Args:
+        verb: That trains, such as `train clip`.
+        arguments: The recipe's own dataclass, with `overwrite`.
+        training: The Trainer's arguments.
+        splits: Of the dataset, that are read.
+    """
+
+    def __init__(self, verb: str, arguments: Any, training: TrainingArguments, splits: tuple[str, ...]) -> None:
+        self.path, self.verb, self.overwrite = Path(training.output_dir), verb, bool(arguments.overwrite)
+        self.leads = training.process_index == 0
+        self.limit = training.save_total_limit
+        self.record = self._agree(lambda: record_run(arguments, training, splits))
+        self.output: OutputFolder | None = None
+        self.added: list[str] = []
+
+    @property
+    def model_path(self) -> Path:
+        """Where the model and all that goes with it are saved, to be moved in by `finish`."""
+        return self.path / MODEL
+
+    @property
+    def last_checkpoint(self) -> str | None:
+        """The checkpoint to go on from."""
+        return last_whole_checkpoint(self.path)
+
+    def is_finished(self) -> bool:
+        """Returns whether this very run has left its model; all processes answer alike.
+
+        Raises:
+            InputError: The folder holds something else, or a run that this one is no continuation of.
+        """
+        done = self._agree(lambda: self._standing() == "finished")
+        if done and self.leads:
+            (goal,) = self.record.goal.items()
+            logger.info("nothing to do: %s holds this run, finished at %s %g", self.path, *goal)
+        return done
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the folder while the run is trained and saved.
+
+        Raises:
+            InputError: As `is_finished`; another process holds the folder, or it cannot be written to.
+            KeyboardInterrupt: It was interrupted; the text says whether the same command goes on.
+        """
+        with ExitStack() as held:
+            held.enter_context(stops_in_a_line(self.path, self.verb, self.how_to_go_on))
+            self._agree(lambda: self._begin(held))
+            try:
+                yield
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(self.how_to_go_on()) from None
+
+    def how_to_go_on(self) -> str:
+        """Returns what the same command does after a stop, as things stand."""
+        command = "the same command without --overwrite" if self.overwrite else "the same command"
+        if self.last_checkpoint:
+            return f"{command} continues from {Path(self.last_checkpoint).name}"
+        return "the same command starts anew, as no checkpoint is saved yet (save_strategy, save_steps)"
+
+    def add(self, source: Path) -> None:
+        """Moves what is below a folder of `.work` in, before the run is over."""
+        if self.leads:
+            self.added = files_below(source)
+            self.output.move_in(source)
+
+    def keep_checkpoint(self, best: str | None) -> None:
+        """Moves a checkpoint in that is saved whole, and deletes those that are no longer kept.
+
+        Args:
+            best: Folder of the best one, which stays.
+        """
+        for state in (self.path / SAVED).glob(f"*/{STATE}"):
+            last = self.path / LAST / state.parent.name / STATE
+            last.parent.mkdir(parents=True, exist_ok=True)
+            state.replace(last)
+        for part in (SAVED, LAST):
+            self.output.move_in(self.path / part)
+            shutil.rmtree(self.path / part)
+        self._drop_checkpoints(best)
+
+    def finish(self, best: str | None = None) -> None:
+        """Moves the model in and says that the run is over; only the first of several processes acts.
+
+        Args:
+            best: Folder of the best checkpoint: where but one is kept, it is this.
+        """
+        if not self.leads:
+            return
+        names = {*files_below(self.model_path), *self.added}
+        stale = [name for name in self.output.manifest.files if name not in names and not _is_kept(name)]
+        self.output.move_in(self.model_path)
+        for name in stale:  # of an earlier end of the same run
+            (self.path / name).unlink(missing_ok=True)
+        self._drop_checkpoints(best, last=self.limit == 1 and best is not None)
+        shutil.rmtree(self.path / WORK)
+        self.output.finish(name for name in self.output.manifest.files if (self.path / name).is_file())
+
+    def _standing(self) -> str:
+        """Returns `new`, `begun` or `finished`: what is there of this run."""
+        manifest = read_manifest(self.path) if self.path.is_dir() else None
+        check_ours(self.path, self.verb, manifest)
+        if manifest is None or self.overwrite:
+            return "new"
+        whole = self.last_checkpoint
+        if not manifest.finished and whole is None and not (self.path / RECORD).exists():
+            return "new"  # killed before it had begun
+        former = RunRecord.load(self.path)
+        state = "a finished run" if manifest.finished else "the checkpoints of a run"
+        differences = former.differences(self.record)
+        if not manifest.finished and whole is None and (differences or former.goal != self.record.goal):
+            return "new"  # it has left nothing
+        if differences:
+            raise InputError(
+                f"{self.path} holds {state} that differs: {'; '.join(differences[:SHOWN])}; give another output_dir, "
+                "or add --overwrite to start anew"
+            )
+        if goals := former.goal_difference(self.record):
+            if not former.leads_to(self.record) or whole is None:
+                reason = "left no checkpoint" if whole is None else "does not lead there by its schedule"
+                raise InputError(
+                    f"{self.path} holds {state} with another goal ({goals}), which {reason}; give another output_dir, "
+                    "or add --overwrite to start anew"
+                )
+            return "begun"
+        return "finished" if manifest.finished else "begun"
+
+    def _begin(self, held: ExitStack) -> None:
+        self._standing()  # refuses what is of others before anything is written
+        self.output = held.enter_context(writing(self.path, self.verb))
+        standing, manifest = self._standing(), self.output.manifest  # somebody may have been first
+        if standing == "finished":
+            raise InputError(f"{self.path} was finished by another process meanwhile; there is nothing to do")
+        work = self.path / WORK
+        if work.is_symlink() or (manifest.finished and work.exists()):
+            raise InputError(f"{work} is in the way and none of this run's; move it away")
+        if standing == "new":
+            self._make_way()
+        self.output.reopen()
+        shutil.rmtree(work, ignore_errors=True)
+        self.output.list_files([RECORD])
+        self.record.save(self.path)
+        if standing == "begun" and self.last_checkpoint:
+            logger.info("going on from %s", self.last_checkpoint)
+
+    def _make_way(self) -> None:
+        """Deletes what an earlier run has left, if there is nothing of others."""
+        ours = {MANIFEST, *self.output.manifest.files}
+        strays = [name for name in files_below(self.path) if name not in ours and not name.startswith(f"{WORK}/")]
+        if strays:
+            raise InputError(
+                f"{self.path} holds files that `fusionrs {self.verb}` did not write ({', '.join(strays[:SHOWN])}); "
+                "move them away, or give another output_dir"
+            )
+        if names := [name for name in self.output.manifest.files if (self.path / name).exists()]:
+            shown = ", ".join(names[:SHOWN])
+            logger.info("replacing %d files of an earlier run in %s (%s, ...)", len(names), self.path, shown)
+        self.output.discard()
+
+    def _drop_checkpoints(self, best: str | None, last: bool = False) -> None:
+        """Deletes the files of the oldest checkpoints beyond the limit; neither the newest nor the best.
+
+        Args:
+            best: Folder of the best.
+            last: The newest may go as well.
+        """
+        steps: dict[int, list[str]] = {}
+        for name in self.output.manifest.files:
+            if (step := checkpoint_step(name.split("/")[0])) is not None and (self.path / name).is_file():
+                steps.setdefault(step, []).append(name)
+        whole = sorted(step for step, names in steps.items() if f"checkpoint-{step}/{STATE}" in names)
+        if not self.limit or self.limit < 0 or not whole:
+            return
+        kept = {checkpoint_step(Path(best).name)} & set(whole) if best else set()
+        if not last or not kept:
+            kept.add(whole[-1])
+        room = max(0, self.limit - len(kept))
+        others = [step for step in whole if step not in kept]
+        kept |= set(others[max(0, len(others) - room) :])
+        for step in steps.keys() - kept:
+            for name in sorted(steps[step], key=lambda name: not name.endswith(STATE)):  # whole no longer, at once
+                (self.path / name).unlink(missing_ok=True)
+            _drop_empty_folders(self.path / f"checkpoint-{step}")
+
+    def _agree(self, function: Callable[[], Answer]) -> Answer:
+        """Returns what the first process gets, in all; an InputError of it is raised in all."""
+        outcome: list[Any] = [None, None]
+        if self.leads:
+            try:
+                with stops_in_a_line(self.path, self.verb, self.how_to_go_on):
+                    outcome[0] = function()
+            except InputError as error:
+                outcome[1] = str(error)
+        answer, refusal = broadcast_object_list(outcome)
+        if refusal is not None:
+            raise InputError(refusal)
+        return answer
+
+
+class KeptCheckpoints(Trainer):
+    """A Trainer whose checkpoints a `RunFolder` keeps, and that takes no step beyond its goal.
+
+    Args:
+        *args, **kwargs: Of `Trainer`.
+        run: Folder of the run; None: the Trainer's own way.
+    """
+
+    def __init__(self, *args: object, run: RunFolder | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.run = run
+
+    def _get_output_dir(self, trial: object) -> str:
+        return super()._get_output_dir(trial) if self.run is None else str(self.run.path / SAVED)
+
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.run is None:
+            return
+        self.accelerator.wait_for_everyone()  # each process has saved its part
+        if self.state.best_global_step:
+            best = self.run.path / f"checkpoint-{self.state.best_global_step}"
+            if best.is_dir() or self.state.best_global_step == self.state.global_step:
+                self.state.best_model_checkpoint = str(best)
+        if self.args.should_save:
+            self.state.save_to_json(str(self.run.path / SAVED / f"checkpoint-{self.state.global_step}" / STATE))
+            self.run.keep_checkpoint(self.state.best_model_checkpoint)
+        self.accelerator.wait_for_everyone()
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        settle_tokenizer(self.processing_class)
+        super()._save(output_dir, state_dict)
+
+    def _run_epoch(self, *args: object, **kwargs: object) -> None:
+        """As in `Trainer`, which would take a step before it looks whether the goal is reached."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
+
+
+def settle_tokenizer(processor: Any) -> None:
+    """Takes back what the last texts have set in a tokenizer, which would be saved and differ after a stop."""
+    backend = getattr(getattr(processor, "tokenizer", processor), "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_padding()
+        backend.no_truncation()
+
+
+def _is_kept(name: str) -> bool:
+    return name == RECORD or checkpoint_step(name.split("/")[0]) is not None
+
+
+def _drop_empty_folders(folder: Path) -> None:
+    for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if not any(inner.iterdir()):
+            inner.rmdir()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
