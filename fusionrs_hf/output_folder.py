@@ -64,7 +64,7 @@ class OutputFolder:
                 touched.
         """
         names = {*names}
-        self._check_way(names)
+        self.check_way(names)
         strays = [
             name
             for new in sorted(names.difference(self.manifest.files))
@@ -99,7 +99,7 @@ class OutputFolder:
         names = {*names}.intersection(self.manifest.files)
         if not names:
             return
-        self._check_way(names)
+        self.check_way(names)
         for name in names:
             (self.path / name).unlink(missing_ok=True)
             (self.path / _hidden(name)).unlink(missing_ok=True)
@@ -170,8 +170,8 @@ class OutputFolder:
                 "or give another folder"
             )
 
-    def _check_way(self, names: Iterable[str]) -> None:
-        """Refuses links and folders in the place of files, and links and files in the place of their folders."""
+    def check_way(self, names: Iterable[str]) -> None:
+        """Raises InputError for links and folders in the place of files, links and files in that of their folders."""
         names = {*names}
         for part, expected in (
             *((part, stat.S_ISDIR) for part in _folders(names)),

@@ -97,6 +97,7 @@ def remove(
             )
             return report
         plan = plan_removal(out, report, ids, date)
+        output.claim(_changing(plan))
         for copy in copies:  # first: what is stale is read and pushed by nobody
             copy.reopen()
         output.reopen()
@@ -104,6 +105,10 @@ def remove(
         output.claim(f"{PENDING}/{name}" for name in names)
         write_json(out / PENDING / PLAN, asdict(plan))
         return _carry_out(output, plan, copies, workers)
+
+
+def _changing(plan: Removal) -> list[str]:
+    return [*plan.files, TOMBSTONES, "README.md", "croissant.json", "build_report.json"]
 
 
 def _end(output: OutputFolder) -> None:
@@ -150,7 +155,7 @@ def _carry_out(
 ) -> BuildReport:
     """Does what is planned; every step gives the same when it is done again."""
     out = output.path
-    output.claim([TOMBSTONES])
+    output.claim(_changing(plan))
     for copy in copies:
         for name in {"README.md", *plan.files}.intersection(copy.manifest.files):
             (copy.path / name).unlink(missing_ok=True)
