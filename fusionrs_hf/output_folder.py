@@ -50,6 +50,10 @@ class OutputFolder:
         """Returns the files of the verb that lie in a folder of this one, such as `data`."""
         return [name for name in self.manifest.files if name.startswith(f"{below}/")]
 
+    def has(self, name: str) -> bool:
+        """Returns whether a file is there that the verb has written."""
+        return name in self.manifest.files and (self.path / name).exists()
+
     def list_files(self, names: Iterable[str]) -> None:
         """Takes files down as the verb's own, before or after they are written."""
         files = sorted({*self.manifest.files, *names})
@@ -293,8 +297,7 @@ def joining(folder: Path, verb: str) -> Iterator[Manifest | None]:
         InputError: The folder is not of this verb.
     """
     with held(folder, TOGETHER, lambda: _writer_of(folder)):
-        manifest = check_ours(folder, verb)
-        yield manifest
+        yield check_ours(folder, verb)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def remove(
         output = held.enter_context(writing(out, VERB, of=("build", "caption"), former=former_manifest))
         levels = [level for level in LEVELS if os.path.lexists(out / FOLDER / level)]
         copies = [held.enter_context(copy_folder(out, level)) for level in levels]
-        if (out / PENDING / PLAN).exists():
+        if output.has(f"{PENDING}/{PLAN}"):
             plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
             logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
             done = _carry_out(output, plan, copies, workers)

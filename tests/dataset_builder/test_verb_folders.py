@@ -34,6 +34,14 @@ def finished(origin, tmp_path_factory):
     return home
 
 
+def with_index(home, verb):
+    """An index says where its dataset is: that of a copy is made there."""
+    if verb == "embed":
+        shutil.rmtree(home / "I")
+        assert run(home, verb) == 0
+    return home
+
+
 def told(capfd):
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
@@ -112,7 +120,7 @@ def test_a_file_of_the_user_in_the_way_of_an_unfinished_build_is_named(home, nam
 
 @pytest.mark.parametrize("verb", ["build", "caption", "embed"])
 def test_overwriting_says_what_goes_and_leaves_what_was_not_ours(finished, tmp_path, verb, caplog, capfd):
-    home = shutil.copytree(finished, tmp_path / "home")
+    home = with_index(shutil.copytree(finished, tmp_path / "home"), verb)
     shutil.rmtree(home / "D" / "publish")
     folder, before = home / OUTPUTS[verb], contents(home)
     (folder / "notes.txt").write_text("thesis")
@@ -188,7 +196,7 @@ def test_a_read_only_folder_stops_a_verb_in_a_line(home, verb):
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are of Linux")
 @pytest.mark.parametrize("verb", ["build", "caption", "embed"])
 def test_what_is_finished_on_a_read_only_disk_is_already_done(finished, tmp_path, verb):
-    home = shutil.copytree(finished, tmp_path / "home")
+    home = with_index(shutil.copytree(finished, tmp_path / "home"), verb)
     folders = [path for name in ("D", "C", "I") for path in (home / name, *(home / name).rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o555)
