@@ -16,9 +16,9 @@ from transformers import AutoConfig, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.images import open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.output_folder import require_finished
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, check_infrared, check_rgb, one_channel
 

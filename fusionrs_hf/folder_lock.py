@@ -121,7 +121,7 @@ def command_line(words: Sequence[str] | None = None) -> str:
     Args:
         words: Of the command; None: of the one that runs.
     """
-    words = list(sys.argv if words is None else words)
+    words = [word for word in (sys.argv if words is None else words) if word != "--overwrite"]  # it would start anew
     for place, word in enumerate(words[:4]):
         if Path(word).name in ("fusionrs", "cli.py") or word == "fusionrs_hf.cli":
             return shlex.join(["fusionrs", *_without_secrets(words[place + 1 :])])

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fusionrs_hf.output_folder import read_manifest, reading, writing
+from fusionrs_hf.folder_manifest import read_manifest
+from fusionrs_hf.output_folder import reading, writing
 
 
 @contextmanager

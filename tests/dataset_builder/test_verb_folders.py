@@ -167,9 +167,7 @@ def test_a_full_disk_stops_a_verb_in_a_line_and_the_same_command_ends(home, tmp_
     assert run(whole, verb) == 0
     line = stops(home, verb, SmallFiles(3_000))
     folder = home / ("D" if verb == "publish" else OUTPUTS[verb])
-    assert line.startswith(
-        f"error: the {WORK[verb]} in {folder} stopped: File too large; what is finished is kept: make"
-    )
+    assert line.startswith(f"error: the {WORK[verb]} in {folder} stopped: File too large; make")
     assert "then run the same command again to continue" in line
     assert run(home, verb) == 0
     (home / "log").unlink()

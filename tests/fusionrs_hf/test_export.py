@@ -9,7 +9,7 @@ from transformers import AutoProcessor, BertConfig, Dinov2Config
 from fusionrs_hf import export
 from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import read_manifest
+from fusionrs_hf.folder_manifest import read_manifest
 from tests.made import tiny
 
 pytest.importorskip("onnxscript")
@@ -114,7 +114,7 @@ def test_a_full_disk_and_a_closed_folder_are_told_in_a_line(tmp_path, monkeypatc
         raise OSError(number, "as the system says", str(path))
 
     monkeypatch.setattr(export, "write_part", fail)
-    with pytest.raises(InputError, match=r"`fusionrs export` stopped in .*onnx, then run the same command again|writ"):
+    with pytest.raises(InputError, match=r"the export in .* stopped: .*onnx, then run the same command again|writ"):
         export.export_onnx(str(tmp_path / "model"), tmp_path / "onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, reading, require_finished, writing
+from fusionrs_hf.folder_manifest import MANIFEST, read_manifest, require_finished
+from fusionrs_hf.output_folder import files_below, reading, writing
 
 
 def write(folder, verb="embed", names=("a.txt", "data/b.txt"), finish=True, **options):

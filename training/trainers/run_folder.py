@@ -16,9 +16,9 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import MANIFEST, OutputFolder, check_ours, files_below, read_manifest, writing
-from fusionrs_hf.stops import stops_in_a_line
+from fusionrs_hf.output_folder import OutputFolder, check_ours, files_below, writing
 from training.trainers.checkpoints import checkpoint_step, last_whole_checkpoint
 from training.trainers.run_record import RECORD, RunRecord, record_run
 
@@ -82,7 +82,7 @@ class RunFolder:
             KeyboardInterrupt: It was interrupted; the text says whether the same command goes on.
         """
         with ExitStack() as held:
-            held.enter_context(stops_in_a_line(self.path, self.verb, self.how_to_go_on))
+            held.enter_context(stops_in_a_line(self.path, "training", self.how_to_go_on))
             self._agree(lambda: self._begin(held))
             try:
                 yield
@@ -136,8 +136,7 @@ class RunFolder:
 
     def _standing(self) -> str:
         """Returns `new`, `begun` or `finished`: what is there of this run."""
-        manifest = read_manifest(self.path) if self.path.is_dir() else None
-        check_ours(self.path, self.verb, manifest)
+        manifest = check_ours(self.path, self.verb)
         if manifest is None or self.overwrite:
             return "new"
         whole = self.last_checkpoint
@@ -172,28 +171,14 @@ class RunFolder:
         work = self.path / WORK
         if work.is_symlink() or (manifest.finished and work.exists()):
             raise InputError(f"{work} is in the way and none of this run's; move it away")
-        if standing == "new":
-            self._make_way()
-        self.output.reopen()
         shutil.rmtree(work, ignore_errors=True)
+        if standing == "new":
+            self.output.make_way()
+        self.output.reopen()
         self.output.list_files([RECORD])
         self.record.save(self.path)
         if standing == "begun" and self.last_checkpoint:
             logger.info("going on from %s", self.last_checkpoint)
-
-    def _make_way(self) -> None:
-        """Deletes what an earlier run has left, if there is nothing of others."""
-        ours = {MANIFEST, *self.output.manifest.files}
-        strays = [name for name in files_below(self.path) if name not in ours and not name.startswith(f"{WORK}/")]
-        if strays:
-            raise InputError(
-                f"{self.path} holds files that `fusionrs {self.verb}` did not write ({', '.join(strays[:SHOWN])}); "
-                "move them away, or give another output_dir"
-            )
-        if names := [name for name in self.output.manifest.files if (self.path / name).exists()]:
-            shown = ", ".join(names[:SHOWN])
-            logger.info("replacing %d files of an earlier run in %s (%s, ...)", len(names), self.path, shown)
-        self.output.discard()
 
     def _drop_checkpoints(self, best: str | None, last: bool = False) -> None:
         """Deletes the files of the oldest checkpoints beyond the limit; neither the newest nor the best.
@@ -225,7 +210,7 @@ class RunFolder:
         outcome: list[Any] = [None, None]
         if self.leads:
             try:
-                with stops_in_a_line(self.path, self.verb, self.how_to_go_on):
+                with stops_in_a_line(self.path, "training", self.how_to_go_on):
                     outcome[0] = function()
             except InputError as error:
                 outcome[1] = str(error)

@@ -13,7 +13,8 @@ from dataset_builder.schema import FEATURES
 from fusionrs_hf.cli import main as fusionrs
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import MANIFEST, files_below, read_manifest, writing
+from fusionrs_hf.folder_manifest import MANIFEST, read_manifest
+from fusionrs_hf.output_folder import files_below, writing
 from tests.made import tiny, tiny_dataset, tiny_vlm
 from tests.training.made.interrupted import interrupted, unfinished
 from training import train_clip, train_vlm
