@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fusionrs_hf.disk_errors import FULL
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.stops import FULL
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)  # of a file system
 ALONE, TOGETHER = fcntl.LOCK_EX, fcntl.LOCK_SH
