@@ -54,9 +54,9 @@ from dataset_builder.sources.repository import RepositorySource
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import OutputFolder, check_ours, reading, writing
+from fusionrs_hf.output_folder import OutputFolder, manifest_of, reading, writing
+from fusionrs_hf.stops import stops_in_a_line
 
 __all__ = ["BuildRecipe", "BuildReport", "build"]
 
@@ -156,7 +156,7 @@ def _check_overlaps(recipe: BuildRecipe, sources: Sequence[Source]) -> None:
 
 def _identity(run: _Run, listing: Path) -> tuple[dict, Path]:
     """Returns what the output is a function of, and where the list of the inputs is now."""
-    check_ours(run.out, "build", former_manifest)
+    manifest_of(run.out, "build", former_manifest)
     recipe = run.recipe
     with run.clock("plan"):
         identity = identity_of(
@@ -173,7 +173,7 @@ def _identity(run: _Run, listing: Path) -> tuple[dict, Path]:
 
 def _finished(run: _Run, identity: dict, listing: Path, policy: Path | None) -> BuildReport | None:
     """Returns the report of a build that is done; nothing is written but a policy that has changed."""
-    manifest = check_ours(run.out, "build", former_manifest)
+    manifest = manifest_of(run.out, "build", former_manifest)
     if manifest is None or not manifest.finished:
         return None
     with reading(run.out):

@@ -33,9 +33,9 @@ from dataset_builder.shards.opening import open_dataset
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest, known_ir_range
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import OutputFolder, check_ours, reading, writing
+from fusionrs_hf.output_folder import OutputFolder, manifest_of, reading, writing
+from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +112,8 @@ def caption_dataset(
     out = Path(out)
     if Path(dataset).is_dir() and out.resolve() == Path(dataset).resolve():
         raise InputError(f"{out} is the dataset itself, which stays as it is; give another output folder")
-    check_ours(out, "caption", former_manifest)
-    with open_dataset(dataset) as folder, stops_in_a_line(out, "captioning"):
+    manifest_of(out, "caption", former_manifest)
+    with open_dataset(dataset) as folder, stops_in_a_line(out, "caption"):
         run = _open(dataset, folder, out, recipe or CaptionRecipe(), ir_range)
         identity = run.identity()
         if not overwrite and (done := _finished(out, identity)) is not None and not (retry and done["unanswered"]):
@@ -200,7 +200,7 @@ def _schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 def _finished(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the report of captions that are done; raises InputError where they are others."""
-    manifest = check_ours(out, "caption", former_manifest)
+    manifest = manifest_of(out, "caption", former_manifest)
     if manifest is None or not manifest.finished:
         return None
     with reading(out):

@@ -11,9 +11,9 @@ from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import writing
+from fusionrs_hf.stops import stops_in_a_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +83,7 @@ def convert_open_clip(
             f"tokenizer {tokenizer} has {len(texts)} tokens, the model {model.config.text_config.vocab_size}; give "
             "the tokenizer that it was trained with"
         )
-    with stops_in_a_line(output, "conversion"), writing(output, "convert open-clip", overwrite) as folder:
+    with stops_in_a_line(output, "convert open-clip"), writing(output, "convert open-clip", overwrite) as folder:
         if folder.manifest.finished:
             raise InputError(f"{output} holds a finished conversion; --overwrite replaces it, or give another folder")
         with TemporaryDirectory(prefix=".fusionrs-", dir=output.parent) as scratch:

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.output_folder import check_ours, writing
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fusionrs_hf.disk_errors import FULL
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.stops import FULL
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)  # of a file system
 ALONE, TOGETHER = fcntl.LOCK_EX, fcntl.LOCK_SH
@@ -125,6 +125,8 @@ def command_line(words: Sequence[str] | None = None) -> str:
     for place, word in enumerate(words[:4]):
         if Path(word).name in ("fusionrs", "cli.py") or word == "fusionrs_hf.cli":
             return shlex.join(["fusionrs", *_without_secrets(words[place + 1 :])])
+    if Path(words[0]).name in ("", "-c"):  # an interpreter that somebody types to
+        return "the same call again"
     return shlex.join([Path(words[0]).name, *words[1:]])
 
 

@@ -238,10 +238,10 @@ def writing(
         raise InputError(f"{folder} is a link; give the folder itself, so that it is known what is written where")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, expected a folder that is new, empty, or of `fusionrs {verb}`")
-    check_ours(folder, verb, former, of)
+    manifest_of(folder, verb, former, of)
     new = not folder.exists()
     with held(folder, ALONE, lambda: _writer_of(folder)) as lock:
-        current = check_ours(folder, verb, former, of)  # somebody may have been first
+        current = manifest_of(folder, verb, former, of)  # somebody may have been first
         output = OutputFolder(folder, current or Manifest(verb), verb, lock)
         try:
             if not output.manifest.finished:
@@ -261,7 +261,7 @@ def _leave_no_trace(folder: Path, new: bool) -> None:
             folder.rmdir()
 
 
-def check_ours(
+def manifest_of(
     folder: Path,
     verb: str,
     former: Callable[[Path], Manifest | None] = lambda folder: None,
@@ -270,22 +270,26 @@ def check_ours(
     """Returns what a folder says of itself, None where it is absent or empty; arguments as of `writing`.
 
     Raises:
-        InputError: It is neither absent nor empty nor of the verb, or another verb is to finish it first.
+        InputError: As of `check_ours`.
     """
     if not folder.is_dir():
         return None
     manifest = read_manifest(folder) or former(folder)
+    check_ours(folder, verb, manifest, of)
+    return manifest
+
+
+def check_ours(folder: Path, verb: str, manifest: Manifest | None, of: Sequence[str] = ()) -> None:
+    """Raises InputError unless a folder is absent, empty, or of the verb and not for another verb to finish first."""
     if manifest is None:
-        if names := sorted(name for name in os.listdir(folder) if name != _hidden(MANIFEST)):
+        if folder.is_dir() and (names := sorted(name for name in os.listdir(folder) if name != _hidden(MANIFEST))):
             raise InputError(
                 f"{folder} is not empty and not of `fusionrs {verb}` ({_few(names)}); give a new or empty folder"
             )
-        return None
-    if manifest.verb not in (of or (verb,)):
+    elif manifest.verb not in (of or (verb,)):
         raise InputError(f"{folder} was written by `fusionrs {manifest.verb}`; give `fusionrs {verb}` another folder")
-    if not manifest.finished and (manifest.changes or manifest.verb) != verb:
+    elif not manifest.finished and (manifest.changes or manifest.verb) != verb:
         require_finished(folder)
-    return manifest
 
 
 @contextmanager
@@ -297,7 +301,7 @@ def joining(folder: Path, verb: str) -> Iterator[Manifest | None]:
         InputError: The folder is not of this verb.
     """
     with held(folder, TOGETHER, lambda: _writer_of(folder)):
-        yield check_ours(folder, verb)
+        yield manifest_of(folder, verb)
 
 
 @contextmanager

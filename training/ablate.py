@@ -24,10 +24,10 @@ from typing import Any
 import torch
 import yaml
 
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import writing
+from fusionrs_hf.stops import stops_in_a_line
 from training import train_clip
 from training.clip_arguments import IR_ORIGINS
 from training.evaluate_clip import held_out
@@ -181,7 +181,7 @@ def ablate(
     for name in (against, *also):
         if name not in names:
             raise InputError(f"{name!r} is none of the recipes {', '.join(names)}; give --against and --also by name")
-    with stops_in_a_line(output, "ablation"), writing(output, "ablate") as folder:
+    with stops_in_a_line(output, "ablate"), writing(output, "ablate") as folder:
         folder.reopen()
         folder.list_files(_own_files(runs, output))
         run_missing(runs, workers)

@@ -38,9 +38,9 @@ from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_wr
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError, nearest
 from fusionrs_hf.output_folder import OutputFolder, reading, writing
+from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> 
         raise InputError(f"there is no level {level!r} to publish; {nearest(level, list(LEVELS))}")
     if not out.is_dir():
         _finished(out)  # says that there is none
-    with reading(out), stops_in_a_line(out, "publishing"):
+    with reading(out), stops_in_a_line(out, VERB):
         report = _finished(out)
         with copy_folder(out, level) as copy:
             return write_copy(out, report, copy, workers)

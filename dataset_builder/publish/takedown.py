@@ -34,10 +34,10 @@ from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.output_folder import OutputFolder, writing
+from fusionrs_hf.stops import stops_in_a_line
 
 VERB = "build --remove"
 
@@ -76,7 +76,7 @@ def remove(
     if not (out / "build_report.json").exists() and out.is_dir():
         require_finished(out)
     _finished(out)
-    with stops_in_a_line(out, "removal"), ExitStack() as held:
+    with stops_in_a_line(out, VERB), ExitStack() as held:
         output = held.enter_context(writing(out, VERB, of=("build", "caption"), former=former_manifest))
         levels = [level for level in LEVELS if os.path.lexists(out / FOLDER / level)]
         copies = [held.enter_context(copy_folder(out, level)) for level in levels]

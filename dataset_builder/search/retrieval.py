@@ -24,12 +24,12 @@ from dataset_builder.search.store import (
     former_index,
     import_faiss,
 )
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, open_image, readable_infrared
-from fusionrs_hf.output_folder import check_ours, reading, writing
+from fusionrs_hf.output_folder import manifest_of, reading, writing
 from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
+from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ def embed(
         InputError: Nothing to read, no limits for infrared above 8 bit, or the folder holds something else.
     """
     import_faiss()
-    check_ours(folder, "embed", former_index)
-    with reading_rows(place) as rows, stops_in_a_line(folder, "embedding"):
+    manifest_of(folder, "embed", former_index)
+    with reading_rows(place) as rows, stops_in_a_line(folder, "embed"):
         clip, processor = load_clip(model)
         check_factory(settings.factory, clip.config.projection_dim)
         encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
@@ -112,7 +112,7 @@ def embed(
 
 def _finished(folder: Path, meta: IndexMeta, overwrite: bool) -> IndexMeta | None:
     """Returns what is in an index of this identity that is done; raises InputError for another."""
-    manifest = check_ours(folder, "embed", former_index)
+    manifest = manifest_of(folder, "embed", former_index)
     if overwrite or manifest is None or not manifest.finished:
         return None
     with reading(folder):

@@ -8,9 +8,7 @@ INDEX/skipped.jsonl                 rows of which something could not be embedde
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.disk_errors import CLOSED, FULL
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import Manifest
 from fusionrs_hf.output_folder import OutputFolder
@@ -239,7 +236,7 @@ class EmbeddingStore:
                 f"FAISS cannot make {self.meta.factory!r} over {len(embedded_rows)} embeddings ({_last_line(error)}); "
                 "give another --factory in a new folder"
             ) from error
-        with atomic_path(self.folder / f"{modality}.faiss") as temporary, disk_error_of_faiss(temporary):
+        with atomic_path(self.folder / f"{modality}.faiss") as temporary:
             embedded_rows.save_faiss_index(column, str(temporary))
 
     def searchable(self, modality: str) -> Dataset:
@@ -276,18 +273,6 @@ def check_factory(factory: str, dim: int) -> None:
         raise InputError(
             f"FAISS makes no index of length {dim} of --factory {factory!r} ({_last_line(error)}); Flat is exact"
         ) from error
-
-
-@contextmanager
-def disk_error_of_faiss(path: Path) -> Iterator[None]:
-    """Gives what FAISS says of a disk the class that Python gives it."""
-    try:
-        yield
-    except RuntimeError as error:
-        for code in (*FULL, *CLOSED):
-            if os.strerror(code) in str(error):
-                raise OSError(code, os.strerror(code), str(path)) from error
-        raise
 
 
 def former_index(folder: Path) -> Manifest | None:

@@ -156,7 +156,7 @@ def stops(home, verb, prepare):
     return lines[-1]
 
 
-WORK = {"build": "build", "caption": "captioning", "remove": "removal", "publish": "publishing", "embed": "embedding"}
+NAMES = {"remove": "build --remove", "publish": "build --publish"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -167,8 +167,11 @@ def test_a_full_disk_stops_a_verb_in_a_line_and_the_same_command_ends(home, tmp_
     assert run(whole, verb) == 0
     line = stops(home, verb, SmallFiles(3_000))
     folder = home / ("D" if verb == "publish" else OUTPUTS[verb])
-    assert line.startswith(f"error: the {WORK[verb]} in {folder} stopped: File too large; make")
-    assert "then run the same command again to continue" in line
+    verb_name = NAMES.get(verb, verb)
+    assert line.startswith(
+        f"error: `fusionrs {verb_name}` stopped in {folder}: File too large; make room for {folder}"
+    )
+    assert line.endswith(", then run the same command again")
     assert run(home, verb) == 0
     (home / "log").unlink()
     assert contents(home) == contents(whole)

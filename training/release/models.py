@@ -8,8 +8,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.stops import stops_in_a_line
 from training.release.checks import check_code, check_rights, read_json
 from training.release.kinds import KINDS
 from training.release.plain_clip import write_plain_clip

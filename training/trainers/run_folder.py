@@ -16,9 +16,9 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
-from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, check_ours, files_below, writing
+from fusionrs_hf.stops import stops_in_a_line
 from training.trainers.checkpoints import checkpoint_step, last_whole_checkpoint
 from training.trainers.run_record import RECORD, RunRecord, record_run
 
@@ -82,7 +82,7 @@ class RunFolder:
             KeyboardInterrupt: It was interrupted; the text says whether the same command goes on.
         """
         with ExitStack() as held:
-            held.enter_context(stops_in_a_line(self.path, "training", self.how_to_go_on))
+            held.enter_context(stops_in_a_line(self.path, self.verb, self.how_to_go_on))
             self._agree(lambda: self._begin(held))
             try:
                 yield
@@ -210,7 +210,7 @@ class RunFolder:
         outcome: list[Any] = [None, None]
         if self.leads:
             try:
-                with stops_in_a_line(self.path, "training", self.how_to_go_on):
+                with stops_in_a_line(self.path, self.verb, self.how_to_go_on):
                     outcome[0] = function()
             except InputError as error:
                 outcome[1] = str(error)

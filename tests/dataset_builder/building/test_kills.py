@@ -160,8 +160,8 @@ def fails(made, out, *, prepare):
 def test_a_full_disk_stops_a_build_in_a_line_and_the_same_command_continues(made, tmp_path, size):
     out = tmp_path / "out"
     line = fails(made, out, prepare=SmallFiles(size))
-    assert line.startswith(f"error: the build in {out} stopped: ") and "File too large" in line
-    assert f"make room for {out}, then run the same command again to continue" in line
+    assert line.startswith(f"error: `fusionrs build` stopped in {out}: ") and "File too large" in line
+    assert f"make room for {out}, then run the same command again" in line
     build(made[1], out, workers=1)
     assert digests(out) == made[2]
 

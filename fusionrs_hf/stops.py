@@ -19,16 +19,15 @@ LITTLE = 2**20  # bytes that are left where a disk counts as full
 
 @contextmanager
 def stops_in_a_line(
-    folder: Path, work: str, how_to_go_on: Callable[[], str] = lambda: "run the same command again to continue"
+    folder: Path, verb: str, how_to_go_on: Callable[[], str] = lambda: "run the same command again"
 ) -> Iterator[None]:
     """Turns what a full disk or a closed folder raises, in Python or in a library's own error, into an InputError.
 
     Args:
-        folder: That is written; what fails elsewhere passes, but for a full disk.
-        work: What stops, such as `build`.
+        folder: That the verb writes; what fails elsewhere passes, but for a full disk.
+        verb: Such as `export`.
         how_to_go_on: Returns what to do, or what happens, once there is room.
     """
-    folder = folder.absolute()
     try:
         yield
     except InputError:
@@ -42,7 +41,7 @@ def stops_in_a_line(
         else:
             raise
         raise InputError(
-            f"the {work} in {folder} stopped: {os.strerror(number)}; {first}, then {how_to_go_on()}"
+            f"`fusionrs {verb}` stopped in {folder}: {os.strerror(number)}; {first}, then {how_to_go_on()}"
         ) from error
 
 
@@ -54,7 +53,7 @@ def _number_of(error: Exception, folder: Path) -> int | None:
         if f"os error {number})" in text or os.strerror(number) in text:
             return number
     if any(part in text for part in TORCH):
-        place = next(path for path in (folder, *folder.parents) if path.is_dir())
+        place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
         return errno.ENOSPC if shutil.disk_usage(place).free < LITTLE else errno.EFBIG
     return None
 
@@ -64,6 +63,6 @@ def _is_at(error: Exception, folder: Path) -> bool:
     name = getattr(error, "filename", None)
     if name is None or not isinstance(name, str | os.PathLike):
         return True
-    place, home = Path(name).absolute(), folder
+    place, home = Path(name).absolute(), folder.absolute()
     beside = any(part.startswith(BESIDE) for part in place.parts)
     return beside or place.is_relative_to(home) or home.is_relative_to(place)
