@@ -12,7 +12,8 @@ inputs and this code alone, whatever the number of workers and however often a b
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.building.identity import fingerprint, finished_report, identity_of
-from dataset_builder.building.inputs import LISTING
+from dataset_builder.building.input_states import STATES, unchanged, write_states
+from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
 from dataset_builder.building.reading import ReadWorker, Stage, make_stages
 from dataset_builder.building.timing import Clock, timings, timings_line
@@ -72,6 +74,10 @@ class _Run:
     def work(self) -> Path:
         return self.out / ".work"
 
+    def inputs(self) -> Iterator[tuple[Entry, Path]]:
+        recipe = self.recipe
+        return entries(recipe.sources, self.sources, recipe.base, recipe.named(), self.out)
+
 
 def build(
     recipe: BuildRecipe,
@@ -112,7 +118,7 @@ def build(
             identity, report = _plan(run)
         if report is None:
             with at_work(run.work, launch.rank or 0, launch.world_size or 1):
-                with run.clock("read"):
+                with run.clock("read"), _inputs_held(run):
                     tasks = _read(run)
                 if launch.rank is not None:
                     return None
@@ -139,6 +145,7 @@ def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
     def prepare(folder: Path) -> None:
         if run.launch.finish:
             raise InputError(f"nothing was read for {run.out} yet; build with --rank and --world-size first")
+        write_states(folder / STATES, listing, run.inputs)  # before what a source reads to find its shards
         tasks = ((number, shard) for number, source in enumerate(run.sources) for shard in source.shards())
         TaskFile.write(folder / TASKS, ((index, *task) for index, task in enumerate(tasks)))
         shutil.copyfile(listing, folder / LISTING)
@@ -161,6 +168,13 @@ def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
         else:
             start(run.out, run.work, identity, prepare, listing)
     return identity, report
+
+
+def _inputs_held(run: _Run) -> AbstractContextManager:
+    """Refuses inputs that change while the block reads; of several ranks, the last looks at what all have read."""
+    if run.launch.rank is not None:
+        return nullcontext()
+    return unchanged(run.work / STATES, run.inputs, partial(discard, run.work))
 
 
 def _read(run: _Run) -> TaskFile:
