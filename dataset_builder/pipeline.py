@@ -74,7 +74,7 @@ class _Run:
     def work(self) -> Path:
         return self.out / ".work"
 
-    def inputs(self) -> Iterator[tuple[Entry, Path]]:
+    def inputs(self) -> Iterator[tuple[Entry, Path, str]]:
         recipe = self.recipe
         return entries(recipe.sources, self.sources, recipe.base, recipe.named(), self.out)
 

@@ -2,7 +2,8 @@
 
 A build's fingerprint describes the files as they were planned. When a build begins, each of its input files is hashed
 once into the work folder; when all is read, those whose size, times or inode are others are hashed again. A file that
-was written anew with the same bytes, or copied to another machine before the build was continued, is no change.
+was written anew with the same bytes, or copied to another machine before the build was continued, is no change. What
+a link leads to outside of its source's folder is no input, and never opened here.
 """
 
 import gzip
@@ -13,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +32,8 @@ SHOWN = 3  # files in a message
 CHUNK = 1 << 20  # bytes read at a time
 HEX = 16  # digits of a hash in a message
 
-Files = Callable[[], Iterable[tuple[Entry, Path]]]  # as of `inputs.entries`
+File = tuple[Entry, Path, str]  # root, and name below it
+Files = Callable[[], Iterable[File]]  # as of `inputs.entries`
 
 
 class State(NamedTuple):
@@ -57,9 +60,9 @@ def write_states(path: Path, listing: Path, files: Files) -> None:
     with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as out, ThreadPoolExecutor(THREADS) as pool:
         inputs = _inputs(files)
         while chunk := list(islice(inputs, BATCH)):
-            signatures = [_signature(file) for _, file in chunk]  # before the bytes: a later write shows
-            digests = pool.map(_sha256, (file for _, file in chunk))
-            for (entry, _), signature, digest in zip(chunk, signatures, digests, strict=True):
+            signatures = [_signature(root / name) for _, root, name in chunk]  # before the bytes: a later write shows
+            digests = pool.map(_sha256, *zip(*((root, name) for _, root, name in chunk)))
+            for (entry, *_), signature, digest in zip(chunk, signatures, digests, strict=True):
                 if entry != next(planned, None):
                     raise _unplanned(entry)
                 line = [entry.group, entry.root, entry.path, signature, digest]
@@ -127,18 +130,18 @@ def _changes(path: Path, files: Files) -> Iterator[tuple[str, str, str]]:
         while current is not None and current[0].place < state.place:
             current = next(now, None)
         there = current is not None and current[0].place == state.place
-        signature = _signature(current[1]) if there else ABSENT
+        signature = _signature(current[1] / current[2]) if there else ABSENT
         if signature == state.signature:
             continue
-        digest = _sha256(current[1]) if there else ABSENT
+        digest = _sha256(*current[1:]) if there else ABSENT
         if digest != state.sha256:
             yield state.name, state.sha256, digest
-        else:
+        elif digest != ABSENT:
             logger.warning("%s was written while the build was reading; it holds the same bytes", state.name)
 
 
-def _inputs(files: Files) -> Iterator[tuple[Entry, Path]]:
-    return ((entry, file) for entry, file in files() if entry.group != CODE)
+def _inputs(files: Files) -> Iterator[File]:
+    return (file for file in files() if file[0].group != CODE)
 
 
 def _states(path: Path) -> Iterator[State]:
@@ -156,12 +159,26 @@ def _signature(file: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
-def _sha256(file: Path) -> str:
+def _sha256(root: Path, name: str) -> str:
+    path = os.path.join(root, name) if name else os.fspath(root)
+    if name and not _is_below(path, root):
+        return ABSENT
     try:
         digest = hashlib.sha256()
-        with open(file, "rb", buffering=0) as opened:
+        with open(path, "rb", buffering=0) as opened:
             while data := opened.read(CHUNK):
                 digest.update(data)
         return digest.hexdigest()
     except OSError:
         return ABSENT
+
+
+def _is_below(path: str, root: Path) -> bool:
+    """Tells whether no link leads from a root to elsewhere."""
+    real = os.path.realpath(path) if os.path.islink(path) else _real_folder(os.path.dirname(path))
+    return os.path.join(real, "").startswith(os.path.join(_real_folder(os.fspath(root)), ""))
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)

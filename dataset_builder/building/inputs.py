@@ -57,7 +57,7 @@ def write_listing(
     """
     digests = {group: hashlib.sha256() for group in range(FIRST_SOURCE + len(specs))}
     with open(path, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-        for entry, _ in entries(specs, readers, base, named, out):
+        for entry, *_ in entries(specs, readers, base, named, out):
             line = f"{entry.group}\t{entry.root}\t{entry.size}\t{json.dumps(entry.path)}\n".encode()
             digests[entry.group].update(line)
             file.write(line)
@@ -66,13 +66,16 @@ def write_listing(
 
 def entries(
     specs: Sequence[Mapping[str, Any]], readers: Sequence[Any], base: Path, named: Any, out: Path
-) -> Iterator[tuple[Entry, Path]]:
-    """Yields the entries of a listing in its order, each with where the file is; arguments as of `write_listing`."""
+) -> Iterator[tuple[Entry, Path, str]]:
+    """Yields the entries of a listing in its order, each with a root and the file's name below it (`""`: the root).
+
+    Arguments as of `write_listing`.
+    """
     for name, file in code_files():
-        yield Entry(CODE, 0, _content(file), name), file
+        yield Entry(CODE, 0, _content(file), name), file, ""
     for number, (label, file) in enumerate(_existing(_strings(named), base)):
         if file.is_file():
-            yield Entry(RECIPE, number, _content(file), label), file
+            yield Entry(RECIPE, number, _content(file), label), file, ""
     for number, spec in enumerate(specs):
         group = FIRST_SOURCE + number
         inputs = getattr(readers[number], "inputs", None) if readers else None
@@ -80,7 +83,7 @@ def entries(
         for place, (label, root) in enumerate(roots):
             for name, size in _files(root, out):
                 label_of_file = f"{label}/{name}".removeprefix("./").removesuffix("/")
-                yield Entry(group, place, size, label_of_file), root / name
+                yield Entry(group, place, size, label_of_file), root, name
 
 
 def code_files() -> list[tuple[str, Path]]:

@@ -1,6 +1,8 @@
 """Inputs that change between the plan and the end of reading: told with both hashes, and nothing read is kept."""
 
+import gzip
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -165,6 +167,24 @@ def test_inputs_that_moved_with_their_bytes_continue(made, monkeypatch):
     build(recipe, out, workers=1)
     build(recipe, out.with_name("fresh"), workers=1)
     assert digests(out) == digests(out.with_name("fresh"))
+
+
+def test_what_a_link_leads_to_outside_is_never_opened(made, tmp_path):
+    recipe, images, out = made
+    (tmp_path / "outside").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "outside" / name).write_bytes(b"secret")
+    (images / "link.png").symlink_to(tmp_path / "outside" / "a.png")
+    (images / "inside.png").symlink_to("0.png")
+    (images / "folder").symlink_to(tmp_path / "outside")
+    arguments = (recipe.sources, (), recipe.base, recipe.named(), out)
+    write_listing(tmp_path / "listing", *arguments)
+    write_states(tmp_path / "states", tmp_path / "listing", lambda: entries(*arguments))
+    with gzip.open(tmp_path / "states", "rt") as lines:
+        digests = {name: digest for _, _, name, _, digest in map(json.loads, lines)}
+    linked = {name: digest for name, digest in digests.items() if "/folder/" in name or "link" in name}
+    assert len(linked) == 3 and set(linked.values()) == {"-"}
+    assert digests["photos/inside.png"] == digests["photos/0.png"] != "-"
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"1"), lambda path: path.unlink()])
