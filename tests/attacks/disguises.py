@@ -151,7 +151,7 @@ def archives(outside: Path) -> Iterator[tuple[str, bytes]]:
         "MSP",
         "DDS",
         "ICNS",
-        "MPO",
+        "WEBP",
         "PDF",
     ):
         buffer = io.BytesIO()
