@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,17 +19,26 @@ from tests.attacks.stock import WRITERS
 SIZES = (0, 700, 9_000, 60_000)  # bytes that a file may have: a disk that is full for what is larger
 WAYS = ("same command", "fusionrs ", "make room", "make ", "give ", "writable")
 IN_PLACE = ("remove", "publish")
+PLACES = ("meta.json", "index.json", "adapter_config.json")  # they name their own folder
 
 
 class SmallFiles:
-    """No file may grow beyond a size."""
+    """No file may grow beyond a size: the verb goes on in a child, whose stderr this process passes on."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def __call__(self) -> None:
-        import signal
-
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child:
+            os.close(writer)
+            while data := os.read(reader, 65536):
+                os.write(2, data)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+        os.dup2(writer, 2)
+        os.close(writer)
+        os.close(reader)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.RLIM_INFINITY))
 
@@ -63,7 +73,7 @@ def full_disk(room: Room, verb: str, size: int) -> None:
 
 def _without_places(held: dict[str, str]) -> dict[str, str]:
     """Files that name their own folder differ between two folders."""
-    return {name: entry for name, entry in held.items() if name.split("/")[-1] not in ("meta.json", "index.json")}
+    return {name: entry for name, entry in held.items() if name.split("/")[-1] not in PLACES}
 
 
 def read_only(room: Room, verb: str, prepare: Callable[[Path], object]) -> None:

@@ -1,5 +1,6 @@
 """Verbs in processes of their own, forked from one that has imported everything: quick, and with hooks where asked."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -79,8 +80,9 @@ class Running:
     def kill(self) -> bool:
         """Kills it; returns whether it was still at work."""
         if not self.poll() or self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.kill(self.pid, signal.SIGCONT)
+            for target in (os.killpg, os.kill):  # its group is there when it has begun
+                with contextlib.suppress(ProcessLookupError):
+                    target(self.pid, signal.SIGKILL)
             _, self.status = os.waitpid(self.pid, 0)
         return os.WIFSIGNALED(self.status)
 
@@ -95,6 +97,7 @@ class Running:
 
 def _run(arguments: list[str], log: Path, prepare: Callable[[], None]) -> int:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, os.devnull, os.O_WRONLY), (2, log, os.O_WRONLY)):
         file = os.open(name, flags | os.O_CREAT | (os.O_TRUNC if number == 2 else 0), 0o644)
         os.dup2(file, number)
