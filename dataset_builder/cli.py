@@ -46,6 +46,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )
     add("--remove", type=Path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
     add("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
+    add("--overwrite", action="store_true", help="replace another build in OUT: the files that it wrote, no others")
     add("--timings", type=Path, metavar="FILE", help="JSON file for the seconds of each step and stage")
     parser.set_defaults(run=build)
 
@@ -72,12 +73,14 @@ def build(arguments: argparse.Namespace) -> None:
         raise InputError("give RECIPE and OUT; OUT alone goes with --publish or --remove")
     if arguments.date and not arguments.remove:
         raise InputError("--date goes with --remove")
+    if arguments.overwrite and (arguments.remove or recipe is None):
+        raise InputError("--overwrite goes with RECIPE and OUT, to build anew")
     if arguments.remove:
         remove(out, read_ids(arguments.remove), arguments.date, recipe, workers)
     elif recipe is not None:
         if launch.rank is not None and arguments.publish:
             raise InputError("a rank reads its share only; --publish goes with --finish, when all have read")
-        build_dataset(recipe, out, workers, launch, arguments.timings)
+        build_dataset(recipe, out, workers, launch, arguments.timings, arguments.overwrite)
     if arguments.publish:
         publish_dataset(out, arguments.publish, workers)
 
@@ -104,6 +107,7 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="of the captioner's random choices (default: 0)")
     add("--workers", type=int, help="processes (default: all processors; 1 where a model is asked)")
     add("--retry", action="store_true", help="ask again for rows that got no answer")
+    add("--overwrite", action="store_true", help="replace other captions in OUT: the files they wrote, no others")
     parser.set_defaults(run=caption)
 
 
@@ -126,15 +130,17 @@ def caption(arguments: argparse.Namespace) -> None:
     )
     shared = {"ir_range": ir_range, "workers": arguments.workers}
     if arguments.check:
-        if arguments.output is not None or arguments.retry:
+        if arguments.output is not None or arguments.retry or arguments.overwrite:
             raise InputError(
-                "--check writes no dataset: leave OUT and --retry out; --report names a file for the scores"
+                "--check writes no dataset: leave OUT, --retry and --overwrite out; --report names a file for the "
+                "scores"
             )
         print(check_table(check_captions(arguments.dataset, rules=recipe.rules, report=arguments.report, **shared)))
         return
     if arguments.output is None or arguments.report is not None:
         raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
-    caption_dataset(arguments.dataset, arguments.output, recipe, retry=arguments.retry, **shared)
+    shared |= {"retry": arguments.retry, "overwrite": arguments.overwrite}
+    caption_dataset(arguments.dataset, arguments.output, recipe, **shared)
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:

@@ -24,33 +24,46 @@ from dataset_builder.building.identity import fingerprint, finished_report, iden
 from dataset_builder.building.input_states import STATES, unchanged, write_states
 from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
+from dataset_builder.building.policy import is_kept, keep_policy
 from dataset_builder.building.reading import ReadWorker, Stage, make_stages
 from dataset_builder.building.timing import Clock, timings, timings_line
-from dataset_builder.building.work_folder import at_work, discard, last_world_size, start, stops_in_a_line
+from dataset_builder.building.work_folder import (
+    LIGHT,
+    TASKS,
+    WORK,
+    at_work,
+    is_begun,
+    last_world_size,
+    read_files,
+    start,
+)
 from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning.funnel import merged_report
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_tasks
-from dataset_builder.engine.tasks import Launch, TaskFile, finished, results
+from dataset_builder.engine.tasks import Launch, TaskFile, finished, result_file, results
 from dataset_builder.recipe import BuildRecipe
-from dataset_builder.rights.table import keep_policy, read_policy
+from dataset_builder.rights.table import read_policy
 from dataset_builder.rights.tombstones import excluded_ids
 from dataset_builder.shards.counts import sizes_by_split, total_counts
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
-from dataset_builder.shards.report import BuildReport
+from dataset_builder.shards.opening import reading_all
+from dataset_builder.shards.report import BuildReport, former_manifest
 from dataset_builder.sources import Source, open_source
+from dataset_builder.sources.repository import RepositorySource
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import OutputFolder, check_ours, reading, writing
 
 __all__ = ["BuildRecipe", "BuildReport", "build"]
 
 logger = logging.getLogger(__name__)
 
-TASKS = "tasks.jsonl"
 REMEDIES = {  # where no row is kept
     "ir_missing": "give the recipe `translate`, such as {translator: radiometric, band: nir}, or pairs with infrared",
     "ir_range_missing": "give the recipe `ir_range`, such as {lwir: [low, high]} in the infrared's unit",
@@ -72,7 +85,7 @@ class _Run:
 
     @property
     def work(self) -> Path:
-        return self.out / ".work"
+        return self.out / WORK
 
     def inputs(self) -> Iterator[tuple[Entry, Path, str]]:
         recipe = self.recipe
@@ -85,6 +98,7 @@ def build(
     workers: int | None = None,
     launch: Launch = HERE,
     timings_file: Path | None = None,
+    overwrite: bool = False,
 ) -> BuildReport | None:
     """Builds the dataset that a recipe describes, or continues a build that was interrupted.
 
@@ -96,6 +110,8 @@ def build(
         workers: Processes, or actors of Ray; None: one per CPU, but one process where a model is asked for captions.
         launch: Where the work is done, and which part of it; the output does not depend on it.
         timings_file: JSON file for the seconds of each step, and for each row by stage.
+        overwrite: Replace what another build left in `out`, the files that it wrote and no others; this build, if it
+            was interrupted, is continued.
 
     Returns:
         The report; None where this process is one rank of several: it has read its share.
@@ -113,18 +129,22 @@ def build(
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
     _check_overlaps(recipe, sources)
     run = _Run(recipe, stages, sources, out, workers, launch)
-    with stops_in_a_line(out):
-        with run.clock("plan"):
-            identity, report = _plan(run)
-        if report is None:
-            with at_work(run.work, launch.rank or 0, launch.world_size or 1):
-                with run.clock("read"), _inputs_held(run):
+    held = [source.folder for source in sources if isinstance(source, RepositorySource) and source.folder]
+    with stops_in_a_line(out, "build"), reading_all(held), TemporaryDirectory(prefix="fusionrs-") as scratch:
+        identity, listing = _identity(run, Path(scratch) / LISTING)
+        if not overwrite and (report := _finished(run, identity, listing, policy)) is not None:
+            return report
+        begin = partial(_begin, run, identity, listing, overwrite)
+        with at_work(out, begin, launch.rank, launch.world_size) as output:
+            if output is None or (report := finished_report(out, identity, listing)) is None:
+                with run.clock("read"), _inputs_held(run, output):
                     tasks = _read(run)
                 if launch.rank is not None:
                     return None
-                report = _finish(run, identity, len(tasks), timings_file)
-        keep_policy(policy, out)
-        discard(run.work)
+                report = _finish(run, output, identity, len(tasks), timings_file)
+            keep_policy(policy, output)
+            output.delete(output.listed(WORK))
+            output.finish()
     return report
 
 
@@ -139,20 +159,11 @@ def _check_overlaps(recipe: BuildRecipe, sources: Sequence[Source]) -> None:
             )
 
 
-def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
-    """Leaves the work folder with the tasks in it; returns the identity, and the report of a build that is done."""
-
-    def prepare(folder: Path) -> None:
-        if run.launch.finish:
-            raise InputError(f"nothing was read for {run.out} yet; build with --rank and --world-size first")
-        write_states(folder / STATES, listing, run.inputs)  # before what a source reads to find its shards
-        tasks = ((number, shard) for number, source in enumerate(run.sources) for shard in source.shards())
-        TaskFile.write(folder / TASKS, ((index, *task) for index, task in enumerate(tasks)))
-        shutil.copyfile(listing, folder / LISTING)
-
-    with TemporaryDirectory(prefix="fusionrs-") as scratch:
-        listing = Path(scratch) / LISTING
-        recipe = run.recipe
+def _identity(run: _Run, listing: Path) -> tuple[dict, Path]:
+    """Returns what the output is a function of, and where the list of the inputs is now."""
+    check_ours(run.out, "build", former_manifest)
+    recipe = run.recipe
+    with run.clock("plan"):
         identity = identity_of(
             recipe.echo(),
             run.out,
@@ -162,19 +173,50 @@ def _plan(run: _Run) -> tuple[dict, BuildReport | None]:
             readers=run.sources,
             listing=listing,
         )
-        if (report := finished_report(run.out, identity, listing)) is not None:
-            since = f" at version {report.version}, {report.removed} rows removed since," if report.removed else ""
-            logger.info("%s already holds this build%s (%s rows); nothing to do", run.out, since, report.rows_kept)
-        else:
-            start(run.out, run.work, identity, prepare, listing)
-    return identity, report
+    return identity, listing
 
 
-def _inputs_held(run: _Run) -> AbstractContextManager:
+def _finished(run: _Run, identity: dict, listing: Path, policy: Path | None) -> BuildReport | None:
+    """Returns the report of a build that is done; nothing is written but a policy that has changed."""
+    manifest = check_ours(run.out, "build", former_manifest)
+    if manifest is None or not manifest.finished:
+        return None
+    with reading(run.out):
+        report, kept = finished_report(run.out, identity, listing), is_kept(policy, run.out, manifest)
+    if report is None:
+        raise InputError(f"{run.out} was finished, but build_report.json is gone; give --overwrite to build anew")
+    if not kept:
+        with writing(run.out, "build", former=former_manifest) as output:
+            keep_policy(policy, output)
+    since = f" at version {report.version}, {report.removed} rows removed since," if report.removed else ""
+    logger.info("%s already holds this build%s (%s rows); nothing to do", run.out, since, report.rows_kept)
+    return report
+
+
+def _begin(run: _Run, identity: dict, listing: Path, overwrite: bool, output: OutputFolder | None) -> None:
+    """Leaves the work folder with the tasks in it, or finds it, or a build that is done."""
+
+    def prepare(work: Path) -> Iterable[str]:
+        if run.launch.finish:
+            raise InputError(f"nothing was read for {run.out} yet; build with --rank and --world-size first")
+        write_states(work / STATES, listing, run.inputs)  # before what a source reads to find its shards
+        tasks = ((number, shard) for number, source in enumerate(run.sources) for shard in source.shards())
+        TaskFile.write(work / TASKS, ((index, *task) for index, task in enumerate(tasks)))
+        shutil.copyfile(listing, work / LISTING)
+        return [*read_files(len(TaskFile(work / TASKS))), LIGHT]
+
+    with run.clock("plan"):
+        if output is not None and overwrite and not is_begun(output, identity):
+            output.make_way()
+        if output is None or not (run.out / "build_report.json").exists():
+            start(output or run.out, identity, prepare, listing, (TASKS, LISTING, STATES))
+
+
+def _inputs_held(run: _Run, output: OutputFolder | None) -> AbstractContextManager:
     """Refuses inputs that change while the block reads; of several ranks, the last looks at what all have read."""
     if run.launch.rank is not None:
         return nullcontext()
-    return unchanged(run.work / STATES, run.inputs, partial(discard, run.work))
+    return unchanged(run.work / STATES, run.inputs, output.discard)
 
 
 def _read(run: _Run) -> TaskFile:
@@ -199,28 +241,32 @@ def _read(run: _Run) -> TaskFile:
     return tasks
 
 
-def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -> BuildReport:
+def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timings_file: Path | None) -> BuildReport:
     """Joins what was read to groups and splits, and writes it; the report comes last."""
     out, work, clock = run.out, run.work, run.clock
     with clock("merge"):
         rows_read, reasons, seconds = _totals(results(work / "read", shards))
-        merged = merge(work, shards, run.recipe)
+        merged = merge(work, shards, run.recipe, lambda names: output.claim(f"{WORK}/plan/{name}" for name in names))
         reasons += merged.reasons
     if not merged.kept:
-        discard(work)
+        output.discard()
         remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
         raise InputError(f"none of {rows_read} rows was kept ({_by_reason(reasons)}); {remedy}")
     with clock("write"):
+        output.refuse_strays("data")
+        output.claim([*merged.outputs, *(f"{WORK}/write/{result_file(n)}" for n in range(len(merged.outputs)))])
         make_worker, launch = partial(WriteWorker, work, out), replace(run.launch, gpus_per_worker=0)
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):
+        output.claim(["README.md", "croissant.json", LISTING, REJECTED, "build_report.json"])
         report = _report(run.recipe, identity, rows_read, merged, reasons, files)
         for stage in (stage for stage in run.stages if isinstance(stage, CaptionStage)):
             funnels = (result["captions"] for result in results(work / "read", shards))
             report.captions.update(merged_report(stage, funnels))
             lines = join_lines([rejected_file(work, f"{index:06d}") for index in range(shards)], out / REJECTED)
             report.files.update({REJECTED: lines} if lines else {})
+        output.delete({REJECTED} - {*report.files})
         write_dataset_card(out, report)
         write_croissant(out, report)
         with atomic_path(out / LISTING) as temporary:

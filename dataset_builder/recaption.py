@@ -16,22 +16,26 @@ from datasets import Features
 
 from dataset_builder.building.identity import fingerprint, identity_of
 from dataset_builder.building.rewriting import RewriteWorker, RowBar
-from dataset_builder.building.work_folder import start
+from dataset_builder.building.work_folder import WORK, is_begun, start
 from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import merged_report
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import caption_readme, write_dataset_card
 from dataset_builder.engine.run import run_shards
+from dataset_builder.engine.tasks import result_file
 from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.counts import Counts, sizes_by_split
-from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256, open_dataset
+from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
-from dataset_builder.shards.report import BuildReport, build_report, check_whole, known_ir_range
+from dataset_builder.shards.opening import open_dataset
+from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest, known_ir_range
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import OutputFolder, check_ours, reading, writing
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +58,12 @@ class _Run:
 
     @property
     def work(self) -> Path:
-        return self.out / ".work"
+        return self.out / WORK
+
+    def work_files(self) -> list[str]:
+        """Names of what is written in the work folder."""
+        rejected = (rejected_file(Path(), name).as_posix() for name in self.shards)
+        return [*rejected, *(f"shards/{result_file(index)}" for index in range(len(self.shards)))]
 
     def identity(self) -> dict[str, Any]:
         """What the output is a function of. Not the options that only say how fast or where a model is asked."""
@@ -77,6 +86,7 @@ def caption_dataset(
     ir_range: Mapping[str, Sequence[float]] | None = None,
     workers: int | None = None,
     retry: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Writes infrared-aware captions for every row of a dataset, or continues where it was interrupted.
 
@@ -88,6 +98,8 @@ def caption_dataset(
         ir_range: Limits by `ir_band` for infrared above 8 bit, where the dataset's own build report does not say.
         workers: Processes; None: one per CPU for `grounded`, else one.
         retry: Ask again for rows that got no answer. What was answered comes from the captioner's cache.
+        overwrite: Replace what another captioning left in `out`, or this one where it is finished: the files that it
+            wrote, no others.
 
     Returns:
         What `caption_report.json` holds.
@@ -97,23 +109,43 @@ def caption_dataset(
             or `out` holds something else or cannot be written.
         ChildProcessError: A worker process died; the same call continues.
     """
-    run = _open(dataset, Path(out), recipe or CaptionRecipe(), ir_range)
-    identity = run.identity()
-    if (done := _finished(run.out, identity)) is not None and not (retry and done["unanswered"]):
-        again = f"; {done['unanswered']} rows got no answer: --retry asks for them again" if done["unanswered"] else ""
-        logger.info("%s already holds these captions (%s rows); nothing to do%s", out, done["rows"], again)
-        if not done["unanswered"]:
-            shutil.rmtree(run.work, ignore_errors=True)
-        return done
-    if done is None:
-        start(run.out, run.work, identity)
-    if retry:
-        _forget_unanswered(run)
+    out = Path(out)
+    if Path(dataset).is_dir() and out.resolve() == Path(dataset).resolve():
+        raise InputError(f"{out} is the dataset itself, which stays as it is; give another output folder")
+    check_ours(out, "caption", former_manifest)
+    with open_dataset(dataset) as folder, stops_in_a_line(out, "captioning"):
+        run = _open(dataset, folder, out, recipe or CaptionRecipe(), ir_range)
+        identity = run.identity()
+        if not overwrite and (done := _finished(out, identity)) is not None and not (retry and done["unanswered"]):
+            again = f"; {done['unanswered']} rows got no answer: --retry asks again" if done["unanswered"] else ""
+            logger.info("%s already holds these captions (%s rows); nothing to do%s", out, done["rows"], again)
+            return done
+        with writing(out, "caption", former=former_manifest) as output:
+            if overwrite and not is_begun(output, identity):
+                output.make_way()
+            if not (out / REPORT).exists():
+                start(output, identity, lambda work: run.work_files())
+            if retry:
+                _forget_unanswered(run, output)
+            if (result := _written(out, identity)) is None:
+                result = _caption(run, output, identity, workers)
+            if not result["unanswered"]:  # what each shard gave is needed to ask again
+                output.delete(output.listed(WORK))
+            output.finish()
+    total = result["captions"]["total"]
+    logger.info("%d of %d rows captioned; %s", total["captioned"], total["rows"], summary(result["captions"]))
+    return result
+
+
+def _caption(run: _Run, output: OutputFolder, identity: dict[str, Any], workers: int | None) -> dict[str, Any]:
+    """Writes the shards and what describes them; the report comes last, and is returned."""
+    output.refuse_strays("data")
+    output.claim(f"data/{name}" for name in run.shards)
     parts = _rewrite(run, workers)
     captions = merged_report(run.stage, [part["funnel"] for part in parts])
-    _check_measured(run, parts, captions)
+    _check_measured(output, parts, captions)
     report = _report(run, identity, parts, captions)
-    _publish(run, report)
+    _describe(run, output, report)
     result = {
         "identity": identity,
         "fingerprint": fingerprint(identity),
@@ -122,11 +154,8 @@ def caption_dataset(
         "captions": captions,
         "files": report.files,
     }
+    output.claim([REPORT])
     write_json(run.out / REPORT, result)  # last: it says that all is there
-    if not result["unanswered"]:  # what each shard gave is needed to ask again
-        shutil.rmtree(run.work)
-    total = captions["total"]
-    logger.info("%d of %d rows captioned; %s", total["captioned"], total["rows"], summary(captions))
     return result
 
 
@@ -145,11 +174,8 @@ def _listed(captions: Mapping[str, Any], what: str) -> str:
 
 
 def _open(
-    dataset: Path | str, out: Path, recipe: CaptionRecipe, ir_range: Mapping[str, Sequence[float]] | None
+    dataset: Path | str, folder: Path, out: Path, recipe: CaptionRecipe, ir_range: Mapping[str, Sequence[float]] | None
 ) -> _Run:
-    folder = open_dataset(dataset)
-    if out.resolve() == folder.resolve():
-        raise InputError(f"{out} is the dataset itself, which stays as it is; give another output folder")
     shards, built = find_shards(folder), build_report(folder)
     return _Run(
         name=str(dataset) if folder != Path(dataset) else folder.resolve().name,
@@ -173,6 +199,17 @@ def _schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 
 def _finished(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the report of captions that are done; raises InputError where they are others."""
+    manifest = check_ours(out, "caption", former_manifest)
+    if manifest is None or not manifest.finished:
+        return None
+    with reading(out):
+        if (done := _written(out, identity)) is None:
+            raise InputError(f"{out} was finished, but {REPORT} is gone; give --overwrite to write the captions anew")
+    return done
+
+
+def _written(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     path = out / REPORT
     if not path.exists():
         return None
@@ -183,17 +220,19 @@ def _finished(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     if changed:
         raise InputError(
             f"{out} holds captions that differ from those asked for ({', '.join(changed)} changed); delete it, or "
-            "choose another output folder"
+            "choose another output folder, or give --overwrite to replace it"
         )
     check_whole(out, report["files"], "delete the folder and run again")
     return report
 
 
-def _forget_unanswered(run: _Run) -> None:
+def _forget_unanswered(run: _Run, output: OutputFolder) -> None:
     """Lets the shards run again that have rows without an answer; until they have, the output is unfinished."""
+    output.reopen()
     (run.out / REPORT).unlink(missing_ok=True)
-    for path in sorted((run.work / "shards").glob("*.json")):
-        if json.loads(path.read_text())["unanswered"]:
+    for index in range(len(run.shards)):
+        path = run.work / "shards" / result_file(index)
+        if path.exists() and json.loads(path.read_text())["unanswered"]:
             path.unlink()
 
 
@@ -209,12 +248,11 @@ def _rewrite(run: _Run, workers: int | None) -> list[dict]:
         return run_shards(run.shards, make_worker, workers, manifest, "captioning", show=bar is None)
 
 
-def _check_measured(run: _Run, parts: Sequence[dict], captions: Mapping[str, Any]) -> None:
+def _check_measured(output: OutputFolder, parts: Sequence[dict], captions: Mapping[str, Any]) -> None:
     """Raises InputError, and leaves nothing behind, where no row has infrared that captions could describe."""
     if any(part["measured"] for part in parts):
         return
-    for folder in (run.work, run.out / "data"):
-        shutil.rmtree(folder)
+    output.discard()
     raise InputError(
         f"none of {captions['total']['rows']} rows has infrared that can be read ({_listed(captions, 'failed')}); "
         "captions describe measured infrared: check the column `ir`, and `ir_range` for infrared above 8 bit"
@@ -244,15 +282,19 @@ def _report(run: _Run, identity: dict[str, Any], parts: Sequence[dict], captions
     return replace(run.built, identity=whole, fingerprint=fingerprint(whole), **measured)
 
 
-def _publish(run: _Run, report: BuildReport) -> None:
+def _describe(run: _Run, output: OutputFolder, report: BuildReport) -> None:
     """Writes card, Croissant, the rejected captions and what else belongs beside the data."""
+    output.claim([REJECTED])
     lines = join_lines([rejected_file(run.work, name) for name in run.shards], run.out / REJECTED)
     report.files.update({REJECTED: lines} if lines else {})
-    for pattern in TRAVELS:
-        for path in sorted(run.folder.glob(pattern)):
-            with atomic_path(run.out / path.name) as temporary:
-                shutil.copyfile(path, temporary)
+    output.delete({REJECTED} - {*report.files})
+    carried = sorted(path for pattern in TRAVELS for path in run.folder.glob(pattern))
+    output.claim(["README.md", "croissant.json", *(path.name for path in carried)])
+    for path in carried:
+        with atomic_path(run.out / path.name) as temporary:
+            shutil.copyfile(path, temporary)
     if run.built is not None:
+        output.claim(["build_report.json"])
         write_dataset_card(run.out, report)
         write_json(run.out / "build_report.json", report.as_dict())
     else:

@@ -12,6 +12,8 @@ TOGETHER = {
     "dataset_builder/test_fusionrs_versions.py": "the builder under older datasets",
     "dataset_builder/test_former_version.py": "datasets that an older version built",
     "dataset_builder/test_recaption_by_row.py": "the caption verb while an endpoint fails",
+    "dataset_builder/test_verbs_at_once.py": "verbs that meet on one folder, and verbs that are killed",
+    "dataset_builder/test_verb_folders.py": "what verbs write into, replace and leave alone",
     "dataset_builder/audit/test_against.py": "audit of several datasets",
     "dataset_builder/audit/test_agrees.py": "the builder's groups and the audit's",
     "dataset_builder/building/test_bad_inputs.py": "whole builds of damaged images",

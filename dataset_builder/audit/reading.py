@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from dataset_builder.audit.keys import KEYS, STORED, Keys
 from dataset_builder.recipe import load_recipe
-from dataset_builder.shards.folder import open_dataset
+from dataset_builder.shards.opening import bring_dataset
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.formats.paths import SPLIT_WORDS
 from fusionrs_hf.errors import InputError
@@ -210,7 +210,7 @@ def open_other(other: Path | str) -> Opened:
         return Opened([open_source(spec, recipe.base) for spec in recipe.sources], recipe.ir_range)
     if path.is_file():
         return Opened([_foreign([path], path.parent)])
-    folder = path if path.is_dir() else open_dataset(other)
+    folder = path if path.is_dir() else bring_dataset(str(other))
     files = sorted((folder / "data").glob("*.parquet")) or sorted(
         file
         for file in folder.rglob("*.parquet")

@@ -14,7 +14,7 @@ from dataset_builder.audit.checks import check_files, check_groups, check_repres
 from dataset_builder.audit.overlaps import EXAMPLES, RELATIONS, TURNED, Overlap, Rows, find_overlaps
 from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_other
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination
-from dataset_builder.shards.folder import open_dataset
+from dataset_builder.shards.opening import open_dataset, reading_all
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 
@@ -55,8 +55,25 @@ def audit_dataset(
         ChildProcessError: A worker process died.
     """
     workers = _checked(workers, radius, flips, against)
-    folder = _finished(dataset, report)
-    opened = [(str(other), open_other(other)) for other in against]  # a wrong name is known before anything is read
+    with open_dataset(dataset) as folder, reading_all(path for path in map(Path, against) if path.is_dir()):
+        if report is not None and folder.resolve() in Path(report).resolve().parents:
+            raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
+        opened = [(str(other), open_other(other)) for other in against]  # a wrong name is known before all is read
+        result = _audit(dataset, folder, opened, radius, flips, full, workers)
+    if report is not None:
+        write_json(Path(report), result.as_dict())
+    return result
+
+
+def _audit(
+    dataset: Path | str,
+    folder: Path,
+    opened: Sequence[tuple[str, Opened]],
+    radius: int | None,
+    flips: bool,
+    full: bool | None,
+    workers: int,
+) -> AuditReport:
     built = _build_report(folder)
     recipe = (built or {}).get("identity", {}).get("recipe", {})
     groups = {"radius": RADIUS, "relations": RELATIONS} | recipe.get("groups", {})
@@ -69,7 +86,7 @@ def audit_dataset(
     components, compared = _components(whole, relations, groups["radius"], full, workers)
     reach = groups["radius"] if radius is None else radius
     leaks, crossing = _leaks(rows, relations, reach, workers)
-    result = AuditReport(
+    return AuditReport(
         dataset=str(dataset),
         rows=rows.splits(),
         radius=reach,
@@ -79,9 +96,6 @@ def audit_dataset(
         leaks=leaks,
         against=[_compare(rows, name, other, reach, flips, workers) for name, other in opened],
     )
-    if report is not None:
-        write_json(Path(report), result.as_dict())
-    return result
 
 
 def _checked(workers: int | None, radius: int | None, flips: bool, against: Sequence[Any]) -> int:
@@ -93,16 +107,6 @@ def _checked(workers: int | None, radius: int | None, flips: bool, against: Sequ
     if flips and not against:
         raise InputError("flips are sought in other datasets: name one in `against`, or leave flips out")
     return workers
-
-
-def _finished(dataset: Path | str, report: Path | str | None) -> Path:
-    """Returns the dataset's folder; refuses one that is being built, and a report that would be written into it."""
-    folder = open_dataset(dataset)
-    if (folder / ".work").exists():
-        raise InputError(f"{dataset} is an unfinished build; run the same build again, then audit it")
-    if report is not None and folder.resolve() in Path(report).resolve().parents:
-        raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
-    return folder
 
 
 def _build_report(folder: Path) -> dict[str, Any] | None:

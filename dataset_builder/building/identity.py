@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.building.inputs import CODE, LISTING, RECIPE, changes, write_listing
-from dataset_builder.rights.tombstones import check_no_removal
-from dataset_builder.shards.report import BuildReport, check_whole
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -63,13 +62,9 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 def finished_report(out: Path, identity: dict, listing: Path | None = None) -> BuildReport | None:
     """Returns the report of a build that is whole and the same as wanted; raises InputError where it is another."""
-    path = out / "build_report.json"
-    if not path.exists():
+    if (report := build_report(out)) is None:
         return None
-    check_no_removal(out)
-    values = json.loads(path.read_text(encoding="utf-8"))
-    compare(values.get("identity", {}), identity, out, out / LISTING, listing)
-    report = BuildReport(**values)
+    compare(report.identity, identity, out, out / LISTING, listing)
     check_whole(out, report.files, "delete the folder and build again")
     return report
 
@@ -93,7 +88,7 @@ def compare(
     if changed:
         raise InputError(
             f"{out} holds a build that differs from the one asked for: {'; '.join(changed)}; "
-            "delete it, or choose another output folder"
+            "delete it, or choose another output folder, or give --overwrite to replace it"
         )
 
 

@@ -4,7 +4,7 @@ Light columns only, as Arrow and numpy arrays: a few hundred bytes a row, whatev
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ class _Entries:
     reason: pa.Array
 
 
-def merge(work: Path, shards: int, recipe: BuildRecipe) -> Merged:
+def merge(
+    work: Path, shards: int, recipe: BuildRecipe, claim: Callable[[Sequence[str]], None] = lambda outputs: None
+) -> Merged:
     """Groups and splits all rows that the read stage kept, and writes one plan per output file to `work/plan`.
 
     Of rows that share a `sample_id` the first is kept, in the order of the shards.
@@ -78,6 +80,7 @@ def merge(work: Path, shards: int, recipe: BuildRecipe) -> Merged:
         work: Folder with `kept/` and `left/`, one Parquet file a read shard.
         shards: Number of read shards.
         recipe: Its `groups`, `splits` and `max_shard_bytes` are followed.
+        claim: Called with the names of output files before their plans are written.
 
     Raises:
         InputError: `force_train` names rows that there are not.
@@ -97,9 +100,9 @@ def merge(work: Path, shards: int, recipe: BuildRecipe) -> Merged:
     for number, split in enumerate(SPLITS):
         index = np.flatnonzero(assigned.split == number).astype(np.int32)
         entries = _entries(at[index], index, pa.nulls(len(index), pa.string()), kept.starts, sizes)
-        merged.outputs += _plan(work, f"data/{split}", entries, groups, marked, recipe.max_shard_bytes)
+        merged.outputs += _plan(work, f"data/{split}", entries, groups, marked, recipe.max_shard_bytes, claim)
     leaving = _leaving(work, shards, kept, sizes, at, assigned.split)
-    merged.outputs += _plan(work, "quarantine/rows", leaving, groups, marked, recipe.max_shard_bytes)
+    merged.outputs += _plan(work, "quarantine/rows", leaving, groups, marked, recipe.max_shard_bytes, claim)
     kept.path.unlink()
     return merged
 
@@ -229,14 +232,22 @@ def _leaving(work: Path, shards: int, kept: _Kept, sizes: np.ndarray, at: np.nda
     return _Entries(**{name: values[order] for name, values in parts.items()}, reason=reason.take(pa.array(order)))
 
 
-def _plan(work: Path, name: str, entries: _Entries, groups: Groups, marked: pa.Array, max_bytes: int) -> list[str]:
+def _plan(
+    work: Path,
+    name: str,
+    entries: _Entries,
+    groups: Groups,
+    marked: pa.Array,
+    max_bytes: int,
+    claim: Callable[[Sequence[str]], None],
+) -> list[str]:
     """Cuts rows into output files `name-00000-of-000NN.parquet`, a plan each: where a row lies and what it gets."""
-    outputs = []
     ranges = plan_shards(entries.size, max_bytes)
-    for number, (start, stop) in enumerate(ranges):
-        outputs.append(f"{name}-{number:05d}-of-{len(ranges):05d}.parquet")
+    outputs = [f"{name}-{number:05d}-of-{len(ranges):05d}.parquet" for number in range(len(ranges))]
+    claim(outputs)
+    for output, (start, stop) in zip(outputs, ranges, strict=True):
         with (
-            atomic_path(work / "plan" / outputs[-1]) as temporary,
+            atomic_path(work / "plan" / output) as temporary,
             pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer,
         ):
             for first in range(start, stop, PLAN_ROWS):

@@ -1,155 +1,193 @@
-"""The folder that a build works in: begun whole, continued, locked, discarded."""
+"""The folder that a build or captioning works in, `.work` of its output: begun whole, continued, shared by ranks.
 
-import errno
+Each of its files is listed in the manifest of the output folder before it is written, and goes when all is done.
+"""
+
 import fcntl
 import json
 import logging
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from dataset_builder.building.identity import compare
 from dataset_builder.building.inputs import LISTING
-from fusionrs_hf.atomic import write_json
+from dataset_builder.building.work_files import KINDS, work_file
+from dataset_builder.engine.tasks import result_file
+from dataset_builder.shards.lines import rejected_file
+from dataset_builder.shards.report import former_manifest
+from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_lock import NO_LOCKS, FolderInUseError
+from fusionrs_hf.output_folder import OutputFolder, joining, writing
 
 logger = logging.getLogger(__name__)
 
+WORK = ".work"
 AFTER_READING = ("name", "description", "attribution", "groups", "splits", "max_shard_bytes")  # keys of a recipe
-IDENTITY = "identity.json"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-THERE = (errno.EEXIST, errno.ENOTEMPTY)
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system
+IDENTITY, TASKS, WORLD, LIGHT = "identity.json", "tasks.jsonl", "world", "light.arrow"
+PATIENCE_S, PAUSE_S = 2.0, 0.05  # of a rank, while another that began at the same moment leaves its plan
 
 
 def start(
-    out: Path,
-    work: Path,
+    output: OutputFolder | Path,
     identity: dict,
-    prepare: Callable[[Path], None] = lambda folder: None,
+    prepare: Callable[[Path], Iterable[str]] = lambda work: (),
     listing: Path | None = None,
+    files: Sequence[str] = (),
 ) -> None:
     """Makes the work folder, whole at once, or finds in it the same build, unfinished.
 
-    Processes that start at the same moment end with one folder, made by one of them. What was read is kept where the
-    recipe differs in `AFTER_READING` alone and nothing is written yet.
+    What was read is kept where the recipe differs in `AFTER_READING` alone and nothing is written yet.
 
     Args:
-        out, work: Output folder, and the work folder in it.
+        output: The output folder, held alone; where it is held together with others, its path: then it is compared.
         identity: Of the build.
-        prepare: Puts what else belongs there into a new work folder; it may raise InputError.
+        prepare: Puts what else belongs there into a new work folder, and returns the names that will be written in it;
+            it may raise InputError, and then nothing is left.
         listing: The list of files that belongs to the identity.
+        files: Names in the work folder that `prepare` writes.
 
     Raises:
-        InputError: The folder holds another build or something else, or cannot be written.
+        InputError: The folder holds another build.
     """
-    continued = (work / IDENTITY).exists()
+    if isinstance(output, Path):
+        compare(_record(output), identity, output, output / WORK / LISTING, listing)
+        return
+    work = output.path / WORK
+    if (work / IDENTITY).exists():
+        _continue(output, identity, listing)
+        return
+    output.discard()  # of a plan that was not ended
     try:
-        if not continued:
-            _begin(out, work, identity, prepare)
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        raise InputError(
-            f"cannot write to {out} ({error.strerror}); give an output folder that can be made"
-        ) from error
-    if not (work / IDENTITY).exists():
-        raise InputError(f"{work} is no work folder of a build; delete it")
-    record = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+        output.claim(f"{WORK}/{name}" for name in (IDENTITY, *files))
+        work.mkdir(exist_ok=True)
+        output.claim(f"{WORK}/{name}" for name in prepare(work))
+        write_json(work / IDENTITY, identity)  # last: it says that the plan is whole
+    except InputError:
+        output.discard()
+        raise
+
+
+def _continue(output: OutputFolder, identity: dict, listing: Path | None) -> None:
+    out, work = output.path, output.path / WORK
+    record = _record(out)
     read_alike = {**record, "recipe": _of_reading(record)} == {**identity, "recipe": _of_reading(identity)}
-    if read_alike and record != identity and not any((out / "data").glob("*")):
+    if read_alike and record != identity and not any((out / name).exists() for name in output.listed("data")):
         logger.info("what was read in %s is kept; what changed in the recipe comes after it", out)
+        output.delete(
+            name for below in ("data", "quarantine", f"{WORK}/plan", f"{WORK}/write") for name in output.listed(below)
+        )
         write_json(work / IDENTITY, identity)
         return
     compare(record, identity, out, work / LISTING, listing)
-    if continued:
-        logger.info("continuing the unfinished build in %s", out)
+    logger.info("continuing the unfinished build in %s", out)
+
+
+def _record(out: Path) -> dict[str, Any]:
+    return json.loads((out / WORK / IDENTITY).read_text(encoding="utf-8"))
 
 
 def _of_reading(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in identity["recipe"].items() if key not in AFTER_READING}
 
 
-def _begin(out: Path, work: Path, identity: dict, prepare: Callable[[Path], None]) -> None:
-    existed = out.is_dir()
-    if existed and (entries := sorted(name for name in os.listdir(out) if not name.startswith(work.name))):
-        raise InputError(f"{out} is not empty and not a build of ours ({entries[0]}, ...); give a new or empty folder")
-    new = work.with_name(f"{work.name}-{uuid4().hex}")
-    try:
-        new.mkdir(parents=True)
-        prepare(new)
-        write_json(new / IDENTITY, identity)
-        try:
-            os.rename(new, work)
-        except OSError as error:
-            if error.errno not in THERE:
-                raise
-            logger.info("another process has planned the build in %s", out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if not existed:
-            with suppress(OSError):
-                out.rmdir()  # if nothing is in it
+def is_begun(output: OutputFolder, identity: Mapping[str, Any]) -> bool:
+    """Returns whether an output folder holds the work of this identity, unfinished."""
+    return (output.path / WORK / IDENTITY).exists() and _record(output.path) == identity
+
+
+def read_files(shards: int) -> Iterator[str]:
+    """Yields the names, in the work folder, of all that reading some shards writes there."""
+    for index in range(shards):
+        yield from (work_file(Path(), kind, index).as_posix() for kind in KINDS)
+        yield rejected_file(Path(), f"{index:06d}").as_posix()
+        yield f"read/{result_file(index)}"
 
 
 @contextmanager
-def stops_in_a_line(out: Path) -> Iterator[None]:
-    """Turns a full disk and a folder that cannot be written into an InputError that says how to go on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            remedy = f"make room for {out}"
-        elif error.errno in CLOSED and Path(error.filename or out).absolute().is_relative_to(out):
-            remedy = f"make {out} writable"
-        else:
-            raise
-        raise InputError(
-            f"the build in {out} stopped: {os.strerror(error.errno)}; what is finished is kept: {remedy}, then run "
-            "the same command again to continue"
-        ) from error
+def at_work(
+    out: Path, begin: Callable[[OutputFolder | None], None], rank: int | None = None, world_size: int | None = None
+) -> Iterator[OutputFolder | None]:
+    """Holds an output folder while a build works in it: alone, or as one of several ranks of one world.
 
+    A rank holds the folder alone until the plan is there, then together with the others.
 
-def discard(work: Path) -> None:
-    """Removes a work folder, and those of plans that were killed; one that is removed in part never looks whole."""
-    if work.exists():
-        os.rename(work, work.with_name(f"{work.name}-{uuid4().hex}"))
-    for path in work.parent.glob(f"{work.name}-*"):
-        shutil.rmtree(path, ignore_errors=True)
+    Args:
+        out: Output folder.
+        begin: Makes the work folder, or finds what is to be continued, as `start` does; called with None where another
+            rank has: then it only compares.
+        rank, world_size: Of this process; None: it works alone.
 
-
-@contextmanager
-def at_work(work: Path, rank: int = 0, world_size: int = 1) -> Iterator[None]:
-    """Keeps a second process from the same tasks while the block runs: one process a rank, one world size at a time.
-
-    A lock goes with its process, however it ends. Where a file system has none, nothing is kept out.
+    Yields:
+        The folder to write; None to a rank that found the plan of another.
 
     Raises:
-        InputError: Another process is at work.
+        InputError: A process is at work that this one may not join.
     """
-    with ExitStack() as held:
-        _lock(held, work / f"world-{world_size}", fcntl.LOCK_SH, f"another build of {work.parent} is running")
-        os.utime(work / f"world-{world_size}")  # for `last_world_size`
-        _lock(held, work / f"rank-{rank}-of-{world_size}", fcntl.LOCK_EX, f"rank {rank} is running already")
-        for other in work.glob("world-*"):
-            if other.name != f"world-{world_size}":
-                with ExitStack() as probe:
-                    size = other.name.removeprefix("world-")
-                    _lock(probe, other, fcntl.LOCK_EX, f"processes with a world size of {size} are running")
-        yield
+    with ExitStack() as lock:
+        if rank is None:
+            output = lock.enter_context(writing(out, "build", former=former_manifest))
+            begin(output)
+        else:
+            output = _enter(lock, out, begin, world_size)
+            if output is None or not output.manifest.finished:
+                _take_rank(lock, out, rank)
+        yield output
 
 
-def _lock(held: ExitStack, path: Path, kind: int, busy: str) -> None:
-    file = held.enter_context(path.open("a+"))
+def _enter(
+    lock: ExitStack, out: Path, begin: Callable[[OutputFolder | None], None], world_size: int
+) -> OutputFolder | None:
+    """Lets a rank in: alone it plans and lets others in; beside others it waits for their plan."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with ExitStack() as attempt, suppress(FolderInUseError):
+            output = attempt.enter_context(writing(out, "build", former=former_manifest))
+            begin(output)
+            if not output.manifest.finished:
+                _make_world(output, world_size)
+                output.share()
+            lock.enter_context(attempt.pop_all())
+            return output
+        try:
+            with ExitStack() as attempt:
+                attempt.enter_context(joining(out, "build"))
+                if is_planned := (out / WORK / IDENTITY).exists():
+                    begin(None)
+                    _check_world(out, world_size)
+                    lock.enter_context(attempt.pop_all())
+                    return None
+        except FolderInUseError:
+            is_planned = (out / WORK / IDENTITY).exists()
+            if is_planned and time.monotonic() > deadline:  # who plans lets others in at once
+                raise
+        time.sleep(PAUSE_S)
+
+
+def _make_world(output: OutputFolder, size: int) -> None:
+    path = output.path / WORK / WORLD
+    if last_world_size(path.parent) != size or not path.exists():
+        output.claim(f"{WORK}/{name}" for name in (WORLD, *map("rank-{}".format, range(size))))
+        with atomic_path(path) as temporary:
+            temporary.write_text(str(size))
+
+
+def _check_world(out: Path, size: int) -> None:
+    if (running := last_world_size(out / WORK)) != size:
+        raise InputError(
+            f"processes with a world size of {running} are running in {out}; wait until they have ended, or stop them"
+        )
+
+
+def _take_rank(lock: ExitStack, out: Path, rank: int) -> None:
+    file = lock.enter_context((out / WORK / f"rank-{rank}").open("a+"))
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise InputError(f"{busy} in {path.parent.parent}; wait until it has ended, or stop it") from error
+        raise InputError(f"rank {rank} is running already in {out}; wait until it has ended, or stop it") from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -157,6 +195,5 @@ def _lock(held: ExitStack, path: Path, kind: int, busy: str) -> None:
 
 def last_world_size(work: Path) -> int:
     """Returns the world size of the ranks that were started last; 1 where there were none."""
-    worlds = sorted(work.glob("world-*"), key=lambda path: path.stat().st_mtime_ns)
-    sizes = [int(path.name.removeprefix("world-")) for path in worlds]
-    return next((size for size in reversed(sizes) if size > 1), 1)
+    path = work / WORLD
+    return int(path.read_text()) if path.exists() else 1

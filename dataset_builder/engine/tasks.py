@@ -101,19 +101,20 @@ def finished(manifest_dir: Path) -> set[int]:
 def results(manifest_dir: Path, count: int) -> Iterator[Any]:
     """Yields the results of the first `count` tasks, in order, each read when it is asked for."""
     for index in range(count):
-        yield json.loads(_entry(manifest_dir, index).read_text())
+        yield json.loads((manifest_dir / result_file(index)).read_text())
 
 
 def run_one(index: int, task: Any, worker: Worker, manifest_dir: Path) -> int:
     """Runs one task and records its result; returns its place."""
     result = worker(task)
-    with atomic_path(_entry(manifest_dir, index)) as temporary:
+    with atomic_path(manifest_dir / result_file(index)) as temporary:
         temporary.write_text(json.dumps(result, sort_keys=True))
     return index
 
 
-def _entry(manifest_dir: Path, index: int) -> Path:
-    return manifest_dir / f"{index:06d}.json"
+def result_file(index: int) -> str:
+    """Returns the name, in the folder of results, of what a task leaves."""
+    return f"{index:06d}.json"
 
 
 def worker_died(workers: int) -> ChildProcessError:

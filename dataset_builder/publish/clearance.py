@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from dataset_builder.rights.notices import NOTICES
 from dataset_builder.rights.table import PARTS, RightsTable, folder_policy, held_parts
-from dataset_builder.rights.tombstones import check_no_removal
 from dataset_builder.shards.folder import find_shards, light_batches
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
 
 SHOWN = 3
 LIGHT = ("sample_id", "rights", "ir_origin", "captions", "ir_captions", "joint_captions")
@@ -131,9 +131,9 @@ def check_folder(folder: Path) -> None:
         folder: With `data/*.parquet`; a `rights.yaml` kept there changes the shipped table.
 
     Raises:
-        InputError: Rows may not be published, their notices are missing, or rows are still to be removed.
+        InputError: Rows may not be published, their notices are missing, or the folder is not finished.
     """
-    check_no_removal(folder)
+    require_finished(folder)
     shards, policy = find_shards(folder, ("sample_id", "rights", "rgb", "ir")), folder_policy(folder)
     refused = refused_rows(folder, shards, policy)
     if refused.rows:

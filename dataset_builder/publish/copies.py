@@ -1,7 +1,7 @@
 """A copy of a finished build that may be published: all of it, of each row what its rights allow, or the index alone.
 
 The build stays as it is. A copy lies in `publish/{full,redacted,index}/` of its folder, in the published layout, shard
-by shard under the same names; its card is written last, so a copy without one is unfinished, and `push` refuses it.
+by shard under the same names; until it is whole it has no card, and its manifest keeps readers and `push` out.
 """
 
 import hashlib
@@ -10,7 +10,8 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,28 +25,35 @@ from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_shards
+from dataset_builder.engine.tasks import result_file
 from dataset_builder.publish.clearance import refused_rows
-from dataset_builder.rights.notices import LEVELS, rights_facts, write_notices
+from dataset_builder.rights.notices import LEVELS, NOTICES, rights_facts, write_notices
 from dataset_builder.rights.table import POLICY, RightsTable, folder_policy
-from dataset_builder.rights.tombstones import TOMBSTONES, check_no_removal
+from dataset_builder.rights.tombstones import TOMBSTONES
 from dataset_builder.schema import LIST_COLUMNS
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by_split, total_counts
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, complete, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report, check_whole
+from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.output_folder import OutputFolder, reading, writing
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "publish"
+FOLDER, VERB = "publish", "build --publish"
 REFUSED = "refused.txt"
 RECORDS = ".shards"  # hidden: what each written shard was made of
 TRAVELS = ("LICENSE*", POLICY, TOMBSTONES)
 # What goes with a column that is emptied: origins are as many as captions, and `ir_aware` is found by the captioner.
 FOLLOWS = {"captions": ("caption_origin",), "ir_captions": ("ir_caption_form", *CAPTIONER_COLUMNS)}
+
+
+class NotAllowedError(InputError):
+    """The rights of rows do not allow a copy."""
 
 
 def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> Path:
@@ -66,41 +74,69 @@ def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> 
     out = Path(out)
     if level not in LEVELS:
         raise InputError(f"there is no level {level!r} to publish; {nearest(level, list(LEVELS))}")
-    return write_copy(out, _finished(out), level, workers)
+    if not out.is_dir():
+        _finished(out)  # says that there is none
+    with reading(out), stops_in_a_line(out, "publishing"):
+        report = _finished(out)
+        with copy_folder(out, level) as copy:
+            return write_copy(out, report, copy, workers)
 
 
-def write_copy(out: Path, report: BuildReport, level: str, workers: int | None = None) -> Path:
+@contextmanager
+def copy_folder(out: Path, level: str) -> Iterator[OutputFolder]:
+    """Holds the folder of a copy alone; see `writing`.
+
+    Raises:
+        InputError: A link is in the way, or files that `publish` did not write.
+    """
+    if (out / FOLDER).is_symlink():
+        raise InputError(f"{out / FOLDER} is a link, expected a folder; move it away")
+    with writing(out / FOLDER / level, VERB, former=former_manifest) as copy:
+        yield copy
+
+
+def write_copy(out: Path, report: BuildReport, copy: OutputFolder, workers: int | None = None) -> Path:
     """Does what `publish_dataset` does, of a build that is known to be whole.
 
     Args:
-        out, level, workers: As of `publish`.
+        out, workers: As of `publish_dataset`.
         report: What the build's `build_report.json` holds.
+        copy: Of `copy_folder`; its folder has the name of the level.
+
+    Raises:
+        NotAllowedError: Rows may not be published so.
+        InputError: Files of others are in the way.
     """
     shards = [Path(name).name for name in report.files if name.startswith("data/")]
-    policy, target = folder_policy(out), out / FOLDER / level
-    _clear(out, level, shards, policy)
+    policy, target, level = folder_policy(out), copy.path, copy.path.name
+    _clear(out, level, shards, policy, copy)
+    copy.refuse_strays("data")
+    copy.reopen()
     for name in ("README.md", "build_report.json"):
+        copy.claim([name])
         (target / name).unlink(missing_ok=True)
-    shutil.rmtree(target / ".work", ignore_errors=True)
+    copy.delete(copy.listed(".work"))
+    carried = sorted(path.name for pattern in TRAVELS for path in out.glob(pattern))
+    written = {*carried, NOTICES, "README.md", "build_report.json", "croissant.json"}
+    written |= {f"data/{name}" for name in shards} | {f"{RECORDS}/{name}.json" for name in shards}
+    copy.claim([*written, *(f".work/{result_file(index)}" for index in range(len(shards)))])
     worker = partial(PublishWorker, out, target, level, policy, report.files)
     parts = run_shards(shards, worker, workers, target / ".work", f"publishing {level}")
-    shutil.rmtree(target / ".work")
-    for path in sorted((target / "data").iterdir()):
-        if path.name not in shards:
-            path.unlink()
-            (target / RECORDS / f"{path.name}.json").unlink(missing_ok=True)
-    _carry(out, target)
-    copy = _copy_report(out, report, level, policy, parts)
-    write_notices(target, f"{copy.name}, version {copy.version}", copy.rights)
-    write_croissant(target, copy)
-    write_json(target / "build_report.json", copy.as_dict())
-    write_dataset_card(target, copy)  # last: with it the copy is whole
-    logger.info("%s holds %d rows to publish as %s; NOTICE.md goes with them", target, copy.rows_kept, level)
+    copy.delete({*copy.manifest.files} - written)
+    for name in carried:
+        with atomic_path(target / name) as temporary:
+            shutil.copyfile(out / name, temporary)
+    facts = _copy_report(out, report, level, policy, parts)
+    write_notices(target, f"{facts.name}, version {facts.version}", facts.rights)
+    write_croissant(target, facts)
+    write_json(target / "build_report.json", facts.as_dict())
+    write_dataset_card(target, facts)
+    copy.finish()
+    logger.info("%s holds %d rows to publish as %s; NOTICE.md goes with them", target, facts.rows_kept, level)
     return target
 
 
 def _finished(out: Path) -> BuildReport:
-    check_no_removal(out)
     if (report := build_report(out)) is None:
         raise InputError(f"{out} holds no finished build (no build_report.json); run `fusionrs build RECIPE {out}`")
     if report.rights:
@@ -109,16 +145,17 @@ def _finished(out: Path) -> BuildReport:
     return report
 
 
-def _clear(out: Path, level: str, shards: Sequence[str], policy: RightsTable) -> None:
+def _clear(out: Path, level: str, shards: Sequence[str], policy: RightsTable, copy: OutputFolder) -> None:
     """Refuses rows that may not be published as asked, all of them listed in a file."""
-    listed = out / FOLDER / level / REFUSED
+    listed = copy.path / REFUSED
+    copy.claim([REFUSED])
     with atomic_path(listed) as temporary, open(temporary, "w", encoding="utf-8") as file:
         refusals = refused_rows(out, shards, policy, level == "full", lambda *row: file.write("\t".join(row) + "\n"))
     if refusals.rows:
-        raise InputError(
+        raise NotAllowedError(
             f"{out} may not be published as {level}: {refusals.sentence()}; all are in {listed}; {refusals.remedy()}"
         )
-    listed.unlink()
+    copy.delete([REFUSED])
 
 
 class PublishWorker:
@@ -218,16 +255,6 @@ def _forbidden(codes: pa.ChunkedArray, policy: RightsTable, part: str, level: st
         [level != "index" and entry is not None and entry.allows(part) for entry in entries], pa.bool_()
     )
     return pc.invert(pc.is_in(codes, distinct_codes.filter(allowed)))
-
-
-def _carry(out: Path, target: Path) -> None:
-    """Brings what goes with the rows as it is; what the build no longer has leaves the copy."""
-    for path in (path for pattern in TRAVELS for path in target.glob(pattern)):
-        if not (out / path.name).exists():
-            path.unlink()
-    for path in (path for pattern in TRAVELS for path in sorted(out.glob(pattern))):
-        with atomic_path(target / path.name) as temporary:
-            shutil.copyfile(path, temporary)
 
 
 def _copy_report(

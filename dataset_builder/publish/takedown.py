@@ -1,13 +1,14 @@
 """Takes rows down from a finished dataset: only the shards concerned are written anew, every other byte stays.
 
 First a plan (`.removal/plan.json`), then the shards, then what describes them, then published copies. Each step may be
-killed: the same call continues, and until it has ended nothing of the folder is built on, published or pushed.
+killed: the same call continues, and until it has ended the folder's manifest keeps all others out.
 """
 
 import json
 import logging
-import shutil
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import date as calendar
 from functools import partial
@@ -21,18 +22,24 @@ import pyarrow.parquet as pq
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_shards
-from dataset_builder.publish.copies import FOLDER, write_copy
+from dataset_builder.engine.tasks import result_file
+from dataset_builder.publish.copies import FOLDER, NotAllowedError, copy_folder, write_copy
 from dataset_builder.publish.removal_plan import Removal, plan_removal, without_examples
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.notices import LEVELS
-from dataset_builder.rights.tombstones import PENDING, PLAN, read_tombstones, write_tombstones
+from dataset_builder.rights.tombstones import PENDING, PLAN, TOMBSTONES, read_tombstones, write_tombstones
 from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
-from dataset_builder.shards.report import BuildReport, build_report, check_whole
+from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
+from fusionrs_hf.output_folder import OutputFolder, writing
+
+VERB = "build --remove"
 
 logger = logging.getLogger(__name__)
 
@@ -66,29 +73,53 @@ def remove(
         InputError: There is no finished build, or another; an id is not there; no row would stay; no such date.
     """
     out = Path(out)
-    if (out / PENDING / PLAN).exists():
-        plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
-        logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
-        done = _carry_out(out, plan, workers)
-        if plan.ids == dict(ids):
-            return done
-    report = _finished(out, recipe)
-    _check_date(date)
-    stones = {stone["sample_id"] for stone in read_tombstones(out)}
-    if not set(ids) - stones and not _left(out, report, ids):
-        logger.info("all %d rows were removed before: %s is version %s; nothing to do", len(ids), out, report.version)
-        return report
-    plan = plan_removal(out, report, ids, date)
-    shutil.rmtree(out / PENDING, ignore_errors=True)  # results of an older plan are none of this one's
-    write_json(out / PENDING / PLAN, asdict(plan))
-    return _carry_out(out, plan, workers)
+    if not (out / "build_report.json").exists() and out.is_dir():
+        require_finished(out)
+    _finished(out)
+    with stops_in_a_line(out, "removal"), ExitStack() as held:
+        output = held.enter_context(writing(out, VERB, of=("build", "caption"), former=former_manifest))
+        levels = [level for level in LEVELS if os.path.lexists(out / FOLDER / level)]
+        copies = [held.enter_context(copy_folder(out, level)) for level in levels]
+        if (out / PENDING / PLAN).exists():
+            plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
+            logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
+            done = _carry_out(output, plan, copies, workers)
+            if plan.ids == dict(ids):
+                return done
+        _end(output)  # whole, but for the plan, which was not written or is gone
+        report = _finished(out)
+        _check_recipe(out, report, recipe)
+        _check_date(date)
+        stones = {stone["sample_id"] for stone in read_tombstones(out)}
+        if not set(ids) - stones and not _left(out, report, ids):
+            logger.info(
+                "all %d rows were removed before: %s is version %s; nothing to do", len(ids), out, report.version
+            )
+            return report
+        plan = plan_removal(out, report, ids, date)
+        for copy in copies:  # first: what is stale is read and pushed by nobody
+            copy.reopen()
+        output.reopen()
+        names = [PLAN, *(f"shards/{result_file(index)}" for index in range(len(plan.files)))]
+        output.claim(f"{PENDING}/{name}" for name in names)
+        write_json(out / PENDING / PLAN, asdict(plan))
+        return _carry_out(output, plan, copies, workers)
 
 
-def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
+def _end(output: OutputFolder) -> None:
+    output.delete(output.listed(PENDING))
+    output.finish()
+
+
+def _finished(out: Path) -> BuildReport:
     if (report := build_report(out)) is None:
         raise InputError(f"{out} holds no finished build (no build_report.json); rows are removed from finished ones")
     if report.rights:
         raise InputError(f"{out} is a published copy; remove from the build it was made of, and the copy follows")
+    return report
+
+
+def _check_recipe(out: Path, report: BuildReport, recipe: BuildRecipe | None) -> None:
     check_whole(out, report.files, "bring it back first")
     if recipe is not None:
         stored_recipe, echo = report.identity.get("recipe", {}), recipe.echo()
@@ -96,7 +127,6 @@ def _finished(out: Path, recipe: BuildRecipe | None) -> BuildReport:
             raise InputError(
                 f"{out} was built by another recipe ({', '.join(changed)} differ); give its own, or leave it out"
             )
-    return report
 
 
 def _check_date(date: str | None) -> None:
@@ -115,13 +145,15 @@ def _left(out: Path, report: BuildReport, ids: Mapping[str, str]) -> bool:
     return any(pc.any(pc.is_in(part, wanted)).as_py() for part in parts)
 
 
-def _carry_out(out: Path, plan: Removal, workers: int | None) -> BuildReport:
+def _carry_out(
+    output: OutputFolder, plan: Removal, copies: Sequence[OutputFolder], workers: int | None
+) -> BuildReport:
     """Does what is planned; every step gives the same when it is done again."""
-    levels = [level for level in LEVELS if (out / FOLDER / level / "data").is_dir()]
-    for level in levels:  # what is stale is not pushed: a copy without a card is none
-        (out / FOLDER / level / "README.md").unlink(missing_ok=True)
-        for name in plan.files:
-            (out / FOLDER / level / name).unlink(missing_ok=True)
+    out = output.path
+    output.claim([TOMBSTONES])
+    for copy in copies:
+        for name in {"README.md", *plan.files}.intersection(copy.manifest.files):
+            (copy.path / name).unlink(missing_ok=True)
     worker = partial(RemovalWorker, out, plan.files)
     parts = run_shards(list(plan.files), worker, workers, out / PENDING / "shards", "removing")
     kept = [stone for stone in read_tombstones(out) if stone["version"] != plan.version]
@@ -131,14 +163,15 @@ def _carry_out(out: Path, plan: Removal, workers: int | None) -> BuildReport:
     write_dataset_card(out, report)
     write_croissant(out, report)
     write_json(out / "build_report.json", report.as_dict())
-    for level in levels:
+    for copy in (copy for copy in copies if copy.listed("data")):
         try:
-            write_copy(out, report, level, workers)
-        except InputError as error:
-            shutil.rmtree(out / FOLDER / level)
-            logger.warning("the copy %s is gone, as its rows may not be published so any more: %s", level, error)
-    (out / PENDING / PLAN).unlink()
-    shutil.rmtree(out / PENDING)
+            write_copy(out, report, copy, workers)
+        except NotAllowedError as error:
+            copy.leave()
+            logger.warning(
+                "the copy %s is gone, as its rows may not be published so any more: %s", copy.path.name, error
+            )
+    _end(output)
     logger.info("%s is version %s now, %d rows fewer", out, report.version, len(plan.tombstones))
     if plan.siblings["rows"]:
         logger.warning(

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import yaml
 
 from dataset_builder.fields import check_keys, missing_keys, placed, read_yaml
-from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError, nearest
 
 SHIPPED = Path(__file__).with_name("rights.yaml")
@@ -138,25 +137,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return {code: check_keys(Rights, keys, f"{path}: {code}") for code, keys in codes.items()}
 
 
-def keep_policy(policy: Path | None, out: Path) -> RightsTable:
-    """Keeps a recipe's `rights_policy` in the dataset's folder, so that `publish` and `push` need no recipe.
-
-    Args:
-        policy: The recipe's file; None removes one that was kept before.
-        out: The dataset's folder.
-
-    Raises:
-        InputError: As of `read_policy`; then nothing is written.
-    """
-    if policy is None:
-        (out / POLICY).unlink(missing_ok=True)
-        return read_policy()
-    table = read_policy(policy)
-    text = yaml.safe_dump(_read(policy), allow_unicode=True, width=116)
-    if not (out / POLICY).exists() or (out / POLICY).read_text(encoding="utf-8") != text:
-        with atomic_path(out / POLICY) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return table
+def policy_text(policy: Path) -> str:
+    """Returns what a dataset's folder keeps of a recipe's `rights_policy`; raises InputError as of `read_policy`."""
+    read_policy(policy)
+    return yaml.safe_dump(_read(policy), allow_unicode=True, width=116)
 
 
 def folder_policy(folder: Path) -> RightsTable:

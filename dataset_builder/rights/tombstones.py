@@ -91,14 +91,6 @@ def without(rows: Iterable[dict[str, Any]], ids: Mapping[str, str]) -> Iterator[
         yield row
 
 
-def check_no_removal(folder: Path) -> None:
-    """Raises InputError where rows of a dataset, or of the build that it is a published copy of, are being removed."""
-    homes = [folder, folder.resolve().parents[1]] if folder.resolve().parent.name == "publish" else [folder]
-    for home in homes:
-        if (home / PENDING / PLAN).exists():
-            raise InputError(f"{home} holds a removal that was interrupted; run the same `--remove` again to end it")
-
-
 def read_tombstones(folder: Path) -> list[dict[str, Any]]:
     """Returns what was removed from a dataset so far, oldest first; raises InputError where the file is damaged."""
     path = folder / TOMBSTONES

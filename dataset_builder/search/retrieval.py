@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.search.row_embedder import RowEmbedder
-from dataset_builder.search.rows import Rows
+from dataset_builder.search.rows import Rows, reading_rows
 from dataset_builder.search.store import (
     DTYPES,
     MODALITIES,
@@ -21,11 +21,14 @@ from dataset_builder.search.store import (
     EmbeddingStore,
     IndexMeta,
     check_factory,
+    former_index,
     import_faiss,
 )
+from fusionrs_hf.disk_errors import stops_in_a_line
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, open_image, readable_infrared
+from fusionrs_hf.output_folder import check_ours, reading, writing
 from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
 
 logger = logging.getLogger(__name__)
@@ -66,7 +69,9 @@ class EmbedSettings:
             raise InputError(f"batch_size must be positive, got {self.batch_size}")
 
 
-def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSettings) -> IndexMeta:
+def embed(
+    place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSettings, overwrite: bool = False
+) -> IndexMeta:
     """Embeds rows into an index folder; what an interrupted run left there is continued, to the same bytes.
 
     Args:
@@ -74,6 +79,7 @@ def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSet
         model: Hub id or folder of a FusionRS-CLIP or a plain CLIP.
         folder: Of the index.
         settings: How.
+        overwrite: Replace another index, or this one where it is finished: the files that `embed` wrote, no others.
 
     Returns:
         What is in the index, with the counts of rows, embeddings and what was skipped.
@@ -82,34 +88,53 @@ def embed(place: Mapping[str, Any], model: str, folder: Path, settings: EmbedSet
         InputError: Nothing to read, no limits for infrared above 8 bit, or the folder holds something else.
     """
     import_faiss()
-    rows = Rows(place)
-    clip, processor = load_clip(model)
-    check_factory(settings.factory, clip.config.projection_dim)
-    encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
-    ir_range = processor.ir_range if settings.ir_range is None else settings.ir_range
-    meta = IndexMeta(
-        model=str(Path(model).resolve()) if Path(model).is_dir() else model,
-        fingerprint=model_fingerprint(clip, processor),
-        dim=encoder.size,
-        modalities=[name for name in MODALITIES if name in settings.modalities],
-        dtype=settings.dtype,
-        source={**place, "shards_sha256": hashlib.sha256(repr(rows.shards).encode()).hexdigest()},
-        shards=-(-len(rows.shards) // SHARDS_PER_FILE),
-        batch_size=settings.batch_size,
-        bf16=settings.bf16,
-        ir_range=json.loads(json.dumps(ir_range)),
-        factory=settings.factory,
-    )
-    store = EmbeddingStore.begin(folder, meta)
-    if store.meta.rows is not None:
-        logger.info("%s is complete: nothing to do", folder)
-        return store.meta
-    embedder = RowEmbedder(encoder, meta.modalities, ir_range)
-    for number in range(meta.shards):
-        if not store.path(number).exists():
-            store.write(number, map(embedder, _batches(rows, number, settings.batch_size)))
-            logger.info("embedded %d of %d shards", number + 1, meta.shards)
-    store.finish()
+    check_ours(folder, "embed", former_index)
+    with reading_rows(place) as rows, stops_in_a_line(folder, "embedding"):
+        clip, processor = load_clip(model)
+        check_factory(settings.factory, clip.config.projection_dim)
+        encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
+        ir_range = processor.ir_range if settings.ir_range is None else settings.ir_range
+        meta = IndexMeta(
+            model=str(Path(model).resolve()) if Path(model).is_dir() else model,
+            fingerprint=model_fingerprint(clip, processor),
+            dim=encoder.size,
+            modalities=[name for name in MODALITIES if name in settings.modalities],
+            dtype=settings.dtype,
+            source={**place, "shards_sha256": hashlib.sha256(repr(rows.shards).encode()).hexdigest()},
+            shards=-(-len(rows.shards) // SHARDS_PER_FILE),
+            batch_size=settings.batch_size,
+            bf16=settings.bf16,
+            ir_range=json.loads(json.dumps(ir_range)),
+            factory=settings.factory,
+        )
+        return _finished(folder, meta, overwrite) or _embed(rows, encoder, folder, meta, overwrite)
+
+
+def _finished(folder: Path, meta: IndexMeta, overwrite: bool) -> IndexMeta | None:
+    """Returns what is in an index of this identity that is done; raises InputError for another."""
+    manifest = check_ours(folder, "embed", former_index)
+    if overwrite or manifest is None or not manifest.finished:
+        return None
+    with reading(folder):
+        if (store := EmbeddingStore.held(folder, meta)) is None:
+            raise InputError(f"{folder} was finished, but index.json is gone; give --overwrite to embed anew")
+    logger.info("%s is complete: nothing to do", folder)
+    return store.meta
+
+
+def _embed(rows: Rows, encoder: Encoder, folder: Path, meta: IndexMeta, overwrite: bool) -> IndexMeta:
+    embedder = RowEmbedder(encoder, meta.modalities, meta.ir_range)
+    with writing(folder, "embed", former=former_index) as output:
+        store = EmbeddingStore.begin(output, meta, overwrite)
+        output.refuse_strays("data")
+        for number in range(meta.shards if store.meta.rows is None else 0):
+            if not store.path(number).exists():
+                store.write(number, map(embedder, _batches(rows, number, meta.batch_size)))
+                logger.info("embedded %d of %d shards", number + 1, meta.shards)
+        if store.meta.rows is None:
+            store.finish()
+        output.delete(f"{name}.faiss" for name in meta.modalities if not store.meta.embedded[name])
+        output.finish()
     return store.meta
 
 
@@ -205,7 +230,13 @@ def search_index(
     """
     if k < 1:
         raise InputError(f"k must be positive, got {k}")
-    store, query = EmbeddingStore.open(Path(index)), Query(query) if isinstance(query, str) else query
+    query = Query(query) if isinstance(query, str) else query
+    store = EmbeddingStore.open(Path(index))
+    with reading(index):
+        return _search(store, query, model, gallery, k)
+
+
+def _search(store: EmbeddingStore, query: Query, model: str | None, gallery: str | None, k: int) -> list[Hit]:
     if gallery is None:
         gallery = next((name for name in ("fused", "rgb", "ir") if store.meta.embedded.get(name)), "text")
     rows = store.searchable(gallery)

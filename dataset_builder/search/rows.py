@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.shards.folder import HUB_ID, open_dataset
+from dataset_builder.shards.opening import HUB_ID, bring_dataset, reading_all
 from dataset_builder.sources import open_source
 from fusionrs_hf.errors import InputError
 
@@ -29,7 +30,9 @@ class Rows:
             dataset = Path(place["dataset"])
             if dataset.is_absolute() and not dataset.is_dir():
                 raise InputError(f"{dataset} is not there any more; name its place by --dataset")
-            folder = open_dataset(place["dataset"], revision=place["revision"], splits=place["splits"])
+            folder = dataset
+            if not dataset.is_dir():
+                folder = bring_dataset(place["dataset"], revision=place["revision"], splits=place["splits"])
             specs = [{"kind": "repository", "path": folder, "row_groups_per_shard": 1, "splits": place["splits"]}]
         self.sources = [open_source(spec, base) for spec in specs]
         self.shards = [(number, shard) for number, source in enumerate(self.sources) for shard in source.shards()]
@@ -58,6 +61,16 @@ class Rows:
         return [rows_by_place[hit["source_shard"], hit["source_row"]] for hit in hits]
 
 
+@contextmanager
+def reading_rows(place: Mapping[str, Any]) -> Iterator[Rows]:
+    """Opens the rows that a description names, and keeps verbs from writing their datasets while the block runs."""
+    base = Path(place.get("base", "/"))
+    paths = [base / spec["path"] for spec in place.get("sources", ()) if spec.get("kind") == "repository"]
+    paths += [Path(place["dataset"])] if "dataset" in place else []
+    with reading_all(path for path in paths if path.is_dir()):
+        yield Rows(place)
+
+
 def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any]) -> dict[str, Any]:
     """Describes where rows are, so that `Rows` opens them, today and when the index is searched.
 
@@ -79,7 +92,7 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
         return {"dataset": str(path.resolve()), "revision": None, "splits": list(splits)}
     if path.exists() or not HUB_ID.fullmatch(dataset):
         raise InputError(f"{dataset} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
-    return {"dataset": dataset, "revision": open_dataset(dataset, splits=splits).name, "splits": list(splits)}
+    return {"dataset": dataset, "revision": bring_dataset(dataset, splits=splits).name, "splits": list(splits)}
 
 
 def describe_sources(

@@ -8,7 +8,9 @@ INDEX/skipped.jsonl                 rows of which something could not be embedde
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.disk_errors import CLOSED, FULL
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import Manifest
+from fusionrs_hf.output_folder import OutputFolder
 
 MODALITIES = ("rgb", "ir", "fused", "text")
 DTYPES = ("float32", "float16")
@@ -110,27 +115,55 @@ class EmbeddingStore:
         return cls(folder, meta)
 
     @classmethod
-    def begin(cls, folder: Path, meta: IndexMeta) -> "EmbeddingStore":
-        """Starts an index, or continues the one of the same identity that is there.
+    def held(cls, folder: Path, meta: IndexMeta) -> "EmbeddingStore | None":
+        """Opens an index of the same identity, finished or not; None where there is none.
 
         Raises:
-            InputError: The folder holds something else, or an index made otherwise.
+            InputError: The folder holds an index made otherwise.
         """
-        if (folder / "index.json").is_file():
-            store = cls.open(folder)
-            old, new = store.meta.identity(), meta.identity()
-            if changed := [name for name in new if old[name] != new[name]]:
-                name = changed[0]
-                raise InputError(
-                    f"{folder} was embedded with another {', '.join(changed)} ({name}: {old[name]!r}, now "
-                    f"{new[name]!r}); give another --output, or delete it"
-                )
-            return store
-        if folder.is_dir() and any(folder.iterdir()):
-            raise InputError(f"{folder} is not empty and no index; give a new folder as --output")
-        store = cls(folder, meta)
-        store._write_meta()
+        if not (folder / "index.json").is_file():
+            return None
+        store = cls.open(folder)
+        old, new = store.meta.identity(), meta.identity()
+        if changed := [name for name in new if old[name] != new[name]]:
+            name = changed[0]
+            raise InputError(
+                f"{folder} was embedded with another {', '.join(changed)} ({name}: {old[name]!r}, now "
+                f"{new[name]!r}); give another --output, or --overwrite to replace it"
+            )
         return store
+
+    @classmethod
+    def begin(cls, output: OutputFolder, meta: IndexMeta, overwrite: bool = False) -> "EmbeddingStore":
+        """Starts an index, or continues the one of the same identity that is there.
+
+        Args:
+            output: Folder of the index.
+            meta: Of the index.
+            overwrite: Replace what is finished, and what was made otherwise.
+
+        Raises:
+            InputError: The folder holds an index made otherwise, or files of others.
+        """
+        try:
+            store = cls.held(output.path, meta)
+        except InputError:
+            if not overwrite:
+                raise
+            store = None
+        if overwrite and (store is None or output.manifest.finished):
+            output.make_way()
+            store = None
+        if store is None:
+            store = cls(output.path, meta)
+            output.claim(store.files())
+            store._write_meta()
+        return store
+
+    def files(self) -> list[str]:
+        """Names of all files of an index of this identity; of a modality without embeddings there is no index."""
+        shards = [self.path(number).relative_to(self.folder).as_posix() for number in range(self.meta.shards)]
+        return ["index.json", "skipped.jsonl", *shards, *(f"{name}.faiss" for name in self.meta.modalities)]
 
     @property
     def features(self) -> Features:
@@ -206,17 +239,15 @@ class EmbeddingStore:
                 f"FAISS cannot make {self.meta.factory!r} over {len(embedded_rows)} embeddings ({_last_line(error)}); "
                 "give another --factory in a new folder"
             ) from error
-        with atomic_path(self.folder / f"{modality}.faiss") as temporary:
+        with atomic_path(self.folder / f"{modality}.faiss") as temporary, disk_error_of_faiss(temporary):
             embedded_rows.save_faiss_index(column, str(temporary))
 
     def searchable(self, modality: str) -> Dataset:
         """Returns `having(modality)` with its FAISS index under the column's name, for `Dataset.search`.
 
         Raises:
-            InputError: The index is not complete, or has no such embeddings.
+            InputError: The index has no such embeddings.
         """
-        if self.meta.rows is None:
-            raise InputError(f"{self.folder} is not complete; run the same `fusionrs embed` again, it continues")
         modalities = [name for name, count in self.meta.embedded.items() if count]
         if modality not in modalities:
             raise InputError(f"{self.folder} has no {modality} embeddings; it has {', '.join(modalities) or 'none'}")
@@ -245,6 +276,25 @@ def check_factory(factory: str, dim: int) -> None:
         raise InputError(
             f"FAISS makes no index of length {dim} of --factory {factory!r} ({_last_line(error)}); Flat is exact"
         ) from error
+
+
+@contextmanager
+def disk_error_of_faiss(path: Path) -> Iterator[None]:
+    """Gives what FAISS says of a disk the class that Python gives it."""
+    try:
+        yield
+    except RuntimeError as error:
+        for code in (*FULL, *CLOSED):
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code), str(path)) from error
+        raise
+
+
+def former_index(folder: Path) -> Manifest | None:
+    """Returns what the manifest of a finished index would say that a version without manifests wrote, else None."""
+    if not (folder / "index.json").is_file() or (store := EmbeddingStore.open(folder)).meta.rows is None:
+        return None
+    return Manifest("embed", finished=True, files=sorted(name for name in store.files() if (folder / name).is_file()))
 
 
 def _last_line(error: RuntimeError) -> str:

@@ -22,6 +22,7 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
     add("dataset", metavar="DATASET", help="dataset folder, Hub id, GeoTIFF, or recipe (its sources)")
     add("--model", required=True, help="folder or Hub id of a dual-modal or plain CLIP")
     add("--output", type=Path, required=True, metavar="INDEX", help="folder of the index")
+    add("--overwrite", action="store_true", help="replace another index in INDEX: the files that it wrote, no others")
     add("--split", default="train,validation,test", help="splits of a dataset, by comma (default: all)")
     add("--modalities", default="rgb,ir,fused,text", help="by comma (default: %(default)s)")
     add("--batch-size", type=int, default=64, help="rows at a time (default: %(default)s)")
@@ -73,7 +74,7 @@ def embed(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         factory=arguments.factory,
     )
-    meta = retrieval.embed(place, arguments.model, arguments.output, settings)
+    meta = retrieval.embed(place, arguments.model, arguments.output, settings, arguments.overwrite)
     print(f"{meta.rows} rows in {arguments.output}: {_counts(meta.embedded)} embeddings of length {meta.dim}")
     if meta.ir_clipped_ratio is not None:
         print(f"infrared above 8 bit: {100 * meta.ir_clipped_ratio:.1f} % of its pixels lie beyond ir_range")
@@ -107,14 +108,15 @@ def search(arguments: argparse.Namespace) -> None:
     """Searches an index and writes what was asked for beside; prints the table, or JSON."""
     from dataset_builder.search import results
     from dataset_builder.search.retrieval import Query, search_index
-    from dataset_builder.search.rows import Rows, moved
+    from dataset_builder.search.rows import moved, reading_rows
     from dataset_builder.search.store import EmbeddingStore
 
     query = Query(arguments.text, arguments.rgb, arguments.ir, arguments.ir_band)
     hits = search_index(arguments.index, query, arguments.model, arguments.gallery, arguments.k)
     if arguments.sheet:
         meta = EmbeddingStore.open(arguments.index).meta
-        rows = Rows(moved(meta.source, arguments.dataset)).pick([hit.row for hit in hits])
+        with reading_rows(moved(meta.source, arguments.dataset)) as rows:
+            rows = rows.pick([hit.row for hit in hits])
         results.write_sheet(arguments.sheet, query, hits, rows, meta.ir_range)
     if arguments.geojson and (left_out := results.write_geojson(arguments.geojson, hits)):
         logger.info("%d of %d rows have no place and are not in %s", left_out, len(hits), arguments.geojson)

@@ -1,71 +1,19 @@
 """Reads a dataset that is there already, in the published layout: its shards, its rows, what its build says of it."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub import snapshot_download
 
-from dataset_builder.rights.tombstones import check_no_removal
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
 from dataset_builder.shards.layout import QUARANTINE_SCHEMA
 from fusionrs_hf.errors import InputError
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-WORK = ".work"  # folder of what a build or captioning has done so far
-REPORTS = ("build_report.json", "caption_report.json")  # written last
 BATCH_ROWS = 64  # with images
 LIGHT_ROWS = 10_000  # without
 TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
-
-
-def open_dataset(dataset: Path | str, *, revision: str | None = None, splits: Sequence[str] | None = None) -> Path:
-    """Returns the local folder of a dataset; one on the Hub is brought here first.
-
-    Args:
-        dataset: Folder or Hub id.
-        revision: Of a dataset on the Hub; None: its newest.
-        splits: Bring the Parquet of these splits alone; None: of all, with card and licence.
-
-    Raises:
-        InputError: Neither a folder nor a dataset on the Hub that can be read, or a folder that is not whole.
-    """
-    if Path(dataset).is_dir():
-        check_finished(Path(dataset))
-        return Path(dataset)
-    if Path(dataset).exists() or not HUB_ID.fullmatch(str(dataset)):
-        raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
-    patterns = ["data/*.parquet", "README.md", *TRAVELS]
-    if splits is not None:
-        patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]
-    try:
-        return Path(snapshot_download(str(dataset), repo_type="dataset", revision=revision, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{dataset} is neither a folder here nor a Hub dataset that can be read ({reason}); check the name, the "
-            "network and the token"
-        ) from error
-
-
-def check_finished(folder: Path) -> None:
-    """Raises InputError for a folder that a verb is still to finish: what lies there is a part, or is to leave.
-
-    Args:
-        folder: Of a dataset; one that no verb of ours writes is whole.
-    """
-    check_no_removal(folder)
-    begun = (folder / WORK / "identity.json").exists()
-    if begun and not any((folder / name).exists() for name in REPORTS):
-        raise InputError(
-            f"{folder} is not finished: a build or captioning is at work there, or was stopped; run the same command "
-            "again to finish it"
-        )
 
 
 def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> list[str]:

@@ -8,6 +8,17 @@ from typing import Any
 
 from dataset_builder.schema import SPLITS
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import Manifest
+
+WRITTEN = (  # beside the files that a report counts
+    "NOTICE.md",
+    "README.md",
+    "build_report.json",
+    "caption_report.json",
+    "croissant.json",
+    "inputs.txt.gz",
+    "tombstones.jsonl",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +111,20 @@ def build_report(folder: Path) -> BuildReport | None:
         raise InputError(
             f"{path} is no report of this version's builds ({error}); build again, or delete it"
         ) from error
+
+
+def former_manifest(folder: Path) -> Manifest | None:
+    """Returns what the manifest of a finished dataset would say that a version without manifests wrote.
+
+    Its reports stand for it, if every file that they count is there. None: there is no report.
+
+    Raises:
+        InputError: As of `build_report` and `check_whole`.
+    """
+    if (report := build_report(folder)) is None:
+        return None
+    check_whole(folder, report.files, "bring it back first")
+    names = [*WRITTEN, *(f".shards/{Path(name).name}.json" for name in report.files)]
+    files = sorted({*report.files, *(name for name in names if (folder / name).is_file())})
+    verb = "caption" if (folder / "caption_report.json").exists() else "build"
+    return Manifest("build --publish" if report.rights else verb, finished=True, files=files)

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.shards.folder import HUB_ID, check_finished
+from dataset_builder.shards.opening import HUB_ID
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits
 from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class RepositorySource:
                 "such as owner/name"
             )
         if self.folder is not None:
-            check_finished(self.folder)
+            require_finished(self.folder)
 
     @property
     def folder(self) -> Path | None:

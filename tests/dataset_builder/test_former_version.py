@@ -150,7 +150,7 @@ def test_an_unfinished_build_of_a_former_version_is_not_continued(tmp_path):
     shutil.copyfile(FORMER / "recipe.yaml", tmp_path / "recipe.yaml")
     work = shutil.copytree(FORMER / "unfinished", tmp_path / "out" / ".work")
     before = sorted((path.name, path.read_bytes()) for path in work.iterdir())
-    with pytest.raises(InputError, match="holds a build that differs .*code changed .*; delete it, or choose") as told:
+    with pytest.raises(InputError, match=r"is not empty and not of `fusionrs build` \(.work\); give a new") as told:
         build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "out", workers=1)
     assert "\n" not in str(told.value)
     assert sorted((path.name, path.read_bytes()) for path in work.iterdir()) == before

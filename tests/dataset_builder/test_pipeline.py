@@ -11,6 +11,7 @@ from dataset_builder.building.reading import add_hashes, require_infrared
 from dataset_builder.pipeline import build
 from dataset_builder.schema import COLUMNS, FEATURES, SPLITS
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import read_manifest
 from tests.dataset_builder.made.noise_images import noise, png
 from tests.dataset_builder.made.tile_repository import digests, recipe_of, write_source
 
@@ -115,7 +116,8 @@ def test_shards_are_named_for_the_hub_and_load_without_more(built, tmp_path):
 def test_running_twice_gives_the_same_bytes_and_nothing_else(built, source, tmp_path):
     build(recipe_of(source), tmp_path / "again", workers=1)
     assert digests(tmp_path / "again") == digests(built[0])
-    assert not [name for name in digests(built[0]) if "/." in name or name.startswith(".")]
+    assert [name for name in digests(built[0]) if "/." in name or name.startswith(".")] == [".fusionrs.json"]
+    assert set(read_manifest(built[0]).files) == set(digests(built[0])) - {".fusionrs.json"}
 
 
 def test_two_workers_give_the_bytes_of_one(built, source, tmp_path):
@@ -165,7 +167,7 @@ def test_an_output_that_cannot_be_made_or_is_not_ours_is_refused(source, tmp_pat
         build(recipe_of(source), tmp_path / "file" / "dataset")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match=r"not empty and not a build of ours \(thesis.tex"):
+    with pytest.raises(InputError, match=r"is not empty and not of `fusionrs build` \(thesis.tex"):
         build(recipe_of(source), tmp_path / "full")
 
 

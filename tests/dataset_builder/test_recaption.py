@@ -281,7 +281,7 @@ def test_a_build_is_updated_with_its_card_and_its_report(tmp_path):
     assert {name for name in before.column_names if before[name] != after[name]} <= REWRITTEN
     aware = load_dataset(str(tmp_path / "out"), "ir_aware", cache_dir=str(tmp_path / "cache"))
     assert sum(map(len, aware.values())) == report["captions"]["total"]["captioned"]
-    with pytest.raises(InputError, match="recipe: caption changed"):
+    with pytest.raises(InputError, match="was written by `fusionrs caption`; give `fusionrs build` another folder"):
         build(BuildRecipe.from_mapping(given, base=source), tmp_path / "out")
     # The same captions as the build's own: the same shards, byte for byte.
     caption_dataset(tmp_path / "built", tmp_path / "same", workers=1)
@@ -303,7 +303,7 @@ def test_the_output_may_not_be_the_dataset_nor_hold_something_else(source, tmp_p
     with pytest.raises(InputError, match="the dataset itself"):
         caption_dataset(source, source)
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match=r"not empty and not a build of ours \(thesis.tex"):
+    with pytest.raises(InputError, match=r"is not empty and not of `fusionrs caption` \(thesis.tex"):
         caption_dataset(source, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to"):

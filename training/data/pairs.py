@@ -14,8 +14,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dataset_builder.groups.keys import caption_key
 from dataset_builder.schema import stable_seed
-from dataset_builder.shards.folder import check_finished
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.data.augmentation import DRAWS, PairAugmentation
 from training.data.embedded_images import embedded
@@ -36,7 +36,7 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
         InputError: Nothing is left, or the folder is not finished.
     """
     if Path(dataset).is_dir():
-        check_finished(Path(dataset))
+        require_finished(Path(dataset))
     data_files = {split: f"data/{split}-*.parquet"} if Path(dataset).is_dir() else None
     rows = embedded(load_dataset(dataset, data_files=data_files, split=split))
     table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()

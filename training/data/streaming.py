@@ -11,8 +11,8 @@ from datasets import IterableDataset, load_dataset
 from datasets.distributed import split_dataset_by_node
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
-from dataset_builder.shards.folder import check_finished
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import require_finished
 from training.data.embedded_images import embedded
 
 FACTS = ("ir_band", "ir_origin", "image_group_id")
@@ -20,7 +20,7 @@ FACTS = ("ir_band", "ir_origin", "image_group_id")
 
 def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None = None) -> IterableDataset:
     if Path(dataset).is_dir():
-        check_finished(Path(dataset))
+        require_finished(Path(dataset))
     rows = load_dataset(
         dataset,
         data_files={"train": "data/train-*.parquet"} if Path(dataset).is_dir() else None,

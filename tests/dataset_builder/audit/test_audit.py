@@ -9,7 +9,9 @@ import pytest
 from dataset_builder.audit.report import audit_table
 from dataset_builder.audit.verb import audit_dataset
 from dataset_builder.pipeline import BuildRecipe, build
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import MANIFEST, Manifest
 from tests.dataset_builder.made.planted import (
     FAR,
     NEAR,
@@ -258,6 +260,8 @@ def test_the_shipped_sample_leaks_nothing_and_processes_change_nothing():
 
 def test_an_unfinished_build_is_not_audited(tmp_path):
     folder = write_dataset(tmp_path / "set", base(), groups=GROUPS)
-    (folder / ".work").mkdir()
-    with pytest.raises(InputError, match="is an unfinished build; run the same build again"):
+    write_json(folder / MANIFEST, dataclasses.asdict(Manifest("build", "fusionrs build r.yaml set")))
+    with pytest.raises(InputError, match="is not finished: .*finish it with: fusionrs build r.yaml set"):
         audit_dataset(folder)
+    with pytest.raises(InputError, match="is not finished: .*finish it with: fusionrs build r.yaml set"):
+        audit_dataset(write_dataset(tmp_path / "other", base(), groups=GROUPS), [folder])

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import tracemalloc
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from dataset_builder.building.identity import finished_report
 from dataset_builder.building.inputs import CODE, changes, code_files, write_listing
 from dataset_builder.building.work_folder import start
 from dataset_builder.recipe import BuildRecipe
+from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import writing
 from tests.dataset_builder.made.identities import build_identity
 
 
@@ -168,14 +171,23 @@ def test_memory_grows_with_one_folder_only(tmp_path):
 
 def test_a_build_names_files_that_came_went_or_grew_unfinished_and_finished(tree):
     recipe = BuildRecipe.from_mapping({"name": "x", "sources": [{"kind": "folder", "path": "in"}]}, base=tree)
-    out, work = tree / "out", tree / "out" / ".work"
-    path = tree / "inputs.txt.gz"
+    out, path = tree / "out", tree / "inputs.txt.gz"
     before = build_identity(recipe, out, listing=path)
-    start(out, work, before, lambda folder: (folder / path.name).write_bytes(path.read_bytes()), path)
+
+    def prepare(work):
+        work.mkdir(exist_ok=True)
+        (work / path.name).write_bytes(path.read_bytes())
+        return ()
+
+    def begin(identity):
+        with writing(out, "build") as output:
+            start(output, identity, prepare, path, [path.name])
+
+    begin(before)
     (out / path.name).write_bytes(path.read_bytes())
-    write_json(out / "build_report.json", {"identity": before})
+    write_json(out / "build_report.json", {item.name: None for item in fields(BuildReport)} | {"identity": before})
     (tree / "in" / "ab.png").write_bytes(b"1")
     now = build_identity(recipe, out, listing=path)
-    for check in (lambda: start(out, work, now, listing=path), lambda: finished_report(out, now, path)):
+    for check in (lambda: begin(now), lambda: finished_report(out, now, path)):
         with pytest.raises(InputError, match="asked for: inputs changed .1 of another size: in/ab.png.; delete it"):
             check()

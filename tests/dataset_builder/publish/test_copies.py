@@ -131,7 +131,7 @@ def test_full_refuses_with_counts_by_code_a_few_ids_and_all_in_a_file(mixed):
         "t4/nir": ("skyscript/US", "ir_captions"),
         "t4/lwir": ("skyscript/US", "ir_captions"),
     }
-    assert [path.name for path in (mixed / "publish/full").iterdir()] == ["refused.txt"]
+    assert {path.name for path in (mixed / "publish/full").iterdir()} == {".fusionrs.json", "refused.txt"}
 
 
 @pytest.mark.parametrize("level", ["full", pytest.param("redacted", marks=pytest.mark.slow), "index"])
@@ -256,7 +256,12 @@ def test_a_copy_that_was_interrupted_has_no_card_and_continues(copies, mixed, mo
 def test_a_copy_is_brought_up_to_date_by_the_shards_that_changed(mixed):
     target = publish_dataset(mixed, "redacted", workers=1)
     written = {path.name: path.stat().st_ino for path in (target / "data").iterdir()}
-    (target / "data" / "train-00009-of-00010.parquet").write_bytes(b"stray")
+    stray = target / "data" / "train-00009-of-00010.parquet"
+    stray.write_bytes(b"stray")
+    with pytest.raises(InputError, match=rf"did not write \(data/{stray.name}\); move them away"):
+        publish_dataset(mixed, "redacted", workers=1)
+    assert stray.read_bytes() == b"stray"
+    stray.unlink()
     publish_dataset(mixed, "redacted", workers=1)
     assert {path.name: path.stat().st_ino for path in (target / "data").iterdir()} == written
     (mixed / "rights.yaml").write_text("RSICD: {images: yes}")
@@ -268,8 +273,9 @@ def test_a_copy_is_brought_up_to_date_by_the_shards_that_changed(mixed):
 def test_a_leftover_of_a_killed_copy_never_reaches_the_build(free):
     before = digests(free)
     name = sorted(path.name for path in (free / "data").iterdir())[0]
-    (free / "publish/full/data").mkdir(parents=True)
-    os.link(free / "data" / name, free / "publish/full/data" / f".{name}.partial")
+    target = publish_dataset(free, "full", workers=1)
+    (target / "data" / name).unlink()
+    os.link(free / "data" / name, target / "data" / f".{name}.partial")
     publish_dataset(free, "full", workers=1)
     assert digests(free) == before
 

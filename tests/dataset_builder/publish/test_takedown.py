@@ -86,7 +86,7 @@ def test_only_the_shards_concerned_are_written(out):
     remove(out, WANTED, workers=1)
     after = digests(out)
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == holding | {"README.md", "croissant.json", "build_report.json"}
+    assert changed == holding | {"README.md", "croissant.json", "build_report.json", ".fusionrs.json"}
     assert set(after) - set(before) == {"tombstones.jsonl"}
     assert any(name.startswith("data/") and name not in holding for name in before)
 
@@ -424,13 +424,13 @@ def test_a_removal_that_is_shot_continues_to_the_same_bytes(removed, tmp_path, r
 
 def refused(out, origin):
     """Nothing is built on, published or pushed from a folder whose rows are half gone."""
-    sentence = "holds a removal that was interrupted; run the same `--remove` again"
+    sentence = "is not finished: `fusionrs build --remove` is still at work there or was stopped; finish it with: "
     with pytest.raises(InputError, match=sentence):
         build_rows(origin / "source", out)
     with pytest.raises(InputError, match=sentence):
         publish_dataset(out, "index", workers=1)
     for folder in (out, out / "publish" / "index"):
-        with pytest.raises(InputError, match=sentence):
+        with pytest.raises(InputError, match="is not finished: .*; finish it with: "):
             check_folder(folder)
 
 

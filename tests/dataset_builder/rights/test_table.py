@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataset_builder.rights.table import CONTENT, PARTS, folder_policy, held_parts, keep_policy, read_policy
+from dataset_builder.rights.table import CONTENT, PARTS, held_parts, read_policy
 from dataset_builder.schema import FEATURES, new_row
 from fusionrs_hf.errors import InputError
 
@@ -108,21 +108,6 @@ def test_a_file_that_cannot_be_is_refused_with_its_remedy(tmp_path, text, senten
         read_policy(path)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_a_recipes_policy_is_kept_in_the_folder_and_goes_with_it(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    assert keep_policy(policy_file(tmp_path, "RSICD: {images: yes}"), out).get("RSICD").allows("images")
-    assert folder_policy(out).get("RSICD").allows("images")
-    before = (out / "rights.yaml").stat().st_mtime_ns
-    keep_policy(tmp_path / "mine.yaml", out)
-    assert (out / "rights.yaml").stat().st_mtime_ns == before
-    with pytest.raises(InputError, match="unknown key"):
-        keep_policy(policy_file(tmp_path, "RSICD: {pictures: yes}"), out)
-    assert folder_policy(out).get("RSICD").allows("images")
-    keep_policy(None, out)
-    assert not folder_policy(out).get("RSICD").allows("images")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dataset_builder.search import retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Rows, describe_rows, parse_limits
 from dataset_builder.search.store import EmbeddingStore
-from dataset_builder.shards.folder import open_dataset
+from dataset_builder.shards.opening import bring_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
@@ -112,8 +112,8 @@ def test_a_killed_run_continues_at_the_next_shard_to_the_same_bytes(dataset, mod
         with pytest.raises(KeyboardInterrupt):
             embed(dataset, model, killed, batch_size=3)
     assert [path.name for path in (killed / "data").iterdir()] == ["rows-00000-of-00002.arrow"]
-    with pytest.raises(InputError, match="not complete; run the same"):
-        EmbeddingStore.open(killed).searchable("rgb")
+    with pytest.raises(InputError, match="is not finished: `fusionrs embed` is still at work there or was stopped"):
+        retrieval.search_index(killed, "water")
     before = (killed / "data" / "rows-00000-of-00002.arrow").stat().st_mtime_ns
     embed(dataset, model, killed, batch_size=3)
     assert (killed / "data" / "rows-00000-of-00002.arrow").stat().st_mtime_ns == before
@@ -126,7 +126,7 @@ def test_an_index_made_otherwise_is_not_continued(index, dataset, model, tmp_pat
     with pytest.raises(InputError, match="another source"):
         embed(dataset, model, index, splits=["test"], batch_size=4)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="is not empty and no index"):
+    with pytest.raises(InputError, match=r"is not empty and not of `fusionrs embed` \(.*notes.txt"):
         embed(dataset, model, tmp_path)
 
 
@@ -338,7 +338,7 @@ def embed_from_hub(dataset, model, folder):
     hits = [hit.row for hit in retrieval.search_index(store.folder, retrieval.Query(text="water"), k=2)]
     picked = Rows(store.meta.source).pick(hits)
     revision = store.meta.source["revision"]
-    brought = open_dataset("team/embed-test", revision=revision, splits=["test"])
+    brought = bring_dataset("team/embed-test", revision=revision, splits=["test"])
     assert [path.name for path in brought.rglob("*") if path.is_file()] == ["test-00000-of-00001.parquet"]
     return revision, [row["sample_id"] for row in picked] == [row["sample_id"] for row in hits]
 
