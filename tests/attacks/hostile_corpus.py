@@ -5,6 +5,7 @@ Nothing that such a file names may be reached: no process, no socket but of this
 
 import io
 import json
+import os
 import shutil
 import socket
 import sys
@@ -217,8 +218,9 @@ def build_repository(corpus: Corpus) -> list[list[object]]:
 def build_scenes(corpus: Corpus, formats: Sequence[str] | None) -> list[list[object]]:
     commands = []
     for number, path in enumerate(_tifs(corpus)):
-        commands += corpus.build(f"scene{number}", scene(corpus, path, formats), translate=None)
-        if number % 4 == 0:  # as a band of a folder
+        if not path.is_symlink():  # a link that the user names is followed
+            commands += corpus.build(f"scene{number}", scene(corpus, path, formats), translate=None)
+        if number % 4 == 0 or path.is_symlink():  # as a band of a folder
             bands = {"b": path.name}
             commands += corpus.build(f"band{number}", scene(corpus, path.parent, formats, bands), translate=None)
     return commands
@@ -270,7 +272,7 @@ def sidecars(corpus: Corpus) -> list[Path]:
 def embed_scenes(corpus: Corpus) -> list[list[object]]:
     model = ["--model", corpus.stock.clip, "--device", "cpu", "--tile", 16]
     bands = ["--option=bands={red: 1, green: 1, blue: 1, nir: 1}"]
-    files = _tifs(corpus)[::3] + sidecars(corpus)[::4]
+    files = [path for path in _tifs(corpus) if not path.is_symlink()][::3] + sidecars(corpus)[::4]
     return [["embed", path, *model, *bands, "--output", corpus.room.path / f"e{n}"] for n, path in enumerate(files)]
 
 
@@ -334,13 +336,13 @@ def train(corpus: Corpus, verb: str) -> list[list[object]]:
 def search(corpus: Corpus) -> list[list[object]]:
     files = corpus.files
     commands = [["search", corpus.stock.index, "--rgb" if n % 2 else "--ir", path] for n, path in enumerate(files)]
-    devices = [Path(name) for name in ("/dev/zero", "/dev/tty", "/proc/self/mem")]
+    devices = [Path(name) for name in ("/dev/zero", "/dev/tty")]
     commands += [["search", corpus.stock.index, option, path] for path in devices for option in ("--rgb", "--ir")]
     return [[*command, "--sheet", corpus.room.path / "sheet.png"] for command in commands]
 
 
 def predict(corpus: Corpus) -> list[list[object]]:
-    return [["python", PREDICT, corpus.stock.clip, *corpus.files]]
+    return [["python", PREDICT, corpus.stock.clip, *(path for path in corpus.files if not path.is_symlink())]]
 
 
 @contextmanager
@@ -389,8 +391,8 @@ def caged(room: Room, commands: Callable[[Corpus], list[list[object]]], device_q
             or name.startswith(f"{corpus.outside}/")
             or not name.startswith((*allowed, "/tmp/fusionrs-", str(room.path.parent / "mpl")))
         )
-        if one.arguments[0] == "search" and outside == [one.arguments[3]]:
-            outside = []  # the user named it
+        if one.arguments[0] == "search":  # what the user named, a link as well
+            outside = [name for name in outside if name != os.path.realpath(one.arguments[3])]
         for what, held in (("process", one.processes), ("socket", one.sockets), ("file", outside)):
             faults += [f"{shown}: {what} {held[0]}"] if held else []
         if one.code is None:
