@@ -101,7 +101,7 @@ def spare_strays(room: Room, verb: str, overwrite: bool) -> None:
     assert not lost, f"files of the user are lost: {lost}; {done.says()}"
     assert_clean(done)
     if overwrite:
-        assert_refused(done, "thesis.txt")
+        assert_refused(done, "did not write")
         assert_same(before, room.path)
 
 

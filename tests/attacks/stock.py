@@ -100,7 +100,7 @@ def recipe_of(source: dict, **changes: object) -> dict:
 def _models(stock: Stock) -> None:
     import fusionrs_hf.auto  # noqa: F401 - so that `save_pretrained` writes the remote code
     from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
-    from tests.made import tiny, tiny_vlm
+    from tests.made import tiny, tiny_dataset, tiny_vlm
 
     model, tokenizer = tiny.clip_model(text_config=_long_texts()), tiny.tokenizer()
     tokenizer.model_max_length = TEXT_TOKENS
@@ -115,6 +115,7 @@ def _models(stock: Stock) -> None:
     words.save_pretrained(stock.words)
     tiny_vlm.save_clip(stock.vlm_clip)
     tiny_vlm.save_language_model(stock.language)
+    tiny_dataset.write(stock.rows, train=8)
 
 
 def _long_texts():
@@ -161,7 +162,7 @@ def export(stock: Stock, out: Path, *options: object) -> list[object]:
 
 def train_clip(stock: Stock, out: Path, *options: object) -> list[object]:
     fields = {
-        "dataset": stock.base,
+        "dataset": stock.rows,
         "vision_tower": stock.vision,
         "text_tower": stock.text,
         "output_dir": out,
@@ -182,7 +183,7 @@ def train_clip(stock: Stock, out: Path, *options: object) -> list[object]:
 
 def train_vlm(stock: Stock, out: Path, *options: object) -> list[object]:
     fields = {
-        "dataset": stock.base,
+        "dataset": stock.rows,
         "clip_model": stock.vlm_clip,
         "language_model": stock.language,
         "output_dir": out,
