@@ -136,7 +136,8 @@ def build(
             return report
         begin = partial(_begin, run, identity, listing, overwrite)
         with at_work(out, begin, launch.rank, launch.world_size) as output:
-            if output is None or (report := finished_report(out, identity, listing)) is None:
+            done = output is not None and output.has("build_report.json")
+            if not done or (report := finished_report(out, identity, listing)) is None:
                 with run.clock("read"), _inputs_held(run, output):
                     tasks = _read(run)
                 if launch.rank is not None:
@@ -208,7 +209,7 @@ def _begin(run: _Run, identity: dict, listing: Path, overwrite: bool, output: Ou
     with run.clock("plan"):
         if output is not None and overwrite and not is_begun(output, identity):
             output.make_way()
-        if output is None or not (run.out / "build_report.json").exists():
+        if output is None or not output.has("build_report.json"):
             start(output or run.out, identity, prepare, listing, (TASKS, LISTING, STATES))
 
 

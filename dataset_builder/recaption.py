@@ -124,11 +124,11 @@ def caption_dataset(
         with writing(out, "caption", former=former_manifest) as output:
             if overwrite and not is_begun(output, identity):
                 output.make_way()
-            if not (out / REPORT).exists():
+            if not output.has(REPORT):
                 start(output, identity, lambda work: run.work_files())
             if retry:
                 _forget_unanswered(run, output)
-            if (result := _written(out, identity)) is None:
+            if not output.has(REPORT) or (result := _written(out, identity)) is None:
                 result = _caption(run, output, identity, workers)
             if not result["unanswered"]:  # what each shard gave is needed to ask again
                 output.delete(output.listed(WORK))

@@ -125,6 +125,8 @@ def command_line(words: Sequence[str] | None = None) -> str:
     for place, word in enumerate(words[:4]):
         if Path(word).name in ("fusionrs", "cli.py") or word == "fusionrs_hf.cli":
             return shlex.join(["fusionrs", *_without_secrets(words[place + 1 :])])
+    if Path(words[0]).name in ("", "-c"):  # an interpreter that somebody types to
+        return "the same call again"
     return shlex.join([Path(words[0]).name, *words[1:]])
 
 

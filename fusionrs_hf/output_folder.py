@@ -50,6 +50,10 @@ class OutputFolder:
         """Returns the files of the verb that lie in a folder of this one, such as `data`."""
         return [name for name in self.manifest.files if name.startswith(f"{below}/")]
 
+    def has(self, name: str) -> bool:
+        """Returns whether a file is there that the verb has written."""
+        return name in self.manifest.files and (self.path / name).exists()
+
     def list_files(self, names: Iterable[str]) -> None:
         """Takes files down as the verb's own, before or after they are written."""
         files = sorted({*self.manifest.files, *names})
@@ -64,7 +68,7 @@ class OutputFolder:
                 touched.
         """
         names = {*names}
-        self._check_way(names)
+        self.check_way(names)
         strays = [
             name
             for new in sorted(names.difference(self.manifest.files))
@@ -99,7 +103,7 @@ class OutputFolder:
         names = {*names}.intersection(self.manifest.files)
         if not names:
             return
-        self._check_way(names)
+        self.check_way(names)
         for name in names:
             (self.path / name).unlink(missing_ok=True)
             (self.path / _hidden(name)).unlink(missing_ok=True)
@@ -170,8 +174,8 @@ class OutputFolder:
                 "or give another folder"
             )
 
-    def _check_way(self, names: Iterable[str]) -> None:
-        """Refuses links and folders in the place of files, and links and files in the place of their folders."""
+    def check_way(self, names: Iterable[str]) -> None:
+        """Raises InputError for links and folders in the place of files, links and files in that of their folders."""
         names = {*names}
         for part, expected in (
             *((part, stat.S_ISDIR) for part in _folders(names)),
@@ -293,8 +297,7 @@ def joining(folder: Path, verb: str) -> Iterator[Manifest | None]:
         InputError: The folder is not of this verb.
     """
     with held(folder, TOGETHER, lambda: _writer_of(folder)):
-        manifest = check_ours(folder, verb)
-        yield manifest
+        yield check_ours(folder, verb)
 
 
 @contextmanager

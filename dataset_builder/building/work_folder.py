@@ -57,7 +57,7 @@ def start(
         compare(_record(output), identity, output, output / WORK / LISTING, listing)
         return
     work = output.path / WORK
-    if (work / IDENTITY).exists():
+    if output.has(f"{WORK}/{IDENTITY}"):
         _continue(output, identity, listing)
         return
     output.discard()  # of a plan that was not ended
@@ -96,7 +96,7 @@ def _of_reading(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_begun(output: OutputFolder, identity: Mapping[str, Any]) -> bool:
     """Returns whether an output folder holds the work of this identity, unfinished."""
-    return (output.path / WORK / IDENTITY).exists() and _record(output.path) == identity
+    return output.has(f"{WORK}/{IDENTITY}") and _record(output.path) == identity
 
 
 def read_files(shards: int) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _enter(
     lock: ExitStack, out: Path, begin: Callable[[OutputFolder | None], None], world_size: int
 ) -> OutputFolder | None:
     """Lets a rank in: alone it plans and lets others in; beside others it waits for their plan."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline, waiting = time.monotonic() + PATIENCE_S, False
     while True:
         with ExitStack() as attempt, suppress(FolderInUseError):
             output = attempt.enter_context(writing(out, "build", former=former_manifest))
@@ -164,6 +164,9 @@ def _enter(
             is_planned = (out / WORK / IDENTITY).exists()
             if is_planned and time.monotonic() > deadline:  # who plans lets others in at once
                 raise
+        if not waiting:
+            logger.info("waiting for another process, which plans the build in %s", out)
+        waiting = True
         time.sleep(PAUSE_S)
 
 

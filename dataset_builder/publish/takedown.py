@@ -80,7 +80,7 @@ def remove(
         output = held.enter_context(writing(out, VERB, of=("build", "caption"), former=former_manifest))
         levels = [level for level in LEVELS if os.path.lexists(out / FOLDER / level)]
         copies = [held.enter_context(copy_folder(out, level)) for level in levels]
-        if (out / PENDING / PLAN).exists():
+        if output.has(f"{PENDING}/{PLAN}"):
             plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
             logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
             done = _carry_out(output, plan, copies, workers)
@@ -97,6 +97,7 @@ def remove(
             )
             return report
         plan = plan_removal(out, report, ids, date)
+        output.claim(_changing(plan))
         for copy in copies:  # first: what is stale is read and pushed by nobody
             copy.reopen()
         output.reopen()
@@ -104,6 +105,10 @@ def remove(
         output.claim(f"{PENDING}/{name}" for name in names)
         write_json(out / PENDING / PLAN, asdict(plan))
         return _carry_out(output, plan, copies, workers)
+
+
+def _changing(plan: Removal) -> list[str]:
+    return [*plan.files, TOMBSTONES, "README.md", "croissant.json", "build_report.json"]
 
 
 def _end(output: OutputFolder) -> None:
@@ -150,7 +155,7 @@ def _carry_out(
 ) -> BuildReport:
     """Does what is planned; every step gives the same when it is done again."""
     out = output.path
-    output.claim([TOMBSTONES])
+    output.claim(_changing(plan))
     for copy in copies:
         for name in {"README.md", *plan.files}.intersection(copy.manifest.files):
             (copy.path / name).unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """Builds that are killed, or stopped by their disk, at any moment: the same command ends with the same bytes."""
 
-import ctypes
 import logging
 import os
 import random
@@ -18,6 +17,7 @@ from dataset_builder.pipeline import build
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.parquet import write_shard
 from fusionrs_hf.cli import main
+from tests.dataset_builder.made.closed_disks import SmallFiles, obey_modes
 from tests.dataset_builder.made.tile_repository import digests, recipe_of, write_source
 
 FORKS = get_context("forkserver")  # its children have imported what a build needs
@@ -25,7 +25,6 @@ FORKS.set_forkserver_preload(
     ["dataset_builder.pipeline", "dataset_builder.fusionrs", "tests.dataset_builder.building.test_kills"]
 )
 STEPS = ("planning", "reading", "merging", "writing", "reporting")
-DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # what lets root write where modes forbid it
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def step_of(out):
         return "reporting"
     if (work / "write").exists():
         return "writing"
-    if not work.exists():
+    if not (work / "identity.json").exists():
         return "planning" if out.exists() else None
     with open(work / "tasks.jsonl", "rb") as tasks:
         return "merging" if len(recorded(out)) == sum(1 for _ in tasks) else "reading"
@@ -157,16 +156,6 @@ def fails(made, out, *, prepare):
     return lines[-1]
 
 
-class SmallFiles:
-    """No file may grow beyond a size: a disk that is full for the larger ones."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def __call__(self):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-
 @pytest.mark.parametrize("size", [1_000, 30_000])
 def test_a_full_disk_stops_a_build_in_a_line_and_the_same_command_continues(made, tmp_path, size):
     out = tmp_path / "out"
@@ -189,15 +178,6 @@ def test_a_shard_that_does_not_fit_leaves_nothing_and_says_why(tmp_path, size):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not os.listdir(tmp_path)
-
-
-def obey_modes():
-    """Gives up what lets root write where modes forbid it."""
-    libc, header, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    libc.capget(header, sets)
-    for place in (0, 1):  # effective, permitted
-        sets[place] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH)
-    libc.capset(header, sets)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are of Linux")
