@@ -292,7 +292,7 @@ def audit(corpus: Corpus) -> list[list[object]]:
     return [
         ["audit", hostile, "--workers", 1, "--full"],
         *against,
-        ["audit", plain, "--against", corpus.root, "--flips"],
+        ["audit", plain, "--against", corpus.root, "--flips", "--workers", 1],
     ]
 
 

@@ -13,7 +13,8 @@ from tests.attacks.verbs import run
 IMAGES, PER_SHARD = 18, 3
 TEXT_TOKENS = 128  # more than the captions that a build writes have
 ROOT = Path(__file__).parents[2]
-CHECKPOINT = ROOT / "tests" / "data" / "open_clip" / "tiny.safetensors"
+TENSORS = ROOT / "tests" / "data" / "open_clip" / "tiny.safetensors"
+CHECKPOINT = "open_clip.safetensors"  # in the stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def recipe_of(source: dict, **changes: object) -> dict:
 
 
 def _models(stock: Stock) -> None:
+    from safetensors.torch import load_file, save_file
+
     import fusionrs_hf.auto  # noqa: F401 - so that `save_pretrained` writes the remote code
     from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
     from tests.made import tiny, tiny_dataset, tiny_vlm
@@ -116,6 +119,9 @@ def _models(stock: Stock) -> None:
     tiny_vlm.save_clip(stock.vlm_clip)
     tiny_vlm.save_language_model(stock.language)
     tiny_dataset.write(stock.rows, train=8)
+    tensors = load_file(TENSORS)
+    names = [name for name in tensors if name.startswith("state.")]
+    save_file({name.removeprefix("state."): tensors[name] for name in names}, stock.home / CHECKPOINT)
 
 
 def _long_texts():
@@ -153,7 +159,7 @@ def embed(stock: Stock, out: Path, *options: object) -> list[object]:
 
 
 def convert(stock: Stock, out: Path, *options: object) -> list[object]:
-    return ["convert", "open-clip", CHECKPOINT, "--output", out, "--tokenizer", stock.words, *options]
+    return ["convert", "open-clip", stock.home / CHECKPOINT, "--output", out, "--tokenizer", stock.words, *options]
 
 
 def export(stock: Stock, out: Path, *options: object) -> list[object]:
