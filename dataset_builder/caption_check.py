@@ -1,5 +1,6 @@
 """Scores infrared-aware captions that anyone wrote: the rules of the build, and every claim against the image."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -50,7 +51,7 @@ def check_captions(
     """
     rules = rules or {}
     with open_dataset(dataset) as folder:
-        if report is not None and folder.resolve() in Path(report).resolve().parents:
+        if report is not None and Path(os.path.realpath(folder)) in Path(os.path.realpath(report)).parents:
             raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
         shards, built = find_shards(folder, (*REQUIRED, "ir", "ir_captions")), build_report(folder)
         stage = CaptionStage(AsWritten(), make_caption_rules(rules))

@@ -12,7 +12,8 @@ inputs and this code alone, whatever the number of workers and however often a b
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.building.identity import fingerprint, finished_report, identity_of
-from dataset_builder.building.inputs import LISTING
+from dataset_builder.building.input_states import STATES, unchanged, write_states
+from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
 from dataset_builder.building.policy import is_kept, keep_policy
 from dataset_builder.building.reading import ReadWorker, Stage, make_stages
@@ -85,6 +87,10 @@ class _Run:
     def work(self) -> Path:
         return self.out / WORK
 
+    def inputs(self) -> Iterator[tuple[Entry, Path, str]]:
+        recipe = self.recipe
+        return entries(recipe.sources, self.sources, recipe.base, recipe.named(), self.out)
+
 
 def build(
     recipe: BuildRecipe,
@@ -132,7 +138,7 @@ def build(
         with at_work(out, begin, launch.rank, launch.world_size) as output:
             done = output is not None and output.has("build_report.json")
             if not done or (report := finished_report(out, identity, listing)) is None:
-                with run.clock("read"):
+                with run.clock("read"), _inputs_held(run, output):
                     tasks = _read(run)
                 if launch.rank is not None:
                     return None
@@ -194,6 +200,7 @@ def _begin(run: _Run, identity: dict, listing: Path, overwrite: bool, output: Ou
     def prepare(work: Path) -> Iterable[str]:
         if run.launch.finish:
             raise InputError(f"nothing was read for {run.out} yet; build with --rank and --world-size first")
+        write_states(work / STATES, listing, run.inputs)  # before what a source reads to find its shards
         tasks = ((number, shard) for number, source in enumerate(run.sources) for shard in source.shards())
         TaskFile.write(work / TASKS, ((index, *task) for index, task in enumerate(tasks)))
         shutil.copyfile(listing, work / LISTING)
@@ -203,7 +210,14 @@ def _begin(run: _Run, identity: dict, listing: Path, overwrite: bool, output: Ou
         if output is not None and overwrite and not is_begun(output, identity):
             output.make_way()
         if output is None or not output.has("build_report.json"):
-            start(output or run.out, identity, prepare, listing, (TASKS, LISTING))
+            start(output or run.out, identity, prepare, listing, (TASKS, LISTING, STATES))
+
+
+def _inputs_held(run: _Run, output: OutputFolder | None) -> AbstractContextManager:
+    """Refuses inputs that change while the block reads; of several ranks, the last looks at what all have read."""
+    if run.launch.rank is not None:
+        return nullcontext()
+    return unchanged(run.work / STATES, run.inputs, output.discard)
 
 
 def _read(run: _Run) -> TaskFile:

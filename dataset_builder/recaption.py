@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -110,7 +111,7 @@ def caption_dataset(
         ChildProcessError: A worker process died; the same call continues.
     """
     out = Path(out)
-    if Path(dataset).is_dir() and out.resolve() == Path(dataset).resolve():
+    if Path(dataset).is_dir() and os.path.realpath(out) == os.path.realpath(dataset):
         raise InputError(f"{out} is the dataset itself, which stays as it is; give another output folder")
     manifest_of(out, "caption", former_manifest)
     with open_dataset(dataset) as folder, stops_in_a_line(out, "caption"):

@@ -1,5 +1,6 @@
 """Image files of a user -> what the processors take."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,12 @@ Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 def open_image(file: Any) -> Image.Image:
     """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`.
 
-    For images that somebody chose to look at, of one of `FORMATS`. What enters a dataset is opened by
+    A path of what is no file (a pipe, a device, a folder) is refused by an InputError: it may never end. For images
+    that somebody chose to look at, of one of `FORMATS`. What enters a dataset is opened by
     `dataset_builder.images.decoding.open_image`, which also refuses animations and files cut short.
     """
+    if isinstance(file, (str, os.PathLike)) and os.path.exists(file) and not os.path.isfile(file):
+        raise InputError(f"{file} is no file but a pipe, device or folder; give an image file")
     with Image.open(file, formats=FORMATS) as opened:
         opened.load()
         image = ImageOps.exif_transpose(opened)

@@ -12,7 +12,7 @@ from tests.made import tiny, tiny_vlm
 
 ROOT = Path(__file__).parent.parent
 TOP = ("dataset_builder", "fusionrs_hf", "model_cards", "training", "tests")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted(page for top in TOP for page in (ROOT / top).rglob("README.md"))
 ROOMS = {path.name for top in TOP for path in (ROOT / top).rglob("*") if path.is_dir()}  # names of folders below
 FRONT_LINES = 170

@@ -56,7 +56,7 @@ def audit_dataset(
     """
     workers = _checked(workers, radius, flips, against)
     with open_dataset(dataset) as folder, reading_all(path for path in map(Path, against) if path.is_dir()):
-        if report is not None and folder.resolve() in Path(report).resolve().parents:
+        if report is not None and Path(os.path.realpath(folder)) in Path(os.path.realpath(report)).parents:
             raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
         opened = [(str(other), open_other(other)) for other in against]  # a wrong name is known before all is read
         result = _audit(dataset, folder, opened, radius, flips, full, workers)

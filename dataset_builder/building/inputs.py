@@ -1,8 +1,9 @@
 """What a build reads, as a list of files: two builds can be told apart by it, and the difference named.
 
 A file is known by its name and size, code and the small files that a recipe names by their content. So a change of an
-input that keeps its size (a caption file edited letter for letter) is not seen: times are no help, since copying to
-another machine changes them, and reading every image to compare would take as long as the build.
+input that keeps its size (a caption file edited letter for letter) is not seen between two builds: times are no help,
+since copying to another machine changes them, and reading every image to compare would take as long as the build.
+What changes during one build is seen, see `input_states`.
 """
 
 import gzip
@@ -12,6 +13,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from glob import has_magic
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -55,28 +57,33 @@ def write_listing(
     """
     digests = {group: hashlib.sha256() for group in range(FIRST_SOURCE + len(specs))}
     with open(path, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-        for entry in _entries(specs, readers, base, named, out):
+        for entry, *_ in entries(specs, readers, base, named, out):
             line = f"{entry.group}\t{entry.root}\t{entry.size}\t{json.dumps(entry.path)}\n".encode()
             digests[entry.group].update(line)
             file.write(line)
     return {group: digest.hexdigest() for group, digest in digests.items()}
 
 
-def _entries(
+def entries(
     specs: Sequence[Mapping[str, Any]], readers: Sequence[Any], base: Path, named: Any, out: Path
-) -> Iterator[Entry]:
+) -> Iterator[tuple[Entry, Path, str]]:
+    """Yields the entries of a listing in its order, each with a root and the file's name below it (`""`: the root).
+
+    Arguments as of `write_listing`.
+    """
     for name, file in code_files():
-        yield Entry(CODE, 0, _content(file), name)
+        yield Entry(CODE, 0, _content(file), name), file, ""
     for number, (label, file) in enumerate(_existing(_strings(named), base)):
         if file.is_file():
-            yield Entry(RECIPE, number, _content(file), label)
+            yield Entry(RECIPE, number, _content(file), label), file, ""
     for number, spec in enumerate(specs):
         group = FIRST_SOURCE + number
         inputs = getattr(readers[number], "inputs", None) if readers else None
         roots = _labelled(inputs(), base) if inputs else _existing(_strings(spec), base)
         for place, (label, root) in enumerate(roots):
             for name, size in _files(root, out):
-                yield Entry(group, place, size, f"{label}/{name}".removeprefix("./").removesuffix("/"))
+                label_of_file = f"{label}/{name}".removeprefix("./").removesuffix("/")
+                yield Entry(group, place, size, label_of_file), root, name
 
 
 def code_files() -> list[tuple[str, Path]]:
@@ -181,10 +188,17 @@ def changes(before: Path, after: Path, group: int | None = None) -> list[str]:
     ]
 
 
+def listed(path: Path) -> Iterator[Entry]:
+    """Yields the entries of a file that `write_listing` made."""
+    with gzip.open(path, "rt") as lines:
+        for line in lines:
+            group, root, size, name = line.rstrip("\n").split("\t", 3)
+            yield Entry(int(group), int(root), size, json.loads(name))
+
+
 def _compared(before: Path, after: Path) -> Iterator[tuple[Entry, str]]:
     """Merges two listings, which have one order; yields the entries that differ."""
-    with gzip.open(before, "rt") as old, gzip.open(after, "rt") as new:
-        ours, theirs = _parsed(old), _parsed(new)
+    with closing(listed(before)) as ours, closing(listed(after)) as theirs:
         left, right = next(ours, None), next(theirs, None)
         while left or right:
             if right is None or (left and left.place < right.place):
@@ -197,9 +211,3 @@ def _compared(before: Path, after: Path) -> Iterator[tuple[Entry, str]]:
                 if left.size != right.size:
                     yield right, "changed" if right.group < FIRST_SOURCE else "of another size"
                 left, right = next(ours, None), next(theirs, None)
-
-
-def _parsed(lines: Iterable[str]) -> Iterator[Entry]:
-    for line in lines:
-        group, root, size, path = line.rstrip("\n").split("\t", 3)
-        yield Entry(int(group), int(root), size, json.loads(path))

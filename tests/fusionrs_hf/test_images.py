@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
@@ -12,6 +13,7 @@ from dataset_builder.audit.verb import audit_dataset
 from dataset_builder.images.decoding import DecodeError
 from dataset_builder.images.decoding import open_image as open_bytes
 from dataset_builder.schema import FEATURES
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import open_image
 from fusionrs_hf.processing_fusionrs_images import BROKEN
 from tests.house import ROOT, source_files
@@ -58,6 +60,15 @@ def test_rows_of_a_dataset_start_no_program(tmp_path, postscript, started):
     with pytest.raises(BROKEN):
         load_pairs(str(folder), "test")[0]["rgb"]
     assert not started.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "a.png")
+    with pytest.raises(InputError, match="a.png is no file but a pipe, device or folder"):
+        open_image(tmp_path / "a.png")
+    with pytest.raises(InputError, match="is no file"):
+        open_image("/dev/zero")
 
 
 def test_every_image_is_opened_with_a_list_of_formats():

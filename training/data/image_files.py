@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.images.decoding import DecodeError, open_image
+from dataset_builder.sources.formats.paths import read_inside
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_images import WIDE_MODES, one_channel
 
@@ -20,23 +21,30 @@ def read_rgb(path: Path) -> Image.Image:
     """Returns an RGB image; a grey file of an RGB benchmark becomes three equal channels.
 
     Raises:
-        DecodeError: It cannot be decoded.
+        DecodeError: It cannot be decoded, is no regular file, or a link that leads out of its folder.
     """
-    return open_image(path.read_bytes(), MAX_PIXELS).convert("RGB")
+    return open_image(_bytes_of(path), MAX_PIXELS).convert("RGB")
 
 
 def read_infrared(path: Path) -> Image.Image:
     """Returns a one-channel infrared image, 8 or 16 bit; three channels that agree are one.
 
     Raises:
-        DecodeError: It cannot be decoded.
+        DecodeError: As of `read_rgb`.
         InputError: It has colours, or another mode than infrared has.
     """
-    image = one_channel(open_image(path.read_bytes(), MAX_PIXELS))
+    image = one_channel(open_image(_bytes_of(path), MAX_PIXELS))
     if image.mode != "L" and image.mode not in WIDE_MODES:
         trait = "colours" if image.mode in ("RGB", "P") else f"mode {image.mode}"
         raise InputError(f"{path} has {trait}, expected one-channel infrared; give the grey images, not false colour")
     return image
+
+
+def _bytes_of(path: Path) -> bytes:
+    data, reason = read_inside(path.parent, path.name)
+    if data is None:
+        raise DecodeError(reason)
+    return data
 
 
 def embed_files(

@@ -16,9 +16,9 @@ from dataset_builder.groups.keys import caption_key
 from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
-from fusionrs_hf.images import refuse_programs
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.data.augmentation import DRAWS, PairAugmentation
+from training.data.embedded_images import embedded
 
 SUBSET_SEED = 42  # of the shuffle whose prefixes are the published scales (arXiv 2606.17020)
 
@@ -35,11 +35,10 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
     Raises:
         InputError: Nothing is left, or the folder is not finished.
     """
-    refuse_programs()
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
     data_files = {split: f"data/{split}-*.parquet"} if Path(dataset).is_dir() else None
-    rows = load_dataset(dataset, data_files=data_files, split=split)
+    rows = embedded(load_dataset(dataset, data_files=data_files, split=split))
     table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()
     keep = [
         index

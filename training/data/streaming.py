@@ -13,16 +13,15 @@ from torch.utils.data import IterableDataset as TorchIterableDataset
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
-from fusionrs_hf.images import refuse_programs
+from training.data.embedded_images import embedded
 
 FACTS = ("ir_band", "ir_origin", "image_group_id")
 
 
 def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None = None) -> IterableDataset:
-    refuse_programs()
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
-    return load_dataset(
+    rows = load_dataset(
         dataset,
         data_files={"train": "data/train-*.parquet"} if Path(dataset).is_dir() else None,
         split="train",
@@ -30,6 +29,7 @@ def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None =
         filters=[("ir_origin", "==", ir_origin)] if ir_origin else None,
         columns=list(columns) if columns else None,
     )
+    return rows if columns else embedded(rows)
 
 
 def read_facts(dataset: str, ir_origin: str | None) -> datasets.Dataset:

@@ -24,6 +24,10 @@ SIGNATURES = {  # of the drivers that a scene may ask for
     "VRT": (b"<VRTDataset",),
 }
 USUAL = ("GTiff", "JP2OpenJPEG")
+METADATA = (  # ends of the files beside a raster in which GDAL looks for a grid or for what a vendor tells
+    *(".tfw", ".tifw", ".tiffw", ".wld", ".j2w", ".jp2w", ".tab", ".txt", ".xml", ".imd", ".rpb", ".rpc", ".pvl"),
+    *(".til", ".att", ".eph", ".geo", ".prj", ".met", ".pass", ".hdr", ".aux", ".rrd", ".ovr", ".msk"),
+)
 VRT_BYTES = 1_000_000
 VRT_NAMES = ("SourceFilename", "SourceDataset")  # elements that name a file
 VRT_ELEMENTS = {  # what a mosaic or a choice of bands needs; nothing that runs code or reads raw bytes
@@ -101,9 +105,14 @@ def _virtual_parts(path: Path, root: Path) -> list[Path]:
 def _check_sidecars(files: Collection[Path], root: Path) -> None:
     """Refuses a file, or what GDAL takes for a part of one (`name.msk`, `name.ovr`, ...), that is not what it seems.
 
-    Masks and overviews are opened by any driver; they must be TIFF. Links must not lead out of the root.
+    Masks and overviews are opened by any driver; they must be TIFF. Links must not lead out of the root, nor may those
+    of metadata in the same folder: GDAL finds them by many rules.
     """
     top = os.path.join(os.path.realpath(root), "")
+    for folder in {path.parent for path in files}:
+        links = (entry for entry in os.scandir(folder) if entry.is_symlink() and entry.name.lower().endswith(METADATA))
+        if out := next((link.path for link in links if not os.path.realpath(link).startswith(top)), None):
+            raise InputError(f"{out} leads out of {root} by a link; copy the file there, or remove it")
     for path in files:
         beside = [path, *(path.parent / f"{path.name}{end}" for end in (".msk", ".ovr", ".aux.xml", ".MSK", ".OVR"))]
         beside += [path.with_suffix(end) for end in (".aux", ".aux.xml", ".rrd", ".ovr", ".msk")]

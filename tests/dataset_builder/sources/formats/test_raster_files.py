@@ -126,6 +126,22 @@ def test_a_mask_beside_the_file_is_read_and_a_link_out_is_not(tmp_path):
         open_raster(path, root)
 
 
+@pytest.mark.parametrize(
+    "name", ["scene.tfw", "scene.TFW", "scene.wld", "scene.IMD", "scene_RPC.TXT", "x_metadata.txt"]
+)
+def test_metadata_beside_the_file_is_no_link_that_leads_out(tmp_path, name):
+    root = tmp_path / "scene"
+    path = write_tif(root / "scene.tif")
+    (root / "grid.tfw").write_text("1\n0\n0\n-1\n0\n0\n")
+    (root / "inside.tfw").symlink_to("grid.tfw")
+    with open_raster(path, root) as raster:
+        assert raster.count == 1
+    (tmp_path / "secret").write_text("1\n0\n0\n-1\n0\n0\n")
+    (root / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match="leads out of .* by a link"):
+        open_raster(path, root)
+
+
 def test_pipes_and_other_formats_are_refused(tmp_path):
     os.mkfifo(tmp_path / "scene.tif")
     with pytest.raises(InputError, match="it is no regular file"):
