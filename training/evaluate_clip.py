@@ -20,8 +20,8 @@ from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from training.clip_arguments import IR_ORIGINS
+from training.data.held_folders import adding, holding
 from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
-from training.held_folders import adding, holding
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
 from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks

@@ -19,8 +19,8 @@ from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import PROMPT
+from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
-from training.held_folders import adding, holding
 from training.scoring.fact_tables import (
     balanced_sample,
     best_constant,

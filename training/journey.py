@@ -163,8 +163,8 @@ def _discard_if_stale(out: Path, name: str, inputs_hash: str) -> None:
 
 def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     """Writes metrics.json, the cards and the page, and prints the table of retrieval beside its controls."""
+    from training.data.held_folders import adding
     from training.demo_page import write_page
-    from training.held_folders import adding
     from training.release.cards import write_clip_card, write_vlm_card
     from training.release.result_rows import retrieval_rows
     from training.scoring.clip_results import ClipResults, TrainedControls

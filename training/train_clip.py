@@ -27,9 +27,9 @@ from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from training.clip_arguments import IR_ORIGINS, ClipArguments
 from training.data.augmentation import PairAugmentation
+from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
-from training.held_folders import holding
 from training.recipe import parse_recipe
 from training.release import door
 from training.release.cards import write_clip_card

@@ -21,8 +21,8 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoin
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.data.conversations import conversations, fit_vlm_norm
+from training.data.held_folders import holding
 from training.data.pairs import load_pairs
-from training.held_folders import holding
 from training.recipe import parse_recipe
 from training.release import door
 from training.release.cards import write_vlm_card

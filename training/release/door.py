@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fusionrs_hf.errors import InputError
-from training.held_folders import holding
+from training.data.held_folders import holding
 from training.release.kinds import KINDS, find_kind
 
 

@@ -18,7 +18,7 @@ from fusionrs_hf.output_folder import files_below, writing
 from tests.made import tiny, tiny_dataset, tiny_vlm
 from tests.training.made.interrupted import interrupted, unfinished
 from training import train_clip, train_vlm
-from training.held_folders import holding
+from training.data.held_folders import holding
 from training.trainers.contrastive import ContrastiveTrainer
 from training.trainers.run_record import RECORD
 
