@@ -24,6 +24,7 @@ from dataset_builder.shards.counts import COUNTED, Counts, shard_sizes
 from dataset_builder.shards.parquet import file_sha256, write_shard
 from dataset_builder.shards.report import build_report
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import writing
 from tests.dataset_builder.made.noise_images import noise, png
 from tests.dataset_builder.made.rights_rows import TILES, build_rows, recipe_of, rows_of, tile_rows, write_source
 
@@ -291,6 +292,8 @@ def test_rejected_captions_of_a_row_go_with_it(out):
     (out / "build_report.json").write_text(json.dumps(report))
     written = {"captions": report["captions"], "files": report["files"], "rows": 27, "fingerprint": "f"}
     (out / "caption_report.json").write_text(json.dumps(written))
+    with writing(out, "build") as folder:
+        folder.list_files(["caption_report.json", "quarantine/captions.jsonl"])
     remove(out, {"t7/nir": ""}, workers=1)
     for file in (path, out / "build_report.json", out / "caption_report.json", out / "README.md"):
         assert "about t0/nir" in file.read_text()
