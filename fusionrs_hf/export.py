@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.output_folder import check_ours, writing
+from fusionrs_hf.output_folder import manifest_of, writing
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.stops import stops_in_a_line
 
@@ -216,7 +216,7 @@ def export_onnx(model_path: str, out: Path, overwrite: bool = False) -> dict[str
     Raises:
         InputError: `out` holds something else, the extra `export` is missing, or a file differs from torch.
     """
-    former = check_ours(out, "export")
+    former = manifest_of(out, "export")
     if former is not None and former.finished and not overwrite:
         raise InputError(f"{out} holds a finished export; --overwrite replaces it, or give another folder")
     try:

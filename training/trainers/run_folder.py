@@ -17,7 +17,7 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import OutputFolder, check_ours, files_below, writing
+from fusionrs_hf.output_folder import OutputFolder, files_below, manifest_of, writing
 from fusionrs_hf.stops import stops_in_a_line
 from training.trainers.checkpoints import checkpoint_step, last_whole_checkpoint
 from training.trainers.run_record import RECORD, RunRecord, record_run
@@ -136,7 +136,7 @@ class RunFolder:
 
     def _standing(self) -> str:
         """Returns `new`, `begun` or `finished`: what is there of this run."""
-        manifest = check_ours(self.path, self.verb)
+        manifest = manifest_of(self.path, self.verb)
         if manifest is None or self.overwrite:
             return "new"
         whole = self.last_checkpoint
