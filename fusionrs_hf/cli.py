@@ -6,6 +6,7 @@ Modules are named here and imported when their verb is asked for, so help answer
 import argparse
 import importlib
 import importlib.util
+import io
 import logging
 import os
 import sys
@@ -130,6 +131,23 @@ def open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+    if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, ProgressStream):
+        sys.stderr = ProgressStream(sys.stderr.detach(), sys.stderr.encoding, "backslashreplace", line_buffering=True)
+
+
+class ProgressStream(io.TextIOWrapper):
+    """Standard error, for progress and messages: what it has no room for is dropped, and stops no verb."""
+
+    def write(self, text: str) -> int:
+        """Writes a text as far as it goes; returns its length."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered as far as it goes."""
+        with suppress(OSError):
+            super().flush()
 
 
 def _how_it_continues(asked: str | None, argv: Sequence[str]) -> str:

@@ -234,10 +234,6 @@ def writing(
         InputError: The folder is a link or holds something else, or another process holds it; nothing was touched.
     """
     folder = Path(folder)
-    if folder.is_symlink():
-        raise InputError(f"{folder} is a link; give the folder itself, so that it is known what is written where")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, expected a folder that is new, empty, or of `fusionrs {verb}`")
     manifest_of(folder, verb, former, of)
     new = not folder.exists()
     with held(folder, ALONE, lambda: _writer_of(folder)) as lock:
@@ -270,8 +266,12 @@ def manifest_of(
     """Returns what a folder says of itself, None where it is absent or empty; arguments as of `writing`.
 
     Raises:
-        InputError: As of `check_ours`.
+        InputError: It is a link or a file, or as of `check_ours`.
     """
+    if folder.is_symlink():
+        raise InputError(f"{folder} is a link; give the folder itself, so that it is known what is written where")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, expected a folder that is new, empty, or of `fusionrs {verb}`")
     if not folder.is_dir():
         return None
     manifest = read_manifest(folder) or former(folder)

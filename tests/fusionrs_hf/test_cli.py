@@ -98,6 +98,22 @@ def test_a_process_that_a_verb_starts_gets_open_streams(tmp_path):
     assert done.returncode == 0 and (tmp_path / "first").read_text() == "mine"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_progress_that_cannot_be_written_stops_no_verb():
+    code = (
+        "import logging, sys\nfrom tqdm import tqdm\nfrom fusionrs_hf.cli import open_closed_streams\n"
+        "open_closed_streams()\nlogging.basicConfig(level=logging.INFO)\n"
+        "for step in tqdm(range(3)):\n    logging.info(step)\nprint('done')"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
 def test_only_a_verb_that_continues_says_so(monkeypatch, capsys):
     def interrupt(arguments):
         raise KeyboardInterrupt
