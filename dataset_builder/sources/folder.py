@@ -31,11 +31,12 @@ class FolderSource:
         photos/test/metadata.csv     file_name,caption
         photos/test/0002.jpg         names in a caption file start from the folder that it lies in
 
-    A subfolder at the top that is named after a split (`train`, `val`, `validation`, `test`) prescribes the split of
-    what is in it. What a file holds is told from its content when it is decoded, not from its name. Names with a dot
-    in front are no part of the folder, files that are neither images by their suffix nor named in a caption file are
-    counted in the log. A name in a caption file that leads out of the folder becomes a row with the reason
-    `unsafe_path`; a caption that is no text or not UTF-8 gives its row the reason `caption_unreadable`.
+    A subfolder whose name has a word for a split (`train`, `val2017`, `my-dev`: the table of `datasets`, which is
+    `paths.SPLIT_WORDS`) prescribes the split of what is in it. What a file holds is told from its content when it is
+    decoded, not from its name. Names with a dot in front are no part of the folder; they, and files that are neither
+    images by their suffix nor named in a caption file, are counted in the log. A name in a caption file that leads out
+    of the folder becomes a row with the reason `unsafe_path`; a caption that is no text or not UTF-8 gives its row the
+    reason `caption_unreadable`.
 
     Memory: the names of one folder at a time, and 17 bytes per caption entry while shards are listed.
 
@@ -113,7 +114,7 @@ class FolderSource:
                 caption_origin=[self.caption_origin] * len(said.captions),
                 **said.facts,
             ) | {
-                "_split": split_in(name.split("/")[:-1][:1]),
+                "_split": split_in(name.split("/")[:-1]),
                 "_reason": reason or (None if said.readable else "caption_unreadable"),
             }
 

@@ -46,7 +46,8 @@ class PairsSource:
     infrared only: there is no pair in it, and this reader refuses it. An image whose partner is not there leaves with
     the reason `ir_missing` or `rgb_missing`, images of which several have one key with `pair_ambiguous`. 16-bit
     infrared stays bit for bit. Three-channel infrared whose channels agree becomes one channel when it is decoded.
-    A folder below `path` that is named after a split (`train`, `val`, `validation`, `test`) prescribes it.
+    A folder below `path` whose name has a word for a split (of `paths.SPLIT_WORDS`) prescribes it. Files below the
+    folders of the patterns that fit neither are counted in the log.
 
     With `colormap`, infrared is turned into the levels it was drawn from, as single-channel PNG; what does not fit the
     map leaves with the reason `colormap_mismatch`. The levels are those of the drawing, no temperatures: `ir_unit` is

@@ -43,7 +43,7 @@ def write(path, bands, grid, nodata=None, mask=None, alpha=None):
 
 
 def band_file(path, grid, dtype, signals, alpha_at=2):
-    """Writes a band whose western strips are each ruled out by one signal, with poison under it; returns their width."""
+    """Writes a band whose western strips are each ruled out by one signal, poison under it; returns their width."""
     pixel, left, top, crs = GRIDS[grid]
     side = int(np.ceil((SIDE * 10 + 300) / pixel)) if left is None else int(np.ceil((SIDE * 10 + 20) / pixel))
     values = np.full((side, side), GROUND, dtype)
