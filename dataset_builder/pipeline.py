@@ -197,7 +197,10 @@ def _finish(run: _Run, identity: dict, shards: int, timings_file: Path | None) -
         remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
         raise InputError(f"none of {rows_read} rows was kept ({_by_reason(reasons)}); {remedy}")
     with clock("write"):
-        make_worker, launch = partial(WriteWorker, work, out), replace(run.launch, gpus_per_worker=0)
+        make_worker, launch = (
+            partial(WriteWorker, work, out, run.recipe.ir_range),
+            replace(run.launch, gpus_per_worker=0),
+        )
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):

@@ -27,8 +27,9 @@ from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.counts import Counts, sizes_by_split
 from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256, open_dataset
+from dataset_builder.shards.limits import declared_ir_range, with_limits
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
-from dataset_builder.shards.report import BuildReport, build_report, check_whole, known_ir_range
+from dataset_builder.shards.report import BuildReport, build_report, check_whole
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
@@ -151,15 +152,16 @@ def _open(
     if out.resolve() == folder.resolve():
         raise InputError(f"{out} is the dataset itself, which stays as it is; give another output folder")
     shards, built = find_shards(folder), build_report(folder)
+    told = declared_ir_range(folder)
     return _Run(
         name=str(dataset) if folder != Path(dataset) else folder.resolve().name,
         folder=folder,
         shards=shards,
         built=built,
-        schema=_schema([pq.read_schema(folder / "data" / name) for name in shards]),
+        schema=with_limits(_schema([pq.read_schema(folder / "data" / name) for name in shards]), told),
         recipe=recipe,
         stage=make_caption_stage(recipe),
-        ir_range=known_ir_range(built, ir_range),
+        ir_range={**told, **(ir_range or {})},
         out=out,
     )
 

@@ -1,9 +1,12 @@
-"""Physical units that infrared is stored in: a file's values -> stored ones, and whether values can be of a unit."""
+"""Units and limits of stored infrared: a file's values -> stored ones, and whether values can be of a unit."""
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from dataset_builder.schema import IR_BANDS
 from fusionrs_hf.errors import InputError
 
 UNSCALED = (1.0, 0.0)
@@ -70,3 +73,12 @@ def check_unit(stored: np.ndarray, unit: str, max_share: float, where: str, reme
             f"{where} is declared as {unit}, but {100 * share:.0f} % of its values are no {kind.name} between "
             f"{kind.low:g} and {kind.high:g} (their median would be {np.median(stored) / kind.steps:.4g}); {remedy}"
         )
+
+
+def check_ir_range(ir_range: Any) -> None:
+    """Raises ValueError unless it maps bands of infrared to `[low, high]`, TypeError for limits that have no order."""
+    if not isinstance(ir_range, Mapping):
+        raise ValueError(f"ir_range must be a mapping of names to values, got {ir_range!r}")
+    for band, limits in ir_range.items():
+        if band not in IR_BANDS or not isinstance(limits, Sized) or len(limits) != 2 or not limits[0] < limits[1]:
+            raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")

@@ -15,6 +15,7 @@ import numpy as np
 from datasets import Dataset
 from scipy import sparse
 
+from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
@@ -199,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ir_origin = IR_ORIGINS[arguments.ir_origin]
     model, processor = load_clip(arguments.model)
+    processor.ir_range = processor.ir_range or declared_ir_range(arguments.dataset) or None
     encoder = Encoder.for_scores(model, processor)
     fusion = choose_weight(encoder, arguments.dataset, arguments.fusion_weight, ir_origin)
     scored = (arguments.dataset, arguments.split)

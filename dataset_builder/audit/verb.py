@@ -15,6 +15,7 @@ from dataset_builder.audit.overlaps import EXAMPLES, RELATIONS, TURNED, Overlap,
 from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_other
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination
 from dataset_builder.shards.folder import open_dataset
+from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 
@@ -62,7 +63,7 @@ def audit_dataset(
     groups = {"radius": RADIUS, "relations": RELATIONS} | recipe.get("groups", {})
     relations = [name for name in RELATIONS if name in groups["relations"]]
     title = f"reading {Path(dataset).name}"
-    whole = Rows(Opened(dataset_rows(folder), recipe.get("ir_range", {})).keys(workers, title=title))
+    whole = Rows(Opened(dataset_rows(folder), declared_ir_range(folder)).keys(workers, title=title))
     rows = Rows(whole.table.filter(pc.is_valid(whole.table["split"])))
     if not len(rows):
         raise InputError(f"{dataset} has no rows; give a dataset with some")
