@@ -199,7 +199,7 @@ class DecodeStage:
 def store_rgb(batch: dict[str, list]) -> dict[str, list]:
     """Batch stage: of rows that are kept, stores RGB that came in another form as RGB, and what it was."""
     stored: dict[bytes, bytes] = {}
-    for index, conversion in enumerate(batch["_rgb_conversion"] if "_rgb_conversion" in batch else ()):
+    for index, conversion in enumerate(batch.get("_rgb_conversion", ())):
         if conversion:
             digest = batch["_rgb_sha256"][index]
             if digest not in stored:

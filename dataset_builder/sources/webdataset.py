@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
+from dataset_builder.sources.formats.caption_files import composed
 from dataset_builder.sources.formats.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
 from dataset_builder.sources.formats.tar import DamagedTarError, Member, members
-from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, composed, is_passed_over, key_of
+from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
 from dataset_builder.sources.formats.text import plain_text
 from fusionrs_hf.errors import InputError
 

@@ -1,14 +1,13 @@
 """Samples of a tar: which members share a key, also where they are no neighbours."""
 
 import re
-import unicodedata
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataset_builder.sources.formats.caption_files import name_key
+from dataset_builder.sources.formats.caption_files import composed, name_key
 
 KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
 MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
@@ -38,11 +37,6 @@ def key_of(name: str) -> tuple[str, str]:
     name = name.removeprefix("./")
     match = KEY.fullmatch(name)
     return (match[1], match[2].lower()) if match else (name or "?", "")
-
-
-def composed(key: str) -> str:
-    """Returns a key by which names are compared: Macs write accents by letters of their own."""
-    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def is_passed_over(name: str) -> bool:

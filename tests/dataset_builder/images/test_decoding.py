@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.images.decoding import DecodeError, DecodeStage, infrared_array, open_image, rgb_array
+from dataset_builder.images.decoding import (
+    DecodeError,
+    DecodeStage,
+    infrared_array,
+    open_image,
+    rgb_array,
+    sha256,
+    store_rgb,
+)
+from fusionrs_hf.processing_fusionrs_images import check_rgb
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 GREY = NOISE[..., 0]
@@ -135,6 +144,52 @@ def test_the_luminance_is_that_of_the_rgb_whatever_its_mode(mode):
     image = Image.fromarray(NOISE).convert(mode)
     done = DecodeStage({}, {})(batch([(encode(image), None)]))
     np.testing.assert_array_equal(done["_grey"][0], np.asarray(Image.fromarray(done["_rgb"][0]).convert("L")))
+
+
+def ycbcr(array):
+    return Image.fromarray(array).convert("YCbCr")
+
+
+OPAQUE = np.dstack([NOISE, np.full_like(GREY, 255)])
+FORMS = {  # container, image, what it is called: by hand
+    "RGBA in PNG": ("PNG", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGBA in TIFF": ("TIFF", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGBA in JPEG 2000": ("JPEG2000", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGB in WebP": ("WEBP", Image.fromarray(NOISE), None),
+    "palette in PNG": ("PNG", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in GIF": ("GIF", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in TIFF": ("TIFF", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in BMP": ("BMP", Image.fromarray(NOISE).quantize(64), "palette"),
+    "YCbCr in TIFF": ("TIFF", ycbcr(NOISE), None),  # which Pillow opens as RGB
+    "YCbCr in JPEG": ("JPEG", ycbcr(NOISE), None),
+    "RGB in PNG": ("PNG", Image.fromarray(NOISE), None),
+}
+
+
+OPTIONS = {"RGB in WebP": {"lossless": True}, "YCbCr in TIFF": {"compression": "jpeg"}}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_opaque_form_of_colour_is_stored_as_rgb_that_processors_take(name):
+    kind, image, conversion = FORMS[name]
+    data = encode(image, kind, **OPTIONS.get(name, {}))
+    wanted = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    rows = batch([(data, None), (data, None)]) | {"rgb_conversion": [None, None]}
+    rows = store_rgb(DecodeStage({}, {})(rows))
+    assert rows["_reason"] == [None, None] and rows["rgb_conversion"] == [conversion] * 2
+    for column, digest in zip(rows["rgb"], rows["_rgb_sha256"], strict=True):
+        stored = Image.open(io.BytesIO(column["bytes"]))
+        assert stored.mode == "RGB" and check_rgb(stored) is stored and digest == sha256(column["bytes"])
+        np.testing.assert_array_equal(np.asarray(stored), wanted)
+        assert (column["bytes"] == data) == (conversion is None)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "HSV"])
+def test_forms_that_no_decoder_turns_into_the_same_colours_leave(mode):
+    image = Image.fromarray(NOISE)
+    image = image.convert("CMYK") if mode == "CMYK" else Image.frombytes(mode, image.size, image.tobytes())
+    with pytest.raises(DecodeError, match="rgb_mode_unsupported"):
+        rgb_array(image)
 
 
 def test_postscript_is_never_given_to_a_program(monkeypatch):
