@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 
 TASKS = "tasks.jsonl"
 REMEDIES = {  # where no row is kept
+    "ir_unit_contradicted": "declare the right `ir_unit` (dn: none), or filters: {ir_unit_contradicted: false}",
     "ir_missing": "give the recipe `translate`, such as {translator: radiometric, band: nir}, or pairs with infrared",
     "ir_range_missing": "give the recipe `ir_range`, such as {lwir: [low, high]} in the infrared's unit",
 }

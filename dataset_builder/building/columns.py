@@ -43,6 +43,7 @@ WORK_COLUMNS = {
     "_rgb": WorkColumn(
         "uint8 (height, width, 3)", ("decode",), ("decode", "translate", "filter", "caption", "store_rgb")
     ),
+    "_unit_trusted": WorkColumn("bool: `ir_unit` is not held against the values", ("source",), ("decode",)),
     "_rgb_conversion": WorkColumn("str: what the stored file is to say of it", ("decode",), ("store_rgb",)),
     "_grey": WorkColumn("uint8 (height, width): luminance of `_rgb`", ("decode",), ("decode", "filter", "add_hashes")),
     "_ir": WorkColumn(

@@ -125,7 +125,7 @@ def _label(stage: Stage) -> str:
 def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
     for chunk in _chunks(rows):
         batch = {name: [row.get(name) for row in chunk] for name in WORK_SCHEMA.names if name != "reason"}
-        batch["_reason"] = [row.get("_reason") for row in chunk]
+        batch |= {name: [row.get(name) for row in chunk] for name in ("_reason", "_unit_trusted")}
         # Captions that came with the source: `ir_aware` is found by the captioner, so it is never null beside them.
         named = zip(batch["captioner"], batch["ir_captions"], strict=True)
         batch["captioner"] = [name or ("source" if captions else None) for name, captions in named]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
+from dataset_builder.filters import ImageTooLarge, InfraredContradictsUnit, InfraredIsColormapped, make_rules
 from dataset_builder.images.jpeg_end import is_cut_short
 from dataset_builder.images.png import encode_png
 from fusionrs_hf.processing_fusionrs_images import (
@@ -153,19 +153,21 @@ class DecodeStage:
     Args:
         ir_range: Limits `(low, high)` by `ir_band`, for infrared above 8 bit.
         thresholds: The recipe's `filters`; `image_too_large` and `ir_is_colormapped` are asked here, as what they find
-            must not be decoded.
+            must not be decoded, and `ir_unit_contradicted`, of the values as they are stored.
     """
 
     def __init__(self, ir_range: Mapping[str, Sequence[float]], thresholds: Mapping[str, Any]) -> None:
         self.ir_range = ir_range
         self.max_pixels = min((r.max_pixels for r in make_rules(thresholds, (ImageTooLarge,))), default=sys.maxsize)
         self.rules = make_rules(thresholds, (InfraredIsColormapped,))
+        self.unit_rules = make_rules(thresholds, (InfraredContradictsUnit,))
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
         """Decodes a batch; an RGB image that several rows share is decoded once. Null `ir` stays null."""
         size = len(batch["sample_id"])
         batch |= {name: [None] * size for name in ("_rgb", "_grey", "_ir", "_rgb_conversion")}
         batch["_rgb_sha256"] = [sha256((image or {}).get("bytes")) for image in batch["rgb"]]
+        trusted, units = (batch.get(name) or [None] * size for name in ("_unit_trusted", "ir_unit"))
         seen = {}
         for index, digest in enumerate(batch["_rgb_sha256"]):
             try:
@@ -173,7 +175,7 @@ class DecodeStage:
                     seen[digest] = self._rgb((batch["rgb"][index] or {}).get("bytes"))
                 batch["_rgb"][index], batch["_grey"][index], batch["_rgb_conversion"][index] = seen[digest]
                 if batch["ir"][index] is not None:
-                    batch["_ir"][index] = self._infrared(batch, index)
+                    batch["_ir"][index] = self._infrared(batch, index, None if trusted[index] else units[index])
             except DecodeError as error:
                 batch["_reason"][index] = error.args[0]
         return batch
@@ -185,10 +187,13 @@ class DecodeStage:
         grey = np.asarray((image if image.mode == "RGB" else Image.fromarray(rgb)).convert("L"))
         return rgb, grey, CONVERSIONS.get(image.mode)
 
-    def _infrared(self, batch: dict[str, list], index: int) -> np.ndarray:
+    def _infrared(self, batch: dict[str, list], index: int, unit: str | None) -> np.ndarray:
         image = open_image(batch["ir"][index].get("bytes"), self.max_pixels)
         for rule in self.rules:
             if reason := rule.judge(image):
+                raise DecodeError(reason)
+        for rule in self.unit_rules:
+            if reason := rule.judge(image, unit):
                 raise DecodeError(reason)
         array = infrared_array(image, self.ir_range.get(batch["ir_band"][index]))
         if image.mode in ("RGB", "P"):

@@ -196,11 +196,12 @@ class SceneSource:
         with self.open() as raster:
             region = self._regions(raster)[number]
             acquired = self.acquired_at or raster.acquired(self.acquired_tag)
+            trusted = {"_unit_trusted": True} if self.trust_units else {}
             for column in self._starts(region, "columns"):
                 near = self._in_margin(raster, region, row, column)
                 for tile in self._tile(raster, row, column):
                     reason = "split_margin" if near else tile["_reason"]
-                    yield tile | {"_split": region.split, "_reason": reason, "acquired_at": acquired}
+                    yield tile | {"_split": region.split, "_reason": reason, "acquired_at": acquired} | trusted
 
     def open(self) -> Raster:
         """Opens the scene for reading other bands beside; raises InputError where the files are not as declared."""

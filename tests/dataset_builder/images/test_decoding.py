@@ -125,6 +125,29 @@ def test_sixteen_bit_needs_the_limits_of_its_band():
     assert done["ir"][0]["bytes"] == wide  # stored as it came
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "reason"),
+    [
+        (29_000, "kelvin_1e2", None),
+        (15_000, "kelvin_1e2", None),
+        (40_000, "kelvin_1e2", None),
+        (2_900, "kelvin_1e2", "ir_unit_contradicted"),
+        (44_000, "kelvin_1e2", "ir_unit_contradicted"),
+        (16_000, "reflectance_1e4", None),
+        (16_001, "reflectance_1e4", "ir_unit_contradicted"),
+        (50_000, "dn", None),
+    ],
+)
+def test_values_that_cannot_be_of_their_unit_leave(value, unit, reason):
+    noise = np.where(GREY < 100, 1, value).astype(np.uint16)  # two fifths are at most what is wrong
+    stored = encode(np.full_like(noise, value) if reason else noise)
+    for trusted, told in ((None, reason), (True, None)):
+        rows = batch([(encode(NOISE), stored)]) | {"ir_unit": [unit], "_unit_trusted": [trusted]}
+        assert DecodeStage({"lwir": [0, 65535]}, {})(rows)["_reason"] == [told]
+    rows = batch([(encode(NOISE), stored)]) | {"ir_unit": [unit]}
+    assert DecodeStage({"lwir": [0, 65535]}, {"ir_unit_contradicted": False})(rows)["_reason"] == [None]
+
+
 def test_infrared_of_other_modes_is_refused():
     with pytest.raises(DecodeError, match="ir_mode_unsupported"):
         infrared_array(Image.fromarray(np.dstack([NOISE, GREY])), None)
