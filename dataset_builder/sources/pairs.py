@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.schema import CAPTION_ORIGINS, IR_BANDS, IR_UNITS, SPLITS, new_row
-from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place, name_key
+from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place
 from dataset_builder.sources.formats.colormaps import colormap_tables, undo_colormap
 from dataset_builder.sources.formats.entries import BOM
 from dataset_builder.sources.formats.facts import iso_date, metres, split_in
 from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.lines import offset_lines
-from dataset_builder.sources.formats.paths import printable
+from dataset_builder.sources.formats.paths import name_key, printable
 from dataset_builder.sources.formats.patterns import NamePattern
 from fusionrs_hf.errors import InputError, nearest
 

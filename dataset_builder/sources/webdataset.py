@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
-from dataset_builder.sources.formats.caption_files import composed
 from dataset_builder.sources.formats.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
 from dataset_builder.sources.formats.tar import DamagedTarError, Member, members
 from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
@@ -234,7 +233,7 @@ class WebDatasetSource:
                         walk.passed_over += 1
                     continue
                 key, part = key_of(member.name)
-                if sample is None or composed(key) != composed(sample.key) or part in sample.parts:
+                if sample is None or not sample.is_of(key) or part in sample.parts:
                     if sample is not None:
                         yield sample
                         sample = None

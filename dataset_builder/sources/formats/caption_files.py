@@ -1,7 +1,5 @@
 """Caption files of a folder of images: where each image's entries stand, found without holding what they say."""
 
-import hashlib
-import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ import numpy as np
 from dataset_builder.sources.formats.entries import EntryFile
 from dataset_builder.sources.formats.facts import caption_texts, known_facts
 from dataset_builder.sources.formats.parquet_entries import ParquetEntries
+from dataset_builder.sources.formats.paths import composed, name_key
 from fusionrs_hf.errors import InputError
 
 PARQUET = ".parquet"
@@ -127,17 +126,6 @@ class CaptionIndex:
     def _places(self, start: int, end: int) -> tuple[Place, ...]:
         places, mask = self.places[start:end].tolist(), (1 << OFFSET_BITS) - 1
         return tuple((place >> OFFSET_BITS, place & mask) for place in places)
-
-
-def name_key(name: str) -> int:
-    """Returns 64 bits of a name's digest, the same in all normal forms of Unicode."""
-    data = composed(name).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
-
-
-def composed(name: str) -> str:
-    """Returns a name by which names are compared: Macs write accents by letters of their own."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def parsed(entry: Mapping[str, Any], prefix: str, where: str) -> tuple[str, list[str], bool, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Names from indexes, tars and caption files -> files inside a declared root, and never anything else."""
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -80,6 +81,17 @@ def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[byte
         return None, "unsafe_path"
     except OSError:  # no right to read it, a broken disk, a name that the file system does not take
         return None, "unreadable"
+
+
+def name_key(name: str) -> int:
+    """Returns 64 bits of a name's digest, the same in all normal forms of Unicode."""
+    data = composed(name).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def composed(name: str) -> str:
+    """Returns a name by which names are compared: Macs write accents by letters of their own."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def spellings(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataset_builder.sources.formats.caption_files import composed, name_key
+from dataset_builder.sources.formats.paths import composed, name_key
 
 KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
 MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
@@ -30,6 +30,10 @@ class Sample:
     parts: dict[str, bytes | None] = field(default_factory=dict)
     reason: str | None = None
     places: list[int] = field(default_factory=list)
+
+    def is_of(self, key: str) -> bool:
+        """Whether a key is the sample's, in whatever normal form of Unicode."""
+        return composed(key) == composed(self.key)
 
 
 def key_of(name: str) -> tuple[str, str]:
