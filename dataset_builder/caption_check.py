@@ -16,8 +16,8 @@ from dataset_builder.engine.run import run_shards
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import REQUIRED
 from dataset_builder.shards.folder import find_shards, read_batches
+from dataset_builder.shards.limits import declared_ir_range
 from dataset_builder.shards.opening import open_dataset
-from dataset_builder.shards.report import build_report, known_ir_range
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from model_cards.markdown import visible
@@ -53,10 +53,10 @@ def check_captions(
     with open_dataset(dataset) as folder:
         if report is not None and Path(os.path.realpath(folder)) in Path(os.path.realpath(report)).parents:
             raise InputError(f"{report} lies within the dataset, which stays as it is; give a file elsewhere")
-        shards, built = find_shards(folder, (*REQUIRED, "ir", "ir_captions")), build_report(folder)
+        shards = find_shards(folder, (*REQUIRED, "ir", "ir_captions"))
         stage = CaptionStage(AsWritten(), make_caption_rules(rules))
         with tempfile.TemporaryDirectory(prefix="fusionrs-check-") as manifest:
-            make_worker = partial(CheckWorker, folder, rules, known_ir_range(built, ir_range))
+            make_worker = partial(CheckWorker, folder, rules, declared_ir_range(folder, ir_range))
             parts = run_shards(shards, make_worker, workers, Path(manifest), "checking")
         scores = merged_report(stage, [part["funnel"] for part in parts])
     if not any(part["captions"] for part in parts):

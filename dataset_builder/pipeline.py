@@ -65,6 +65,7 @@ __all__ = ["BuildRecipe", "BuildReport", "build"]
 logger = logging.getLogger(__name__)
 
 REMEDIES = {  # where no row is kept
+    "ir_unit_contradicted": "declare the right `ir_unit` (dn: none), or filters: {ir_unit_contradicted: false}",
     "ir_missing": "give the recipe `translate`, such as {translator: radiometric, band: nir}, or pairs with infrared",
     "ir_range_missing": "give the recipe `ir_range`, such as {lwir: [low, high]} in the infrared's unit",
 }
@@ -256,7 +257,8 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     with clock("write"):
         output.refuse_strays("data")
         output.claim([*merged.outputs, *(f"{WORK}/write/{result_file(n)}" for n in range(len(merged.outputs)))])
-        make_worker, launch = partial(WriteWorker, work, out), replace(run.launch, gpus_per_worker=0)
+        make_worker = partial(WriteWorker, work, out, run.recipe.ir_range)
+        launch = replace(run.launch, gpus_per_worker=0)
         run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):

@@ -29,9 +29,10 @@ from dataset_builder.recipe import CaptionRecipe
 from dataset_builder.schema import FEATURES
 from dataset_builder.shards.counts import Counts, sizes_by_split
 from dataset_builder.shards.folder import TRAVELS, find_shards, footer_sha256
+from dataset_builder.shards.limits import declared_ir_range, with_limits
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
 from dataset_builder.shards.opening import open_dataset
-from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest, known_ir_range
+from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.errors import InputError
@@ -178,15 +179,16 @@ def _open(
     dataset: Path | str, folder: Path, out: Path, recipe: CaptionRecipe, ir_range: Mapping[str, Sequence[float]] | None
 ) -> _Run:
     shards, built = find_shards(folder), build_report(folder)
+    told = declared_ir_range(folder)
     return _Run(
         name=str(dataset) if folder != Path(dataset) else folder.resolve().name,
         folder=folder,
         shards=shards,
         built=built,
-        schema=_schema([pq.read_schema(folder / "data" / name) for name in shards]),
+        schema=with_limits(_schema([pq.read_schema(folder / "data" / name) for name in shards]), told),
         recipe=recipe,
         stage=make_caption_stage(recipe),
-        ir_range=known_ir_range(built, ir_range),
+        ir_range={**told, **(ir_range or {})},
         out=out,
     )
 

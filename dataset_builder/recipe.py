@@ -1,7 +1,7 @@
 """What a build does, read from YAML: every key is a field below, an unknown one is an error that names the nearest."""
 
 import json
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from dataset_builder.fields import check_keys, parse, placed, read_yaml, without_nulls
 from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.groups.splits import SplitPolicy
-from dataset_builder.schema import IR_BANDS
+from dataset_builder.units import check_ir_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +147,6 @@ class BuildRecipe:
         for part in values["sources"]:
             part |= {name: _portable(value) for name, value in part.items()}
         return json.loads(json.dumps(values, default=str))
-
-
-def check_ir_range(ir_range: Any) -> None:
-    """Raises ValueError unless it maps bands of infrared to `[low, high]`, TypeError for limits that have no order."""
-    if not isinstance(ir_range, Mapping):
-        raise ValueError(f"ir_range must be a mapping of names to values, got {ir_range!r}")
-    for band, limits in ir_range.items():
-        if band not in IR_BANDS or not isinstance(limits, Sized) or len(limits) != 2 or not limits[0] < limits[1]:
-            raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
 
 
 def load_recipe(path: Path | str) -> BuildRecipe:

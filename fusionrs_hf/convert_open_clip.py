@@ -47,6 +47,9 @@ NAMES = {
     "visual.ln_post.bias": "vision_model.post_layernorm.bias",
 }
 PROJECTIONS = {"text_projection": "text_projection.weight", "visual.proj": "visual_projection.weight"}
+WRAPPERS = ("state_dict", "model", "model_state_dict", "module", "ema", "model_ema")  # keys of what training saves
+WRAPPED = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # parts of names, anywhere
+PREFIXES = ("model.", "clip.", "clip_model.")  # of modules around the whole
 IGNORED = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # buffers, and what OpenAI's files add
 
 
@@ -96,7 +99,9 @@ def convert_open_clip(
 
 
 def read_state(checkpoint: Path) -> "dict[str, Tensor]":
-    """Reads a state dict, also one that training wrapped (`state_dict`, `module.`); never runs code from the file.
+    """Reads a state dict, also one that training wrapped, under keys of `WRAPPERS` or names of `WRAPPED`.
+
+    No code from the file is ever run.
 
     Raises:
         InputError: No such file, or one that is no plain state dict.
@@ -116,10 +121,29 @@ def read_state(checkpoint: Path) -> "dict[str, Tensor]":
             raise InputError(
                 f"{checkpoint} is no plain state dict ({reason}); save it as one, or as safetensors"
             ) from None
-    state = state.get("state_dict", state) if isinstance(state, Mapping) else {}
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    while isinstance(state, Mapping) and (
+        inner := next((name for name in WRAPPERS if _is_wrapped(state, name)), None)
+    ):
+        state = state[inner]
+    if (
+        not isinstance(state, Mapping)
+        or not state
+        or not all(isinstance(part, torch.Tensor) for part in state.values())
+    ):
         raise InputError(f"{checkpoint} holds no state dict of tensors; give an open_clip checkpoint")
-    return {name.removeprefix("module."): value for name, value in state.items()}
+    return _without_prefixes(state)
+
+
+def _is_wrapped(state: Mapping[str, Any], name: str) -> bool:
+    return isinstance(state.get(name), Mapping) and bool(state[name])
+
+
+def _without_prefixes(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """Returns the tensors by their names in the model: without what wrappers of it, or of its towers, put in."""
+    plain = {".".join(part for part in name.split(".") if part not in WRAPPED): part for name, part in state.items()}
+    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in plain)), None):
+        plain = {name.removeprefix(prefix): part for name, part in plain.items()}
+    return plain
 
 
 def read_open_clip(

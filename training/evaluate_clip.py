@@ -15,6 +15,7 @@ import numpy as np
 from datasets import Dataset
 from scipy import sparse
 
+from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
@@ -201,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ir_origin = IR_ORIGINS[arguments.ir_origin]
     with holding(arguments.model, arguments.dataset, arguments.vision_tower, arguments.text_tower):
         model, processor = load_clip(arguments.model)
+        processor.ir_range = processor.ir_range or declared_ir_range(arguments.dataset) or None
         encoder = Encoder.for_scores(model, processor)
         fusion = choose_weight(encoder, arguments.dataset, arguments.fusion_weight, ir_origin)
         scored = (arguments.dataset, arguments.split)

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import AutoImageProcessor, AutoTokenizer, TrainingArguments, set_seed
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
+from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
@@ -54,14 +55,15 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
     """Returns the model as training begins, and its processor."""
     fields = FusionRSCLIPModel.config_class.__dataclass_fields__
     options = {name: getattr(arguments, name) for name in fields if hasattr(arguments, name)}
+    ir_range = arguments.ir_range or declared_ir_range(arguments.dataset) or None
     if arguments.clip is None:
         model = FusionRSCLIPModel.from_towers(arguments.vision_tower, arguments.text_tower, **options)
         image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
-        tokenizer, ir_range = AutoTokenizer.from_pretrained(arguments.text_tower), arguments.ir_range
+        tokenizer = AutoTokenizer.from_pretrained(arguments.text_tower)
     else:
         model, theirs = load_clip(arguments.clip)
         image_processor, tokenizer = theirs.image_processor, theirs.tokenizer
-        ir_range = arguments.ir_range or theirs.ir_range
+        ir_range = ir_range or theirs.ir_range
         options = {name: value for name, value in options.items() if name not in AS_LOADED}
     model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
     if arguments.text_positions is not None:

@@ -27,7 +27,7 @@ GROUPS = ("image_group", "joint_group")
 TILE = re.compile(r"(.+)@r([0-9]+)c([0-9]+)s([0-9]+)")
 COMPARED_ORIGINS = ("source", "hand", "model")  # equal captions by rule mean equal facts, not a copied text
 ORIGINS = (*COMPARED_ORIGINS, "rule")
-COLOUR_MODES = ("RGB", "RGBA", "P", "PA")
+COLOUR_MODES = ("RGB",)  # what processors take
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 DEEP_UNITS, FLAT_UNITS = ("reflectance_1e4", "kelvin_1e2"), ("display",)  # above 8 bit, and 8 bit; `dn` may be either
 

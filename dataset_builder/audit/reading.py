@@ -27,7 +27,6 @@ from fusionrs_hf.errors import InputError
 logger = logging.getLogger(__name__)
 
 UNIT_ROWS, BATCH_ROWS = 1000, 64
-FOREIGN_SPLIT_WORDS = {**SPLIT_WORDS, "valid": "validation", "dev": "validation"}  # of files that nobody described
 # Where a column of the record lies in a Parquet file that has another schema: the first name that is there.
 OTHER_NAMES = {
     "sample_id": ("sample_id", "id", "image_id", "file_name", "filename", "key", "__key__"),
@@ -265,4 +264,4 @@ def _schema(path: Path) -> pa.Schema:
 
 def _split_of(name: Path) -> str:
     words = re.split(r"[^a-z]+", name.as_posix().lower())
-    return next((FOREIGN_SPLIT_WORDS[word] for word in words if word in FOREIGN_SPLIT_WORDS), WHOLE)
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), WHOLE)

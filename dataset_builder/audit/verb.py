@@ -14,6 +14,7 @@ from dataset_builder.audit.checks import check_files, check_groups, check_repres
 from dataset_builder.audit.overlaps import EXAMPLES, RELATIONS, TURNED, Overlap, Rows, find_overlaps
 from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_other
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination
+from dataset_builder.shards.limits import declared_ir_range
 from dataset_builder.shards.opening import open_dataset, reading_all
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
@@ -79,7 +80,7 @@ def _audit(
     groups = {"radius": RADIUS, "relations": RELATIONS} | recipe.get("groups", {})
     relations = [name for name in RELATIONS if name in groups["relations"]]
     title = f"reading {Path(dataset).name}"
-    whole = Rows(Opened(dataset_rows(folder), recipe.get("ir_range", {})).keys(workers, title=title))
+    whole = Rows(Opened(dataset_rows(folder), declared_ir_range(folder)).keys(workers, title=title))
     rows = Rows(whole.table.filter(pc.is_valid(whole.table["split"])))
     if not len(rows):
         raise InputError(f"{dataset} has no rows; give a dataset with some")

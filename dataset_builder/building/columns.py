@@ -29,7 +29,9 @@ class WorkColumn(NamedTuple):
 WORK_COLUMNS = {
     "_split": WorkColumn("str: as the source prescribes", ("source",), ("merge",), pa.string()),
     "_force_train": WorkColumn("bool", ("source",), ("merge",), pa.bool_()),
-    "_rgb_sha256": WorkColumn("32 bytes, of the file", ("decode",), ("decode", "add_hashes", "merge"), pa.binary(32)),
+    "_rgb_sha256": WorkColumn(
+        "32 bytes, of the file", ("decode", "store_rgb"), ("decode", "add_hashes", "store_rgb", "merge"), pa.binary(32)
+    ),
     "_ir_sha256": WorkColumn("32 bytes, of the file", ("add_hashes",), ("merge",), pa.binary(32)),
     "_caption_keys": WorkColumn("list of 16 bytes", ("add_caption_keys",), ("merge",), pa.list_(pa.binary(16))),
     "_bytes": WorkColumn("int, of both images as encoded", ("write",), ("merge",), pa.int64()),
@@ -38,7 +40,11 @@ WORK_COLUMNS = {
         ("source", "decode", "require_infrared", "filter"),
         ("translate", "require_infrared", "filter", "caption", "count", "write"),
     ),
-    "_rgb": WorkColumn("uint8 (height, width, 3)", ("decode",), ("decode", "translate", "filter", "caption")),
+    "_rgb": WorkColumn(
+        "uint8 (height, width, 3)", ("decode",), ("decode", "translate", "filter", "caption", "store_rgb")
+    ),
+    "_unit_trusted": WorkColumn("bool: `ir_unit` is not held against the values", ("source",), ("decode",)),
+    "_rgb_conversion": WorkColumn("str: what the stored file is to say of it", ("decode",), ("store_rgb",)),
     "_grey": WorkColumn("uint8 (height, width): luminance of `_rgb`", ("decode",), ("decode", "filter", "add_hashes")),
     "_ir": WorkColumn(
         "uint8 (height, width)",

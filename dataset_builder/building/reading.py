@@ -16,7 +16,7 @@ from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
-from dataset_builder.images.decoding import DecodeStage, sha256
+from dataset_builder.images.decoding import DecodeStage, sha256, store_rgb
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.tombstones import excluded_ids, without
 from dataset_builder.schema import IMAGE_COLUMNS
@@ -111,7 +111,7 @@ class ReadWorker:
                     with clock(_label(stage)):
                         batch = captions.caption(stage, batch) if isinstance(stage, CaptionStage) else stage(batch)
                     batch = _set_aside(batch, left, reasons)
-                _write(kept, add_caption_keys(batch))
+                _write(kept, add_caption_keys(store_rgb(batch)))
         write_lines(rejected_file(self.work, f"{index:06d}"), captions.lines)
         spent = {**clock.seconds, "write": time.perf_counter() - start - clock.seconds.total()}
         return {"rows": read, "reasons": reasons, "captions": captions.funnel.as_dict(), "seconds": spent}
@@ -125,7 +125,7 @@ def _label(stage: Stage) -> str:
 def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
     for chunk in _chunks(rows):
         batch = {name: [row.get(name) for row in chunk] for name in WORK_SCHEMA.names if name != "reason"}
-        batch["_reason"] = [row.get("_reason") for row in chunk]
+        batch |= {name: [row.get(name) for row in chunk] for name in ("_reason", "_unit_trusted")}
         # Captions that came with the source: `ir_aware` is found by the captioner, so it is never null beside them.
         named = zip(batch["captioner"], batch["ir_captions"], strict=True)
         batch["captioner"] = [name or ("source" if captions else None) for name, captions in named]

@@ -3,7 +3,7 @@
 The plans come from `merging`; outputs are written independently, row group by row group.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,22 +14,23 @@ import pyarrow.parquet as pq
 from dataset_builder.building.work_files import ADDED, KINDS, PLAN_ROWS, work_file
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes
 from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA, split_of
+from dataset_builder.shards.limits import with_limits
 from dataset_builder.shards.parquet import file_sha256, shard_writer
 
 
 class WriteWorker:
-    """Writes one output file by its plan.
+    """Writes one output file by its plan; a published one tells the limits `ir_range`, where there are some.
 
     Returns its name, rows, bytes and SHA-256; of published ones also rows and Arrow bytes by config, and `Counts`.
     """
 
-    def __init__(self, work: Path, out: Path) -> None:
-        self.work, self.out = work, out
+    def __init__(self, work: Path, out: Path, ir_range: Mapping[str, Sequence[float]] | None = None) -> None:
+        self.work, self.out, self.ir_range = work, out, ir_range or {}
 
     def __call__(self, output: str) -> dict:
         """Copies the planned rows, bytes unchanged, in the plan's order."""
         path, published = self.out / output, output.startswith("data/")
-        schema = DATA_SCHEMA if published else QUARANTINE_SCHEMA
+        schema = with_limits(DATA_SCHEMA, self.ir_range) if published else QUARANTINE_SCHEMA
         split, configs, counts = split_of(output), new_sizes(), Counts()
         with shard_writer(path, schema) as writer:
             for table in self._rows(output, schema):

@@ -16,6 +16,7 @@ from dataset_builder.card.views import configs, infos, stored_columns
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.rights.notices import rights_section
 from dataset_builder.schema import SPLITS, TYPES
+from dataset_builder.shards.limits import card_entry
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
@@ -57,6 +58,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         task_categories=["image-text-to-text", "image-to-text", "image-to-image", "zero-shot-image-classification"],
         tags=["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"],
         size_categories=[next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
+        **card_entry(report.identity["recipe"].get("ir_range") or {}),
     )
     MetadataConfigs(configs(report, columns)).to_dataset_card_data(data)
     DatasetInfosDict(infos(report, columns)).to_dataset_card_data(data)

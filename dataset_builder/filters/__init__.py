@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from dataset_builder.filters.image_rules import (
     ImageTooLarge,
     ImageTooSmall,
+    InfraredContradictsUnit,
     InfraredIsColormapped,
     InfraredTooFlat,
     RgbIsClouded,
@@ -39,7 +40,8 @@ class Rule(Protocol):
         ...
 
 
-ENCODED_RULES: tuple[type[Rule], ...] = (ImageTooLarge, InfraredIsColormapped)  # asked while images are decoded
+# Asked while images are decoded.
+ENCODED_RULES: tuple[type[Rule], ...] = (ImageTooLarge, InfraredIsColormapped, InfraredContradictsUnit)
 IMAGE_RULES: tuple[type[Rule], ...] = (
     ImageTooSmall,
     RgbTooFlat,

@@ -13,10 +13,12 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.thresholds import threshold
+from dataset_builder.units import PHYSICAL, outside_share
 from fusionrs_hf.processing_fusionrs_images import (
     CHANNEL_TOLERANCE,
     COLOURED_SHARE,
     FORMATS,
+    WIDE_MODES,
     channel_spread,
     count_coloured,
     is_coloured,
@@ -73,6 +75,31 @@ class InfraredIsColormapped:
             return None
         rgb = np.asarray(image.convert("RGB"))
         return self.reason if is_coloured(rgb, self.max_difference, self.max_share) else None
+
+
+@dataclass(frozen=True, slots=True)
+class InfraredContradictsUnit:
+    """Most values of the infrared cannot be of the physical unit that is declared for it: 3 K, a reflectance of 5."""
+
+    reason: ClassVar[str] = "ir_unit_contradicted"
+    max_share: float = threshold(0.5, "share of the pixels")
+
+    def __call__(self, row: Mapping[str, Any]) -> str | None:
+        """Reads `ir` as encoded, and `ir_unit`; decodes only what has a physical unit."""
+        encoded = (row.get("ir") or {}).get("bytes")
+        if encoded is None or row.get("ir_unit") not in PHYSICAL:
+            return None
+        try:
+            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+                return self.judge(image, row["ir_unit"])
+        except OSError:
+            return None  # not an image, or cut short: decoding has called it unreadable
+
+    def judge(self, image: Image.Image, unit: str | None) -> str | None:
+        """Judges an opened image; one with colours has no unit."""
+        if unit not in PHYSICAL or image.mode not in ("L", *WIDE_MODES):
+            return None
+        return self.reason if outside_share(np.asarray(image), unit) > self.max_share else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from dataset_builder.filters import ImageTooLarge, InfraredIsColormapped, make_rules
+from dataset_builder.filters import ImageTooLarge, InfraredContradictsUnit, InfraredIsColormapped, make_rules
+from dataset_builder.images.jpeg_end import is_cut_short
 from dataset_builder.images.png import encode_png
 from fusionrs_hf.processing_fusionrs_images import (
     BROKEN,
@@ -21,6 +22,13 @@ from fusionrs_hf.processing_fusionrs_images import (
 )
 
 SUBFILE_TYPE, SUBORDINATE = 254, 0b101  # of a TIFF page: a smaller copy of the first, or its mask
+
+
+WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
+CONVERSIONS = {  # modes that a build stores as RGB, so that every processor takes them, with what it calls that
+    **dict.fromkeys(WITH_ALPHA, "alpha_dropped"),
+    **{"P": "palette", "YCbCr": "ycbcr", "RGBX": "padding_dropped"},
+}
 
 
 class DecodeError(ValueError):
@@ -64,9 +72,12 @@ def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
         raise DecodeError("truncated")
     try:
         image.load()
+        cut_short = image.format in ("JPEG", "MPO") and is_cut_short(data, np.asarray(image))
         ImageOps.exif_transpose(image, in_place=True)
     except BROKEN as error:
         raise DecodeError("truncated") from error
+    if cut_short:
+        raise DecodeError("truncated")
     return image
 
 
@@ -94,13 +105,14 @@ def rgb_array(image: Image.Image) -> np.ndarray:
     """Returns uint8 `(height, width, 3)`; grey becomes three equal channels, which a filter then finds.
 
     Raises:
-        DecodeError: `rgb_has_alpha` (not all opaque), or `rgb_mode_unsupported` (CMYK, 16 bit and the like).
+        DecodeError: `rgb_has_alpha` (not all opaque), or `rgb_mode_unsupported` (CMYK, which without a profile is no
+            colour, 16 bit and the like).
     """
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if image.mode in WITH_ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
             raise DecodeError("rgb_has_alpha")
-    elif image.mode not in ("RGB", "L", "1", "P"):
+    elif image.mode not in ("RGB", "L", "1", *CONVERSIONS):
         raise DecodeError("rgb_mode_unsupported")
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
@@ -135,47 +147,68 @@ def infrared_array(image: Image.Image, limits: Sequence[float] | None) -> np.nda
 class DecodeStage:
     """Batch stage: fills `_rgb`, its luminance `_grey`, `_ir`, `_rgb_sha256`, or `_reason` if one cannot be used.
 
-    Bytes stay as they came, with one exception: three-channel infrared is stored anew as single-channel PNG.
+    Bytes stay as they came, with one exception: three-channel infrared is stored anew as single-channel PNG. RGB in
+    another form of opaque colour gets its name of `CONVERSIONS` in `_rgb_conversion`; see `store_rgb`.
 
     Args:
         ir_range: Limits `(low, high)` by `ir_band`, for infrared above 8 bit.
         thresholds: The recipe's `filters`; `image_too_large` and `ir_is_colormapped` are asked here, as what they find
-            must not be decoded.
+            must not be decoded, and `ir_unit_contradicted`, of the values as they are stored.
     """
 
     def __init__(self, ir_range: Mapping[str, Sequence[float]], thresholds: Mapping[str, Any]) -> None:
         self.ir_range = ir_range
         self.max_pixels = min((r.max_pixels for r in make_rules(thresholds, (ImageTooLarge,))), default=sys.maxsize)
         self.rules = make_rules(thresholds, (InfraredIsColormapped,))
+        self.unit_rules = make_rules(thresholds, (InfraredContradictsUnit,))
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
         """Decodes a batch; an RGB image that several rows share is decoded once. Null `ir` stays null."""
         size = len(batch["sample_id"])
-        batch |= {name: [None] * size for name in ("_rgb", "_grey", "_ir")}
+        batch |= {name: [None] * size for name in ("_rgb", "_grey", "_ir", "_rgb_conversion")}
         batch["_rgb_sha256"] = [sha256((image or {}).get("bytes")) for image in batch["rgb"]]
+        trusted, units = (batch.get(name) or [None] * size for name in ("_unit_trusted", "ir_unit"))
         seen = {}
         for index, digest in enumerate(batch["_rgb_sha256"]):
             try:
                 if digest not in seen:
                     seen[digest] = self._rgb((batch["rgb"][index] or {}).get("bytes"))
-                batch["_rgb"][index], batch["_grey"][index] = seen[digest]
+                batch["_rgb"][index], batch["_grey"][index], batch["_rgb_conversion"][index] = seen[digest]
                 if batch["ir"][index] is not None:
-                    batch["_ir"][index] = self._infrared(batch, index)
+                    batch["_ir"][index] = self._infrared(batch, index, None if trusted[index] else units[index])
             except DecodeError as error:
                 batch["_reason"][index] = error.args[0]
         return batch
 
-    def _rgb(self, data: bytes | None) -> tuple[np.ndarray, np.ndarray]:
+    def _rgb(self, data: bytes | None) -> tuple[np.ndarray, np.ndarray, str | None]:
+        """Returns the pixels, their luminance, and what they were where a processor would not take them."""
         image = open_image(data, self.max_pixels)
         rgb = rgb_array(image)
-        return rgb, np.asarray((image if image.mode == "RGB" else Image.fromarray(rgb)).convert("L"))
+        grey = np.asarray((image if image.mode == "RGB" else Image.fromarray(rgb)).convert("L"))
+        return rgb, grey, CONVERSIONS.get(image.mode)
 
-    def _infrared(self, batch: dict[str, list], index: int) -> np.ndarray:
+    def _infrared(self, batch: dict[str, list], index: int, unit: str | None) -> np.ndarray:
         image = open_image(batch["ir"][index].get("bytes"), self.max_pixels)
         for rule in self.rules:
             if reason := rule.judge(image):
+                raise DecodeError(reason)
+        for rule in self.unit_rules:
+            if reason := rule.judge(image, unit):
                 raise DecodeError(reason)
         array = infrared_array(image, self.ir_range.get(batch["ir_band"][index]))
         if image.mode in ("RGB", "P"):
             batch["ir"][index] = {"bytes": encode_png(array), "path": None}
         return array
+
+
+def store_rgb(batch: dict[str, list]) -> dict[str, list]:
+    """Batch stage: of rows that are kept, stores RGB that came in another form as RGB, and what it was."""
+    stored: dict[bytes, bytes] = {}
+    for index, conversion in enumerate(batch.get("_rgb_conversion", ())):
+        if conversion:
+            digest = batch["_rgb_sha256"][index]
+            if digest not in stored:
+                stored[digest] = encode_png(batch["_rgb"][index])
+            batch["rgb"][index] = {"bytes": stored[digest], "path": None}
+            batch["rgb_conversion"][index], batch["_rgb_sha256"][index] = conversion, sha256(stored[digest])
+    return batch

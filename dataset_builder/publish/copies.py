@@ -34,6 +34,7 @@ from dataset_builder.schema import LIST_COLUMNS
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by_split, total_counts
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, complete, split_of
+from dataset_builder.shards.limits import limits_of, with_limits
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
@@ -197,7 +198,9 @@ class PublishWorker:
                     f"{self.out / 'data' / name} has columns that are no part of the record ({', '.join(other)}), "
                     "and nothing says whether they may be published; build again"
                 )
-            with shard_writer(self.target / "data" / name, DATA_SCHEMA) as writer:
+            with shard_writer(
+                self.target / "data" / name, with_limits(DATA_SCHEMA, limits_of(file.schema_arrow))
+            ) as writer:
                 for batch in file.iter_batches(ROW_GROUP_ROWS):
                     table, dropped = redact(complete(pa.Table.from_batches([batch])), self.policy, self.level)
                     for column, row_counts in dropped.items():

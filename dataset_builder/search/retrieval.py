@@ -24,6 +24,7 @@ from dataset_builder.search.store import (
     former_index,
     import_faiss,
 )
+from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, open_image, readable_infrared
@@ -93,7 +94,8 @@ def embed(
         clip, processor = load_clip(model)
         check_factory(settings.factory, clip.config.projection_dim)
         encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
-        ir_range = processor.ir_range if settings.ir_range is None else settings.ir_range
+        told = declared_ir_range(place["dataset"]) if "dataset" in place else None
+        ir_range = settings.ir_range or processor.ir_range or told or None
         meta = IndexMeta(
             model=str(Path(model).resolve()) if Path(model).is_dir() else model,
             fingerprint=model_fingerprint(clip, processor),

@@ -39,7 +39,13 @@ class Counts:
     representatives: Counter = field(default_factory=Counter)
 
     def add(self, split: str, rows: pa.Table | Mapping[str, list]) -> None:
-        """Adds rows of a split: a table, or columns as lists, of which those of `COUNT_SCHEMA` are read."""
+        """Adds rows of a split: a table, or columns as lists.
+
+        Read are those of `COUNT_SCHEMA`, and `rgb_conversion` where there is one.
+        """
+        names = rows.column_names if isinstance(rows, pa.Table) else rows
+        converted = rows["rgb_conversion"] if "rgb_conversion" in names else []
+        converted = [name for name in (converted if isinstance(converted, list) else converted.to_pylist()) if name]
         rows = pa.table({name: rows[name] for name in COUNT_SCHEMA.names}, schema=COUNT_SCHEMA)
         counted = rows.select(COUNTED[1:]).group_by(list(COUNTED[1:])).aggregate([([], "count_all")])
         for *key, count in zip(*(column.to_pylist() for column in counted.columns), strict=True):
@@ -49,6 +55,8 @@ class Counts:
         dated = rows["acquired_at"].filter(pc.fill_null(pc.not_equal(rows["acquired_at"], ""), False))
         facts["acquired_year"] = pc.utf8_slice_codeunits(dated, 0, 4)
         facts["caption_origin"] = pc.list_flatten(rows["caption_origin"])
+        if converted:
+            self.facts.setdefault("rgb_conversion", Counter()).update(converted)
         for name, values in facts.items():
             value_counts = pc.value_counts(values.drop_null()).to_pylist()
             self.facts.setdefault(name, Counter()).update(

@@ -1,7 +1,7 @@
 """What a build measured of itself, and left in the folder that it wrote."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,6 @@ class BuildReport:
     def total(self, **where: str) -> int:
         """Returns the number of kept rows whose columns have the given values."""
         return sum(row["rows"] for row in self.rows if all(row[name] == value for name, value in where.items()))
-
-
-def known_ir_range(report: BuildReport | None, ir_range: Mapping[str, Sequence[float]] | None) -> dict[str, Any]:
-    """Returns the limits by `ir_band` that a dataset's own build had, if it says so, and over them those asked for."""
-    return {**(report.identity["recipe"].get("ir_range", {}) if report else {}), **(ir_range or {})}
 
 
 def check_whole(folder: Path, files: Mapping[str, Mapping[str, Any]], remedy: str) -> None:

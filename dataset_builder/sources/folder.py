@@ -1,4 +1,4 @@
-"""Any folder of RGB images, with captions from `metadata.jsonl` or `metadata.csv` in the manner of `imagefolder`."""
+"""Any folder of RGB images, with captions from `metadata.jsonl`, `.csv` or `.parquet` as `imagefolder` has them."""
 
 import logging
 from collections import Counter
@@ -12,13 +12,13 @@ from typing import Any
 from dataset_builder.schema import CAPTION_ORIGINS, new_row
 from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place
 from dataset_builder.sources.formats.facts import split_in
-from dataset_builder.sources.formats.files import IMAGE_SUFFIXES, is_image_name, read_image, walk
+from dataset_builder.sources.formats.files import HIDDEN, IMAGE_SUFFIXES, is_image_name, read_image, walk
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside, printable
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-CAPTION_FILES = ("metadata.jsonl", "metadata.csv")
+CAPTION_FILES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # those that `imagefolder` reads
 Shard = Sequence[tuple[str | None, Sequence[Place]]]  # image names and where their captions stand
 
 
@@ -31,20 +31,22 @@ class FolderSource:
         photos/test/metadata.csv     file_name,caption
         photos/test/0002.jpg         names in a caption file start from the folder that it lies in
 
-    A subfolder at the top that is named after a split (`train`, `val`, `validation`, `test`) prescribes the split of
-    what is in it. What a file holds is told from its content when it is decoded, not from its name. Names with a dot
-    in front are no part of the folder, files that are neither images by their suffix nor named in a caption file are
-    counted in the log. A name in a caption file that leads out of the folder becomes a row with the reason
-    `unsafe_path`; a caption that is no text or not UTF-8 gives its row the reason `caption_unreadable`.
+    A subfolder whose name has a word for a split (`train`, `val2017`, `my-dev`: the table of `datasets`, which is
+    `paths.SPLIT_WORDS`) prescribes the split of what is in it. What a file holds is told from its content when it is
+    decoded, not from its name. Names with a dot in front are no part of the folder; they, and files that are neither
+    images by their suffix nor named in a caption file, are counted in the log. A name in a caption file that leads out
+    of the folder becomes a row with the reason `unsafe_path`; a caption that is no text or not UTF-8 gives its row the
+    reason `caption_unreadable`.
 
     Memory: the names of one folder at a time, and 17 bytes per caption entry while shards are listed.
 
     Args:
         path: The folder.
         rights: Licence of the images, as on the card.
-        captions: Caption file, whose names start from `path`; without it, every `metadata.jsonl` or `metadata.csv` in
-            the folder. An entry has `file_name` and `captions` (a list), `caption` or `text`, and may have `sensor`,
-            `acquired_at` (ISO date) and `gsd_m`; several may name one image. Images that none names have no captions.
+        captions: Caption file, whose names start from `path`; without it, every `metadata.jsonl`, `metadata.csv` or
+            `metadata.parquet` in the folder. An entry has `file_name` and `captions` (a list), `caption` or `text`,
+            and may have `sensor`, `acquired_at` (ISO date) and `gsd_m`; several may name one image. Images that none
+            names have no captions. Names in another normal form of Unicode than the file's are found.
         caption_origin: source, hand, rule or model.
         source_dataset: Column; without it, the folder's name.
         images_per_shard: Images that are read as one unit of work.
@@ -80,7 +82,7 @@ class FolderSource:
                 (told at the end, when all images are known).
         """
         index, others, total = CaptionIndex(self._caption_files), Counter(), 0
-        names = (name for name in walk(self.path) if self._is_image(name, others))
+        names = (name for name in walk(self.path, left_out=others) if self._is_image(name, others))
         while batch := list(islice(names, self.images_per_shard)):
             total += len(batch)
             yield tuple(zip(batch, index.find(batch), strict=True))
@@ -93,9 +95,12 @@ class FolderSource:
             raise InputError(
                 f"folder {self.path} holds no images; put files there that end in {', '.join(IMAGE_SUFFIXES)}"
             )
+        hidden = others.pop(HIDDEN, 0)
         if +others:
             suffixes = ", ".join(f"{count} {suffix}" for suffix, count in (+others).most_common(10))
             logger.warning("files in %s that are no images by their suffix and not read: %s", self.path, suffixes)
+        if hidden:
+            logger.info("%d names in %s that start with a dot are left out", hidden, self.path)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per image: RGB and captions, no infrared."""
@@ -113,7 +118,7 @@ class FolderSource:
                 caption_origin=[self.caption_origin] * len(said.captions),
                 **said.facts,
             ) | {
-                "_split": split_in(name.split("/")[:-1][:1]),
+                "_split": split_in(name.split("/")[:-1]),
                 "_reason": reason or (None if said.readable else "caption_unreadable"),
             }
 
@@ -158,18 +163,21 @@ def caption_files_of(root: Path, declared: Path | None) -> list[tuple[Path, str]
 
     Args:
         root: Folder of the images.
-        declared: The one file to use; None: all `metadata.jsonl` and `metadata.csv` in `root` and below.
+        declared: The one file to use; None: all of `CAPTION_FILES` in `root` and below.
 
     Raises:
         InputError: The declared one does not exist, or a folder holds two.
     """
     if declared and not declared.is_file():
-        raise InputError(f"caption file {declared} does not exist; give JSON Lines or CSV, or leave `captions` out")
+        raise InputError(
+            f"caption file {declared} does not exist; give JSON Lines, CSV or Parquet, or leave `captions` out"
+        )
     if declared:
         return [(declared, "")]
     files: dict[str, str] = {}
     for name in walk(root):
         folder, _, file = name.rpartition("/")
         if file in CAPTION_FILES and files.setdefault(folder, name) != name:
-            raise InputError(f"{root / folder} holds {' and '.join(CAPTION_FILES)}; keep one or name it in `captions`")
+            both = sorted((file, PurePosixPath(files[folder]).name), key=CAPTION_FILES.index)
+            raise InputError(f"{root / folder} holds {' and '.join(both)}; keep one or name it in `captions`")
     return [(root / name, folder) for folder, name in files.items()]

@@ -2,22 +2,24 @@
 
 import logging
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from dataset_builder.schema import CAPTION_ORIGINS, IR_BANDS, IR_UNITS, SPLITS, new_row
-from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place, name_key
+from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionIndex, Place
 from dataset_builder.sources.formats.colormaps import colormap_tables, undo_colormap
+from dataset_builder.sources.formats.entries import BOM
 from dataset_builder.sources.formats.facts import iso_date, metres, split_in
 from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.lines import offset_lines
-from dataset_builder.sources.formats.paths import printable
+from dataset_builder.sources.formats.paths import name_key, printable
 from dataset_builder.sources.formats.patterns import NamePattern
 from fusionrs_hf.errors import InputError, nearest
 
@@ -46,7 +48,8 @@ class PairsSource:
     infrared only: there is no pair in it, and this reader refuses it. An image whose partner is not there leaves with
     the reason `ir_missing` or `rgb_missing`, images of which several have one key with `pair_ambiguous`. 16-bit
     infrared stays bit for bit. Three-channel infrared whose channels agree becomes one channel when it is decoded.
-    A folder below `path` that is named after a split (`train`, `val`, `validation`, `test`) prescribes it.
+    A folder below `path` whose name has a word for a split (of `paths.SPLIT_WORDS`) prescribes it. Files below the
+    folders of the patterns that fit neither are counted in the log.
 
     With `colormap`, infrared is turned into the levels it was drawn from, as single-channel PNG; what does not fit the
     map leaves with the reason `colormap_mismatch`. The levels are those of the drawing, no temperatures: `ir_unit` is
@@ -155,6 +158,7 @@ class PairsSource:
                     f"no image below {self.path} fits {side.pattern!r}; pairs need RGB and infrared: give the folder "
                     "or pattern of each (images of one kind only, as HIT-UAV has them, are no pairs)"
                 )
+        self._tell_unread()
         captions, lists = CaptionIndex(self._caption_files), SplitLists(self._split_files())
         pairs = self._pairs(sides[self._rgb], sides[self._ir], captions, lists)
         while batch := tuple(islice(pairs, self.pairs_per_shard)):
@@ -165,6 +169,27 @@ class PairsSource:
                 f"captions or split_files of {self.path} name RGB images that are not there, such as "
                 f"{printable(missing[0])}; add the files or remove their lines"
             )
+
+    def _tell_unread(self) -> None:
+        """Says in the log which files below the folders of the patterns fit neither of them."""
+        others, example, left_out = Counter(), {}, Counter()
+        used = {self.base / name for name in (self.captions, *self.split_files.values()) if name}
+        folders = {side.folder for side in (self._rgb, self._ir)}
+        tops = sorted(name for name in folders if not any(_lies_in(name, other) for other in folders - {name}))
+        for top in tops:
+            for name in walk(self.path, top, left_out):
+                if not (self._rgb.split(name) or self._ir.split(name)) and self.path / name not in used:
+                    suffix = PurePosixPath(name).suffix or "without a suffix"
+                    others[suffix] += 1
+                    example.setdefault(suffix, name)
+        if others:
+            told = ", ".join(f"{count} {end} ({printable(example[end])})" for end, count in others.most_common(10))
+            logger.warning(
+                "files in %s that fit neither rgb %r nor ir %r (upper and lower case differ) and are not read: %s",
+                *(self.path, self.rgb, self.ir, told),
+            )
+        if left_out:
+            logger.info("%d names in %s that start with a dot are left out", left_out.total(), self.path)
 
     def _names(self, side: NamePattern) -> Iterator[tuple[str, tuple[str, ...], str]]:
         """Yields name, key and suffix of each file of one kind."""
@@ -217,6 +242,10 @@ class PairsSource:
                 "_split": split,
                 "_reason": reason or wrong or wrong_ir or (None if said.readable else "caption_unreadable"),
             }
+
+
+def _lies_in(folder: str, other: str) -> bool:
+    return not other or folder.startswith(f"{other}/")
 
 
 class KeyIndex:
@@ -291,5 +320,5 @@ class SplitLists:
 
 def _listed(path: Path) -> Iterator[str]:
     for _, line in offset_lines(path):
-        if name := line.decode("utf-8", "surrogateescape").partition(",")[0].strip():
+        if name := line.removeprefix(BOM).decode("utf-8", "surrogateescape").partition(",")[0].strip():
             yield name

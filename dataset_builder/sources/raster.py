@@ -13,18 +13,19 @@ import numpy as np
 from dataset_builder.sources.formats.facts import iso_date
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside
 from dataset_builder.sources.formats.raster_files import USUAL, open_raster
+from dataset_builder.sources.geography import degrees_box, grid_north
+from dataset_builder.sources.layers import AlignedLayer, Layer, MendedLayer, Signals, WarpedLayer
+from dataset_builder.sources.orientation import Orientation, orientation, same_grid
 from fusionrs_hf.errors import InputError
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
-    from rasterio.vrt import WarpedVRT
-    from rasterio.windows import Window
 
 logger = logging.getLogger(__name__)
 
-WGS84 = "EPSG:4326"
 CACHE_MB = 256  # of GDAL; its own default is a share of the machine's memory
 CAGE = {"GDAL_VRT_ENABLE_PYTHON": "NO", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}  # no code, no network
+FAR_DEGREES = 22.5  # half of the step between the names of directions
 EARTH_M = 6_371_008.8  # mean radius
 TIFF_DATE = re.compile(r"^(\d{4}):(\d\d):(\d\d)")
 
@@ -32,17 +33,19 @@ TIFF_DATE = re.compile(r"^(\d{4}):(\d\d):(\d\d)")
 class Raster:
     """Context manager over the files of a scene. A band is opened when first read; another grid is resampled.
 
+    Rows and columns are those of the north-up grid, whatever way the files are stored: see `orientation`.
+
     Args:
         path: A multi-band GeoTIFF, or a folder with a file per band.
         bands: Band number in the GeoTIFF (from 1) or file name in the folder, by name; empty: the GeoTIFF's own
             descriptions, or its numbers.
         needed: Bands that must be there; the first gives the grid.
         codes: Bands of codes or bits, resampled to the nearest pixel; all others bilinearly.
-        nodata: Value that means no data where the files do not say.
+        nodata: Value that means no data, beside what the files say.
         formats: Drivers that may open a file, of `raster_files.SIGNATURES`.
 
     Raises:
-        InputError: rasterio is missing, a file cannot be opened, or a needed band is not there.
+        InputError: rasterio is missing, a file cannot be opened, a needed band is not there, or the grid is rotated.
     """
 
     def __init__(
@@ -71,7 +74,10 @@ class Raster:
             self._check(needed)
             self.first = next(iter(needed))
             first, _ = self._source(self.first)
-            self.grid = {key: getattr(first, key) for key in ("crs", "transform", "width", "height")}
+            self.placed = orientation(first)
+            self.grid = {"crs": first.crs} | {
+                key: getattr(self.placed, key) for key in ("transform", "width", "height")
+            }
             self.stack = self.stack.pop_all()  # nothing failed: closed by __exit__
 
     def __enter__(self) -> "Raster":
@@ -124,23 +130,36 @@ class Raster:
             return self._open(self._band_file(name, str(place))), 1
         return self._open(self.path), place
 
-    def _layer(self, name: str) -> "tuple[DatasetReader | WarpedVRT, int]":
+    def _layer(self, name: str) -> Layer:
         if name not in self.layers:
             source, number = self._source(name)
-            aligned = all(getattr(source, key) == value for key, value in self.grid.items())
-            self.layers[name] = (source if aligned else self._resampled(source, name in self.codes), number)
+            signals = Signals(source, number, None if name in self.codes else self.nodata)
+            placed = self._aligned(source)
+            if placed is not None:
+                self.layers[name] = AlignedLayer(signals, placed)
+            elif name not in self.codes and signals.need_mending:
+                self.layers[name] = MendedLayer(signals, self.grid)
+            else:
+                self.layers[name] = WarpedLayer(signals, self.grid, name in self.codes)
+                self.stack.enter_context(self.layers[name].file)
         return self.layers[name]
 
-    def _resampled(self, source: "DatasetReader", codes: bool) -> "WarpedVRT":
-        from rasterio.enums import Resampling
-        from rasterio.vrt import WarpedVRT
-
-        nodata = source.nodata if self.nodata is None else self.nodata
-        outside = {"src_nodata": nodata, "nodata": nodata}
-        if nodata is None or codes:  # a code may be any number: what is not covered is told by the alpha band
-            outside = {"src_nodata": None, "nodata": None, "add_alpha": True}
-        how = Resampling.nearest if codes else Resampling.bilinear
-        return self.stack.enter_context(WarpedVRT(source, resampling=how, **self.grid, **outside))
+    def _aligned(self, source: "DatasetReader") -> Orientation | None:
+        """Returns what puts a file's pixels on the grid; None where that takes resampling."""
+        try:
+            placed = orientation(source)
+        except InputError:
+            return None  # rotated, beside a grid that is not
+        if (source.crs, placed.width, placed.height) != tuple(self.grid[key] for key in ("crs", "width", "height")):
+            return None
+        if placed.transform == self.grid["transform"]:
+            return placed
+        stored = placed.is_stored and self.placed.is_stored  # a flip rounds, nothing else does
+        return (
+            None
+            if stored or not same_grid(placed.transform, self.grid["transform"], placed.width, placed.height)
+            else placed
+        )
 
     def dtype(self, name: str) -> str:
         """Returns the type of a band's values, as numpy names it."""
@@ -175,6 +194,20 @@ class Raster:
         degree = math.radians(1) * EARTH_M
         return height * degree, width * degree * math.cos(math.radians(latitude))
 
+    def tell_north(self) -> None:
+        """Says in the log how the grid was turned, and where its north is far from the true one (near a pole)."""
+        if not self.placed.is_stored:
+            logger.info("%s is not stored north-up; rows and columns count from its north-west corner", self.path)
+        if self.grid["crs"]:
+            middle = self.grid["transform"] @ (self.grid["width"] / 2, self.grid["height"] / 2)
+            turn = grid_north(self.grid["crs"], *middle)
+            if turn is not None and abs(turn) > FAR_DEGREES:
+                logger.warning(
+                    "%s: up in this map is %.0f degrees off true north, so that captions say north of what is not; "
+                    "warp it to a map of its place, such as UTM",
+                    *(self.path, turn),
+                )
+
     def acquired(self, tag: str | None = None) -> str | None:
         """Returns when the first needed band was acquired, as far as its file tells.
 
@@ -200,40 +233,26 @@ class Raster:
         Raises:
             OSError: The file is damaged there.
         """
-        layer, number = self._layer(name)
-        return layer.read(number, window=_window(row, column, size))
+        return self._layer(name).read(row, column, size)
 
     def valid(self, names: Collection[str], row: int, column: int, size: int) -> np.ndarray:
         """Returns bool `(size, size)`: whether all these bands have data; of a band of codes, whether it is there."""
-        window = _window(row, column, size)
         valid = np.ones((size, size), bool)
         for name in names:
-            layer, number = self._layer(name)
-            if name in self.codes:
-                if layer is not self._source(name)[0]:  # resampled: the alpha band tells
-                    valid &= layer.read_masks(number, window=window) > 0
-                continue
-            values = layer.read(number, window=window)
-            valid &= (layer.read_masks(number, window=window) > 0) & np.isfinite(values)
-            if self.nodata is not None:
-                valid &= values != self.nodata
+            layer = self._layer(name)
+            if not (name in self.codes and isinstance(layer, AlignedLayer)):
+                valid &= layer.valid(row, column, size)
         return valid
+
+    def scaling(self, name: str) -> tuple[float, float]:
+        """Returns scale and offset that a band's file declares: a value times scale, plus offset, is the quantity."""
+        source, number = self._source(name)
+        return source.scales[number - 1], source.offsets[number - 1]
 
     def footprint(self, row: int, column: int, size: int) -> list[float] | None:
         """Returns the box around a tile: west, south, east, north in WGS 84 degrees; None without a reference."""
         if not self.grid["crs"]:
             return None
-        from rasterio.warp import transform_bounds
-
         grid = self.grid["transform"]
-        corners = [(x, y) for x in (column, column + size) for y in (row, row + size)]
-        x = [grid.a * right + grid.b * down + grid.c for right, down in corners]
-        y = [grid.d * right + grid.e * down + grid.f for right, down in corners]
-        box = transform_bounds(self.grid["crs"], WGS84, min(x), min(y), max(x), max(y))
-        return [round(degrees, 6) for degrees in box]
-
-
-def _window(row: int, column: int, size: int) -> "Window":
-    from rasterio.windows import Window
-
-    return Window(column, row, size, size)
+        left, top = grid.a * column + grid.c, grid.e * row + grid.f
+        return degrees_box(self.grid["crs"], left, top + grid.e * size, left + grid.a * size, top)

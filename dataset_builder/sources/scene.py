@@ -4,6 +4,7 @@ rasterio (extra `geo`) is imported when a scene is opened, not before.
 """
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,10 @@ from dataset_builder.sources.formats.facts import iso_date, metres
 from dataset_builder.sources.formats.raster_files import SIGNATURES, USUAL
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_parts import Clouds, Land, Region
+from dataset_builder.sources.scene_units import InfraredUnit
 from fusionrs_hf.errors import InputError
+
+TESTED = 4  # tiles along each axis of a region whose values are held against the declared unit
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +33,9 @@ class SceneSource:
 
         my_scene.tif                  bands by their descriptions or numbers, or named in `bands`
         my_scene/B02.tif, B03.tif     or a file per band, named in `bands`; .jp2, too; see `formats`
+
+    A grid that is stored south-up, mirrored or by quarter turns is turned north-up, and regions count in the turned
+    one; one that is rotated or sheared is refused.
 
     Bands on another grid are resampled onto it, bilinearly (a cloud band to the nearest pixel). A tile that is not
     usable (`nodata`, `cloudy`, `little_land`, `tile_too_flat`, `unreadable`), or is too near to a region of another
@@ -44,15 +51,20 @@ class SceneSource:
         ir: Name of the band by `ir_band`.
         bands: By name: the number of the band in `path` (from 1), or the file name in the folder `path` (its first
             band). Without it a GeoTIFF's bands go by their descriptions or numbers.
-        limits: `[low, high]` by band name, in the file's unit: what becomes 0 and 255. Needed above 8 bit for what is
-            displayed: RGB always, infrared where `ir_unit` is display.
-        ir_unit: `display`: infrared is stored as 8 bit by its limits; else as 16-bit values, unchanged, in that unit.
+        limits: `[low, high]` by band name, in the values that the file holds: what becomes 0 and 255. Needed above 8
+            bit for what is displayed: RGB always, infrared where `ir_unit` is display.
+        ir_unit: `display`: infrared is stored as 8 bit by its limits. `dn`: as the file's values, 16 bit. A physical
+            unit: as 16-bit values in it, made by the band's scale and offset; without these the file's values are
+            taken to be in it already.
+        scales: `[scale, offset]` by infrared band, where the file does not declare them or wrongly: value times scale,
+            plus offset, is the reflectance or the temperature in kelvin. What then is below 0 becomes 0.
+        trust_units: Take values that the physical unit contradicts, which else are an error.
         name: Start of `sample_id` and `source_locator`; without it, the stem of `path`.
         tile_px, stride_px: Side of a tile, and distance between tiles (without it, the side).
         regions: Parts to cut, each with its split; without them, the whole scene.
         min_gap_px: Regions of different splits must be at least this far apart.
         spatial_gap_m: Tiles nearer than this to a region of another split, in metres on the ground, leave.
-        nodata: Value that means no data, where the files do not say.
+        nodata: Value that means no data, beside the nodata values, masks and alpha bands of the files.
         max_nodata_ratio: Share of a tile without data that is still usable.
         clouds, land: See the classes; without them nothing is tested.
         min_std: Smallest standard deviation, in grey levels, of the displayed RGB (largest of its channels).
@@ -72,6 +84,8 @@ class SceneSource:
     bands: Mapping[str, int | str] = field(default_factory=dict)
     limits: Mapping[str, Sequence[float]] = field(default_factory=dict)
     ir_unit: str = "display"
+    scales: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    trust_units: bool = False
     name: str = ""
     tile_px: int = 256
     stride_px: int | None = None
@@ -137,6 +151,7 @@ class SceneSource:
         for band, limits in self.limits.items():
             if len(limits) != 2 or not limits[0] < limits[1]:
                 raise InputError(f"limits of {band} in scene {self.name} must be [low, high], got {limits}")
+        self._unit  # noqa: B018  scales that cannot be are known before anything is read
         for number, a in enumerate(self.regions):
             for b in self.regions[:number]:
                 if a.split != b.split and a.gap_px(b) < self.min_gap_px:
@@ -152,11 +167,12 @@ class SceneSource:
         return any(stride is not None and stride < self.tile_px for stride in strides)
 
     def shards(self) -> list[tuple[int, int]]:
-        """Returns (number of the region, first row) of each line of tiles; reads headers only."""
+        """Returns (number of the region, first row) of each line; reads headers, and tiles to test a physical unit."""
         with self.open() as raster:
             self._check_types(raster)
             self._pixel_m(raster)
             raster.acquired(self.acquired_tag)
+            raster.tell_north()
             regions = self._regions(raster)
             for region in regions:
                 rest = []
@@ -170,6 +186,8 @@ class SceneSource:
                     rest.append(getattr(region, axis)[1] - starts[-1] - self.tile_px)
                 if any(rest):
                     logger.info("%s: the last %s rows and %s columns of %s are in no tile", self.name, *rest, region)
+            if not self.trust_units:
+                self._unit.check_values(raster, (tile for region in regions for tile in self._spread(region)))
             return [(number, row) for number, region in enumerate(regions) for row in self._starts(region, "rows")]
 
     def read(self, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
@@ -178,16 +196,21 @@ class SceneSource:
         with self.open() as raster:
             region = self._regions(raster)[number]
             acquired = self.acquired_at or raster.acquired(self.acquired_tag)
+            trusted = {"_unit_trusted": True} if self.trust_units else {}
             for column in self._starts(region, "columns"):
                 near = self._in_margin(raster, region, row, column)
                 for tile in self._tile(raster, row, column):
                     reason = "split_margin" if near else tile["_reason"]
-                    yield tile | {"_split": region.split, "_reason": reason, "acquired_at": acquired}
+                    yield tile | {"_split": region.split, "_reason": reason, "acquired_at": acquired} | trusted
 
     def open(self) -> Raster:
         """Opens the scene for reading other bands beside; raises InputError where the files are not as declared."""
         codes = [self.clouds.band] if self.clouds else []
         return Raster(self.path, self.bands, self._used(), codes, self.nodata, self.formats)
+
+    @property
+    def _unit(self) -> InfraredUnit:
+        return InfraredUnit(self.name, self.ir_unit, self.scales, tuple(dict.fromkeys(self.ir.values())))
 
     def _used(self) -> list[str]:
         tests = [part.band for part in (self.clouds, self.land) if part]
@@ -201,11 +224,8 @@ class SceneSource:
                 f"scene {self.name} needs limits for {', '.join(missing)} ({types[missing[0]]}): declare [low, high], "
                 "the values that become 0 and 255"
             )
-        if wide := sorted(name for name in types if name not in shown and types[name] not in ("uint8", "uint16")):
-            raise InputError(
-                f"ir_unit {self.ir_unit} of scene {self.name} keeps values as 16-bit integers, but {', '.join(wide)} "
-                f"is {types[wide[0]]}; use ir_unit display with limits"
-            )
+        if self.ir_unit != "display":
+            self._unit.check_types(raster)
 
     def _regions(self, raster: Raster) -> Sequence[Region]:
         height, width = raster.shape
@@ -232,6 +252,12 @@ class SceneSource:
     def _starts(self, region: Region, axis: str) -> range:
         start, stop = getattr(region, axis)
         return range(start, stop - self.tile_px + 1, region.stride_px or self.stride_px or self.tile_px)
+
+    def _spread(self, region: Region) -> Iterator[tuple[int, int, int]]:
+        """Yields row, column and side of at most `TESTED` times `TESTED` tiles of a region."""
+        rows, columns = (self._starts(region, axis) for axis in ("rows", "columns"))
+        for row in rows[:: math.ceil(len(rows) / TESTED)]:
+            yield from ((row, column, self.tile_px) for column in columns[:: math.ceil(len(columns) / TESTED)])
 
     def _tile(self, raster: Raster, row: int, column: int) -> Iterator[dict[str, Any]]:
         facts = {
@@ -267,7 +293,8 @@ class SceneSource:
         images = {"rgb": encode_png(rgb)}
         for kind, name in self.ir.items():
             shown = self.ir_unit == "display"
-            images[kind] = encode_png(self._display(bands[name], name) if shown else bands[name].astype(np.uint16))
+            stored = self._display(bands[name], name) if shown else self._unit.stored(raster, name, bands[name])
+            images[kind] = encode_png(stored)
         return images, self._reason(bands, valid, rgb)
 
     def _display(self, values: np.ndarray, name: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from dataset_builder.sources.formats.entries import SUFFIXES, EntryFile
 from dataset_builder.sources.formats.facts import caption_texts
 from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits, read_from_hub
-from dataset_builder.sources.formats.paths import SPLIT_WORDS
+from dataset_builder.sources.formats.paths import SPLIT_WORDS, split_words
 from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
 from fusionrs_hf.errors import InputError, nearest
 
@@ -59,8 +59,8 @@ class TableSource:
         source_dataset: Column; without it, the last part of `path`.
         images: Folder that file names in the table start from.
         splits: Ours by theirs, such as `val: validation`, or null where it is decided later: for the values of a
-            mapped `split`, for words in local file names, and for a Hub dataset the splits to read. `train`, `val`,
-            `validation` and `test` are known without it; a Hub dataset is read whole then.
+            mapped `split`, for words in local file names, and for a Hub dataset the splits to read. Those of
+            `paths.SPLIT_WORDS` (`train`, `val`, `dev`, ...) are known without it; a Hub dataset is read whole then.
         revision, config: Of the Hub dataset.
         rows_per_shard: Entries of JSON Lines or CSV that are read as one unit of work.
         row_groups_per_shard: Parquet row groups that are.
@@ -154,7 +154,8 @@ class TableSource:
     def _split_of(self, name: str) -> str:
         """Returns the word of a file's name that tells its split, or `""`."""
         parts = name.lower().replace("-", "/").replace("_", "/").replace(".", "/").split("/")
-        return next((part for part in parts if part in self.splits or part in SPLIT_WORDS), "")
+        declared = [part for part in parts if part in self.splits]
+        return next(iter(declared or split_words(name)), "")
 
     def _hub_shards(self) -> Iterator[Shard]:
         splits = hub_splits(str(self.path), self.config, self.revision, self.base)

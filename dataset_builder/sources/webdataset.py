@@ -1,12 +1,12 @@
 """WebDataset tars, as RS5M and img2dataset write them: read in place, nothing is extracted, no pickle is opened."""
 
 import gzip
+import itertools
 import json
 import logging
-import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,37 +14,23 @@ from typing import Any, BinaryIO
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
 from dataset_builder.sources.formats.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
 from dataset_builder.sources.formats.tar import DamagedTarError, Member, members
+from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
+from dataset_builder.sources.formats.text import plain_text
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 PLAIN, COMPRESSED = (".tar",), (".tar.gz", ".tgz")
-KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
 DAMAGED = (DamagedTarError, EOFError, gzip.BadGzipFile, zlib.error)
 TO_THE_END = -1
-Shard = tuple[str, int, int]
-
-
-@dataclass(slots=True)
-class Sample:
-    """The members of one key, those that are not read with no content.
-
-    Args:
-        key: Name up to the first dot.
-        start: Byte of the first header.
-        parts: Content by the rest of the name; None: not read.
-        reason: Why the sample cannot be used, as far as the tar tells.
-    """
-
-    key: str
-    start: int
-    parts: dict[str, bytes | None] = field(default_factory=dict)
-    reason: str | None = None
+HELD_BYTES = 1 << 30  # of a compressed tar whose keys are scattered
+# Tar, first byte, the one after the last; and instead of these bytes the samples, each by the starts of its members.
+Shard = tuple[str, int, int] | tuple[str, int, int, Sequence[Sequence[int]]]
 
 
 @dataclass(frozen=True)
 class WebDatasetSource:
-    """Samples of tars in the order of names: members one after the other with one key are one sample.
+    """Samples of tars in the order of names: members with one key, up to the first dot of the name, are one sample.
 
     The defaults read both RS5M's tars (`pub11-train-0000.tar`: `KEY.img_content`, `KEY.img_name`, `KEY.caption`) and
     those of img2dataset (`KEY.jpg`, `KEY.txt`, `KEY.json`). A sample without an image is a row with the reason
@@ -64,7 +50,8 @@ class WebDatasetSource:
         ir_band, ir_origin, ir_unit: Of the members `ir`.
         source_dataset: Column; without it, the name of `path`.
         samples_per_shard: Samples that are read as one unit of work. To know where they start, all headers are walked
-            first (some 20 s per million members on a local disk). None: a tar is a unit, and nothing is walked.
+            first (some 20 s per million members on a local disk). None: a tar is a unit, and nothing is walked;
+            members of a key that are not neighbours are an error then.
     """
 
     path: str | Path
@@ -105,11 +92,12 @@ class WebDatasetSource:
     def shards(self) -> Iterator[Shard]:
         """Yields (tar, first byte, byte after the last or -1): samples that start there.
 
+        Where members of a key are no neighbours, the starts of each sample's members follow, and the bytes are 0.
+
         Raises:
             InputError: There are no tars, or a file is none from its first byte on.
         """
-        names = self._tars()
-        for name in names:
+        for name in self._tars():
             with self._open(name) as file:
                 self._check_first(file, name)
                 if self.samples_per_shard is None or name.endswith(COMPRESSED):
@@ -118,11 +106,18 @@ class WebDatasetSource:
                     yield from self._cut(file, name)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
-        """Yields a row per sample, image bytes unchanged."""
-        name, start, stop = shard
+        """Yields a row per sample, image bytes unchanged.
+
+        Raises:
+            InputError: Members of a key are no neighbours in a tar that was not walked, or memory has no room.
+        """
+        name, start, stop, *scattered = shard
         with self._open(name) as file:
+            if scattered:
+                yield from (self._row(name, self._placed(file, name, starts)) for starts in scattered[0])
+                return
             try:
-                for sample in self._samples(file, name, start, stop, load=True):
+                for sample in self._streamed(file, name, start, stop):
                     yield self._row(name, sample)
             except DAMAGED as error:
                 at, why = error.args if isinstance(error, DamagedTarError) else (file.tell(), error)
@@ -164,38 +159,88 @@ class WebDatasetSource:
                 raise InputError(f"{self._path(name)} is no tar ({error.args[-1]}); get it again") from error
 
     def _cut(self, file: BinaryIO, name: str) -> Iterator[Shard]:
-        first, count = 0, 0
+        """Yields the shards of a plain tar: ranges of bytes, or places where members of a key lie apart."""
+        walk, size, damage = TarWalk(), self.samples_per_shard, ()
         try:
-            for sample in self._samples(file, name, 0, TO_THE_END, load=False):
-                if count and count % self.samples_per_shard == 0:
-                    yield name, first, sample.start
-                    first = sample.start
-                count += 1
+            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
+                walk.add(sample)
         except DamagedTarError as error:
             logger.warning("%s is damaged from byte %s on: %s", self._path(name), *error.args)
-        yield name, first, TO_THE_END
+            damage = error.args[:1]
+        if walk.passed_over:
+            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+        if walk.is_scattered():
+            logger.warning("%s has members of one key that are no neighbours; it is read by their places", name)
+            samples = walk.joined(lambda start: key_of(next(members(file, self._length(name), start)).name))
+            yield from ((name, 0, 0, tuple(samples[at : at + size])) for at in range(0, len(samples), size))
+            yield from ((name, at, TO_THE_END) for at in damage)
+            return
+        starts = [0, *walk.starts()[size::size].tolist(), TO_THE_END]
+        yield from ((name, first, last) for first, last in itertools.pairwise(starts))
 
-    def _samples(self, file: BinaryIO, name: str, start: int, stop: int, load: bool) -> Iterator[Sample]:
+    def _streamed(self, file: BinaryIO, name: str, start: int, stop: int) -> Iterator[Sample]:
+        """Yields the samples that start in a range of bytes; those of a whole tar joined where that is needed."""
+        if stop != TO_THE_END or start or not name.endswith(COMPRESSED):
+            keys = Keys() if self.samples_per_shard is None else None
+            for sample in self._samples(file, name, start, stop, load=True):
+                if keys is not None and keys.adds_to_earlier(sample):
+                    raise InputError(
+                        f"{self._path(name)} has members of the key {printable(sample.key)!r} that are no neighbours; "
+                        "set samples_per_shard, or write the tar sorted by name"
+                    )
+                yield sample
+            return
+        walk = TarWalk()
+        try:
+            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
+                walk.add(sample)
+        except DAMAGED:
+            pass  # told when what is before it is read
+        if walk.passed_over:
+            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+        samples = self._samples(file, name, 0, TO_THE_END, load=True)
+        yield from self._held(samples, name) if walk.is_scattered() else samples
+
+    def _held(self, samples: Iterator[Sample], name: str) -> Iterator[Sample]:
+        """Yields the samples of a tar whose keys are scattered, all held in memory until the last was read."""
+        keys, size, damage = Keys(hold=True), 0, None
+        try:
+            for sample in samples:
+                size += sum(len(content or b"") for content in sample.parts.values())
+                if size > HELD_BYTES:
+                    raise InputError(
+                        f"{self._path(name)} has members of a key that are no neighbours, and more than {HELD_BYTES} "
+                        "bytes to hold until they are joined; unpack it to a plain .tar, or write it sorted by name"
+                    )
+                keys.adds_to_earlier(sample)
+        except DAMAGED as error:
+            damage = error
+        yield from keys.samples
+        if damage is not None:
+            raise damage
+
+    def _samples(
+        self, file: BinaryIO, name: str, start: int, stop: int, load: bool, walk: TarWalk | None = None
+    ) -> Iterator[Sample]:
         """Yields the samples that start in a range of bytes; without `load`, with no content."""
         sample = None
-        wanted = {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}
         try:
             for member in members(file, self._length(name), start):
                 if member.kind == "folder":
                     continue
-                key, part = _key(member.name)
-                if sample is None or key != sample.key or part in sample.parts:
+                if is_passed_over(member.name):
+                    if walk is not None:
+                        walk.passed_over += 1
+                    continue
+                key, part = key_of(member.name)
+                if sample is None or not sample.is_of(key) or part in sample.parts:
                     if sample is not None:
                         yield sample
                         sample = None
                     if stop != TO_THE_END and member.start >= stop:
                         return
                     sample = Sample(key, member.start)
-                sample.parts[part] = None
-                if part in wanted:
-                    sample.reason = sample.reason or _reason(member)
-                    if load and not sample.reason:
-                        sample.parts[part] = _content(file, member)
+                self._take(file, member, sample, part, load)
         except DAMAGED:
             if sample is not None:
                 sample.reason = "tar_damaged"  # a member of it may be among what is lost
@@ -203,6 +248,25 @@ class WebDatasetSource:
             raise
         if sample is not None:
             yield sample
+
+    def _take(self, file: BinaryIO, member: Member, sample: Sample, part: str, load: bool) -> None:
+        """Adds a member to its sample."""
+        sample.parts[part] = None
+        sample.places.append(member.start)
+        if part in {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}:
+            sample.reason = sample.reason or _reason(member)
+            if load and not sample.reason:
+                sample.parts[part] = _content(file, member)
+
+    def _placed(self, file: BinaryIO, name: str, starts: Sequence[int]) -> Sample:
+        """Reads the sample whose members start at some bytes."""
+        sample = None
+        for start in starts:
+            member = next(members(file, self._length(name), start))
+            key, part = key_of(member.name)
+            sample = sample or Sample(key, start)
+            self._take(file, member, sample, part, load=True)
+        return sample
 
     def _row(self, tar: str, sample: Sample) -> dict[str, Any]:
         place = f"{tar}/{printable(sample.key)}"
@@ -212,9 +276,12 @@ class WebDatasetSource:
         except UnsafeNameError:
             reason = "unsafe_path"
         rgb, ir = (next((part for part in wanted if part in sample.parts), None) for wanted in (self.rgb, self.ir))
+        missing = (
+            "key_has_dots" if any(part.rpartition(".")[2] in self.rgb for part in sample.parts) else "image_missing"
+        )
         captions, unreadable = readable(self._captions(sample))
         infrared = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
-        names, _ = readable(_decoded(sample.parts[part]) for part in self.name if sample.parts.get(part))
+        names, _ = readable(plain_text(sample.parts[part]) for part in self.name if sample.parts.get(part))
         images = {
             column: {"bytes": sample.parts[part], "path": f"{place}.{part}"}
             for column, part in (("rgb", rgb), ("ir", ir))
@@ -229,13 +296,13 @@ class WebDatasetSource:
             caption_origin=[self.caption_origin] * len(captions),
             **{"rgb": {"bytes": None, "path": None}} | images,
             **infrared,
-        ) | {"_split": split_of(tar), "_reason": reason or ("image_missing" if rgb is None else unreadable)}
+        ) | {"_split": split_of(tar), "_reason": reason or (missing if rgb is None else unreadable)}
 
     def _captions(self, sample: Sample) -> Iterator[Any]:
         """Yields what stands for captions, of any type."""
         for part in self.text:
             if sample.parts.get(part) is not None:
-                yield _decoded(sample.parts[part])
+                yield plain_text(sample.parts[part])
         if self.json_caption and sample.parts.get("json") is not None:
             try:
                 caption = json.loads(sample.parts["json"])[self.json_caption]
@@ -244,13 +311,6 @@ class WebDatasetSource:
                 return
             except (ValueError, TypeError, RecursionError):
                 yield None
-
-
-def _key(name: str) -> tuple[str, str]:
-    """Splits a member's name as webdataset does; one that has no key of that kind is its own, with nothing after."""
-    name = name.removeprefix("./")
-    match = KEY.fullmatch(name)
-    return (match[1], match[2].lower()) if match else (name or "?", "")
 
 
 def _reason(member: Member) -> str | None:
@@ -265,7 +325,3 @@ def _content(file: BinaryIO, member: Member) -> bytes:
     if len(content) < member.size:
         raise DamagedTarError(member.start, "it is cut off inside a member")
     return content
-
-
-def _decoded(content: bytes) -> str:
-    return content.decode("utf-8", "surrogateescape")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoProcessor, CLIPModel
 
 import fusionrs_hf.auto  # noqa: F401
@@ -48,6 +48,45 @@ def test_quick_gelu_is_another_model(tensors, state):
     with torch.no_grad():
         embeds = model(pixel_values=tensors["images"]).rgb_embeds
     assert (embeds - tensors["image_embeds"]).abs().max() > 1e-3
+
+
+def named(prefix):
+    return lambda state: {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.", "clip_model._orig_mod."],
+)
+def test_what_wrappers_put_before_the_names_is_taken_off(state, tmp_path, prefix, suffix):
+    path = tmp_path / f"weights{suffix}"
+    torch.save(named(prefix)(state), path) if suffix == ".pt" else save_file(named(prefix)(state), path)
+    read = read_state(path)
+    assert set(read) == set(state) and all(torch.equal(read[name], state[name]) for name in state)
+
+
+def test_towers_that_were_wrapped_alone_are_read(state, tmp_path):
+    wrapped = {name.replace("visual.", "visual._orig_mod.module."): value for name, value in state.items()}
+    torch.save(wrapped, tmp_path / "weights.pt")
+    assert set(read_state(tmp_path / "weights.pt")) == set(state)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {"model": s},
+        lambda s: {"state_dict": s, "epoch": 3, "optimizer": {"state": {}}},
+        lambda s: {"model": {"state_dict": named("_orig_mod.")(s)}, "args": ["x"]},
+        lambda s: {"state_dict": {"model": named("module.")(s)}},
+        lambda s: {"model_state_dict": s, "model": None},
+        lambda s: {"module": named("module.")(s), "step": 7},
+    ],
+)
+def test_a_state_dict_is_found_in_what_training_saves(state, tmp_path, wrap):
+    torch.save(wrap(state), tmp_path / "weights.pt")
+    read = read_state(tmp_path / "weights.pt")
+    assert set(read) == set(state) and all(torch.equal(read[name], state[name]) for name in state)
 
 
 @pytest.mark.parametrize(

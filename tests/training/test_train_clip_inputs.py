@@ -85,11 +85,14 @@ def test_infrared_above_8_bit_is_trained_and_scored_by_declared_limits(start, tm
         main([*fixed, "--dataset", str(folder), "--output_dir", str(tmp_path / "none")])
     main([*fixed, "--dataset", str(folder), "--output_dir", str(tmp_path / "a"), "--ir_range", limits])
     main([*fixed, "--dataset", str(plain), "--output_dir", str(tmp_path / "b")])
+    (folder / "README.md").write_text(f"---\nfusionrs: {{ir_range: {limits}}}\n---\n")  # as a build writes it
+    main([*fixed, "--dataset", str(folder), "--output_dir", str(tmp_path / "c")])
+    assert AutoProcessor.from_pretrained(tmp_path / "c").ir_range == json.loads(limits)
     scores = []
-    for name, data in (("a", folder), ("b", plain)):
+    for name, data in (("a", folder), ("b", plain), ("c", folder), ("b", folder)):
         output = str(tmp_path / f"{name}.json")
         evaluate_clip.main(["--model", str(tmp_path / name), "--dataset", str(data), "--output", output])
         scores.append(json.loads((tmp_path / f"{name}.json").read_text())["by_band"])
-    assert scores[0] == scores[1]
-    deep, shallow = (AutoModel.from_pretrained(tmp_path / name).state_dict() for name in ("a", "b"))
-    assert all(torch.equal(value, shallow[name]) for name, value in deep.items())
+    assert scores == scores[:1] * 4
+    deep, shallow, told = (AutoModel.from_pretrained(tmp_path / name).state_dict() for name in ("a", "b", "c"))
+    assert all(torch.equal(value, shallow[name]) and torch.equal(value, told[name]) for name, value in deep.items())

@@ -1,6 +1,5 @@
 """Caption files of a folder of images: where each image's entries stand, found without holding what they say."""
 
-import hashlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +10,15 @@ import numpy as np
 
 from dataset_builder.sources.formats.entries import EntryFile
 from dataset_builder.sources.formats.facts import caption_texts, known_facts
+from dataset_builder.sources.formats.parquet_entries import ParquetEntries
+from dataset_builder.sources.formats.paths import composed, name_key
 from fusionrs_hf.errors import InputError
 
+PARQUET = ".parquet"
 FILE_COLUMN = "file_name"
 CAPTION_COLUMNS = ("captions", "caption", "text")
 OFFSET_BITS = 44  # of a place in a 64-bit number: files up to 16 TiB, a million of them
-Place = tuple[int, int]  # number of the caption file, byte offset of the entry
+Place = tuple[int, int]  # number of the caption file, byte offset (in Parquet, number) of the entry
 
 
 @dataclass(slots=True)
@@ -34,6 +36,11 @@ class Said:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def entry_file(path: Path) -> EntryFile | ParquetEntries:
+    """Returns the reader of a caption file, Parquet by its suffix; raises InputError where it is none."""
+    return ParquetEntries(path) if path.suffix.lower() == PARQUET and path.is_file() else EntryFile(path)
+
+
 class CaptionFiles:
     """The caption files of a folder, in a fixed order.
 
@@ -42,7 +49,7 @@ class CaptionFiles:
     """
 
     def __init__(self, files: Sequence[tuple[Path, str]]) -> None:
-        self.files = [(EntryFile(path), prefix) for path, prefix in files]
+        self.files = [(entry_file(path), prefix) for path, prefix in files]
 
     def said(self, places: Sequence[Place], name: str | None) -> tuple[str | None, Said]:
         """Reads entries.
@@ -59,8 +66,8 @@ class CaptionFiles:
             file, prefix = self.files[number]
             where = f"entry at byte {offset} of {file.path}"
             entry_name, captions, readable, facts = parsed(file.at(offset), prefix, where)
-            if name in (None, entry_name):
-                name = entry_name
+            if name is None or composed(name) == composed(entry_name):
+                name = name or entry_name
                 said.captions += captions
                 said.readable &= readable
                 said.facts |= facts
@@ -119,11 +126,6 @@ class CaptionIndex:
     def _places(self, start: int, end: int) -> tuple[Place, ...]:
         places, mask = self.places[start:end].tolist(), (1 << OFFSET_BITS) - 1
         return tuple((place >> OFFSET_BITS, place & mask) for place in places)
-
-
-def name_key(name: str) -> int:
-    """Returns 64 bits of a name's digest."""
-    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def parsed(entry: Mapping[str, Any], prefix: str, where: str) -> tuple[str, list[str], bool, dict[str, Any]]:

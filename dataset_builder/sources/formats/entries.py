@@ -1,13 +1,15 @@
 """Files of entries, JSON Lines or CSV, of any length: read one entry at a time, and any again by its byte offset."""
 
+import codecs
 import json
+import zlib
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines
+from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines, open_lines
 from fusionrs_hf.errors import InputError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")
@@ -33,6 +35,13 @@ class EntryFile:
             raise InputError(f"file {path} does not exist; give JSON Lines or CSV")
         if not path.name.lower().endswith(SUFFIXES):
             raise InputError(f"{path} is no file of entries; give one that ends in {', '.join(SUFFIXES)}")
+        with open_lines(path) as file:
+            try:
+                wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            except (OSError, EOFError, zlib.error):
+                wide = False  # damaged: told when it is read
+        if wide:
+            raise InputError(f"{path} is UTF-16 by its byte order mark; save it as UTF-8")
         self.path = path
         self.is_csv = path.suffix.lower() == ".csv"
 

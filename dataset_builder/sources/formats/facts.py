@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable
+from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable, split_words
 
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 
 
 def split_in(parts: Iterable[str]) -> str | None:
-    """Returns the split that the first of the folders named after one means; None if none is."""
-    return next((SPLIT_WORDS[part.lower()] for part in parts if part.lower() in SPLIT_WORDS), None)
+    """Returns the split that the first folder with a word for one tells, such as `val2017`; None if none does."""
+    return next((SPLIT_WORDS[words[0]] for part in parts if (words := split_words(part))), None)
 
 
 def iso_date(value: Any) -> str:

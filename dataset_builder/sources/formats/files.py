@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ IMAGE_SUFFIXES = (
 )
 
 
-def walk(root: Path, below: str = "") -> Iterator[str]:
+HIDDEN = "with a dot in front"
+
+
+def walk(root: Path, below: str = "", left_out: Counter | None = None) -> Iterator[str]:
     """Yields the files of a folder and its subfolders as `/`-separated names below `root`, in the order of the names.
 
     One folder's names are held at a time. Names that start with a dot are left out, as `imagefolder` leaves them out
@@ -27,14 +31,19 @@ def walk(root: Path, below: str = "") -> Iterator[str]:
     Args:
         root: Where names start.
         below: Folder in `root`, without a slash at its end, that is walked; without it, all of `root`.
+        left_out: Counts the names with a dot in front, under `HIDDEN`.
 
     Raises:
         InputError: A folder cannot be listed.
     """
-    for name in sorted(name for name in _listed(root / below) if not name.startswith(".")):
+    names = _listed(root / below)
+    shown = [name for name in names if not name.startswith(".")]
+    if left_out is not None and len(shown) < len(names):
+        left_out[HIDDEN] += len(names) - len(shown)
+    for name in sorted(shown):
         name = f"{below}/{name}" if below else name
         if name.endswith("/"):
-            yield from walk(root, name[:-1])
+            yield from walk(root, name[:-1], left_out)
         else:
             yield name
 

@@ -1,18 +1,23 @@
 """Names from indexes, tars and caption files -> files inside a declared root, and never anything else."""
 
+import hashlib
 import os
+import re
+import unicodedata
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 MAX_BYTES = 200_000_000  # a larger file is no tile, and is not taken into memory
-SPLIT_WORDS = {  # upstream: ours; `restval` is what Karpathy's files call images of a validation set moved to train
+SPLIT_WORDS = {  # upstream: ours, by the table of `datasets`
     "train": "train",
-    "restval": "train",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
+    "restval": "train",  # what Karpathy's files call images of a validation set moved to train
+    **dict.fromkeys(("val", "validation", "valid", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    "training": "train",
 }
+BETWEEN_WORDS = re.compile(r"[-._ 0-9/\\]+")  # of names that tell a split, as `datasets` has it: `train2017`, `my-val`
 
 
 class UnsafeNameError(ValueError):
@@ -58,7 +63,7 @@ def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[byte
     """Returns the bytes of the file that a name means below `root`, and None or why there are none.
 
     Args:
-        root, name: As of `inside`.
+        root, name: As of `inside`; a name that is written in another normal form of Unicode than the file is found.
         max_bytes: Larger files are not read.
 
     Returns:
@@ -66,8 +71,8 @@ def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[byte
         `image_too_large` or `unreadable`.
     """
     try:
-        path = inside(root, name)
-        if not path.is_file():
+        path = next((path for path in map(partial(inside, root), spellings(name)) if path.is_file()), None)
+        if path is None:
             return None, "image_missing"
         if path.stat().st_size > max_bytes:
             return None, "image_too_large"
@@ -76,6 +81,23 @@ def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[byte
         return None, "unsafe_path"
     except OSError:  # no right to read it, a broken disk, a name that the file system does not take
         return None, "unreadable"
+
+
+def name_key(name: str) -> int:
+    """Returns 64 bits of a name's digest, the same in all normal forms of Unicode."""
+    data = composed(name).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def composed(name: str) -> str:
+    """Returns a name by which names are compared: Macs write accents by letters of their own."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def spellings(name: str) -> list[str]:
+    """Returns a name, and the same letters composed (NFC) and decomposed (NFD), as another system writes them."""
+    forms = [] if name.isascii() else [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    return list(dict.fromkeys([name, *forms]))
 
 
 def printable(name: str) -> str:
@@ -94,10 +116,15 @@ def readable(captions: Iterable[Any]) -> tuple[list[str], str | None]:
     return good, None if len(good) == len(captions) else "caption_unreadable"
 
 
+def split_words(name: str) -> list[str]:
+    """Returns the words of a name, folders included, that tell a split, in their order, in lower case."""
+    return [word for word in BETWEEN_WORDS.split(name.lower()) if word in SPLIT_WORDS]
+
+
 def split_of(name: str) -> str | None:
     """Returns the split that a file's name or folders tell, the last word that does; None if none does.
 
-    `val/rs3-val-0007.tar` -> validation; words stand between `/`, `-`, `_` and `.`.
+    `val/rs3-val-0007.tar` -> validation; between words stand `/`, `-`, `_`, `.`, blanks and digits.
     """
-    words = name.lower().replace("-", "/").replace("_", "/").replace(".", "/").split("/")
-    return next((SPLIT_WORDS[word] for word in reversed(words) if word in SPLIT_WORDS), None)
+    words = split_words(name)
+    return SPLIT_WORDS[words[-1]] if words else None

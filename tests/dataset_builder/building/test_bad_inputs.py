@@ -121,7 +121,15 @@ def test_an_rgb_image_is_kept_as_it_is_or_set_aside_as_it_is_with_its_reason(bui
     data, expected = RGB[name]
     row = rows[f"images/{name}"]
     assert row["reason"] in (expected if isinstance(expected, tuple) else (expected,))
-    assert row["rgb"]["bytes"] == data
+    mode = Image.open(io.BytesIO(data)).mode if row["reason"] is None else "RGB"
+    converted = {"RGBA": "alpha_dropped", "P": "palette"}.get(mode)
+    assert row["rgb_conversion"] == converted
+    if converted:
+        stored = Image.open(io.BytesIO(row["rgb"]["bytes"]))
+        assert (stored.format, stored.mode, stored.info) == ("PNG", "RGB", {})
+        np.testing.assert_array_equal(np.asarray(stored), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    else:
+        assert row["rgb"]["bytes"] == data
     assert row["captions"] == [GOOD]
     if expected is None:
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.images.decoding import DecodeError, DecodeStage, infrared_array, open_image, rgb_array
+from dataset_builder.images.decoding import (
+    DecodeError,
+    DecodeStage,
+    infrared_array,
+    open_image,
+    rgb_array,
+    sha256,
+    store_rgb,
+)
+from fusionrs_hf.processing_fusionrs_images import check_rgb
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 GREY = NOISE[..., 0]
@@ -116,6 +125,29 @@ def test_sixteen_bit_needs_the_limits_of_its_band():
     assert done["ir"][0]["bytes"] == wide  # stored as it came
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "reason"),
+    [
+        (29_000, "kelvin_1e2", None),
+        (15_000, "kelvin_1e2", None),
+        (40_000, "kelvin_1e2", None),
+        (2_900, "kelvin_1e2", "ir_unit_contradicted"),
+        (44_000, "kelvin_1e2", "ir_unit_contradicted"),
+        (16_000, "reflectance_1e4", None),
+        (16_001, "reflectance_1e4", "ir_unit_contradicted"),
+        (50_000, "dn", None),
+    ],
+)
+def test_values_that_cannot_be_of_their_unit_leave(value, unit, reason):
+    noise = np.where(GREY < 100, 1, value).astype(np.uint16)  # two fifths are at most what is wrong
+    stored = encode(np.full_like(noise, value) if reason else noise)
+    for trusted, told in ((None, reason), (True, None)):
+        rows = batch([(encode(NOISE), stored)]) | {"ir_unit": [unit], "_unit_trusted": [trusted]}
+        assert DecodeStage({"lwir": [0, 65535]}, {})(rows)["_reason"] == [told]
+    rows = batch([(encode(NOISE), stored)]) | {"ir_unit": [unit]}
+    assert DecodeStage({"lwir": [0, 65535]}, {"ir_unit_contradicted": False})(rows)["_reason"] == [None]
+
+
 def test_infrared_of_other_modes_is_refused():
     with pytest.raises(DecodeError, match="ir_mode_unsupported"):
         infrared_array(Image.fromarray(np.dstack([NOISE, GREY])), None)
@@ -135,6 +167,52 @@ def test_the_luminance_is_that_of_the_rgb_whatever_its_mode(mode):
     image = Image.fromarray(NOISE).convert(mode)
     done = DecodeStage({}, {})(batch([(encode(image), None)]))
     np.testing.assert_array_equal(done["_grey"][0], np.asarray(Image.fromarray(done["_rgb"][0]).convert("L")))
+
+
+def ycbcr(array):
+    return Image.fromarray(array).convert("YCbCr")
+
+
+OPAQUE = np.dstack([NOISE, np.full_like(GREY, 255)])
+FORMS = {  # container, image, what it is called: by hand
+    "RGBA in PNG": ("PNG", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGBA in TIFF": ("TIFF", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGBA in JPEG 2000": ("JPEG2000", Image.fromarray(OPAQUE), "alpha_dropped"),
+    "RGB in WebP": ("WEBP", Image.fromarray(NOISE), None),
+    "palette in PNG": ("PNG", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in GIF": ("GIF", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in TIFF": ("TIFF", Image.fromarray(NOISE).quantize(64), "palette"),
+    "palette in BMP": ("BMP", Image.fromarray(NOISE).quantize(64), "palette"),
+    "YCbCr in TIFF": ("TIFF", ycbcr(NOISE), None),  # which Pillow opens as RGB
+    "YCbCr in JPEG": ("JPEG", ycbcr(NOISE), None),
+    "RGB in PNG": ("PNG", Image.fromarray(NOISE), None),
+}
+
+
+OPTIONS = {"RGB in WebP": {"lossless": True}, "YCbCr in TIFF": {"compression": "jpeg"}}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_opaque_form_of_colour_is_stored_as_rgb_that_processors_take(name):
+    kind, image, conversion = FORMS[name]
+    data = encode(image, kind, **OPTIONS.get(name, {}))
+    wanted = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    rows = batch([(data, None), (data, None)]) | {"rgb_conversion": [None, None]}
+    rows = store_rgb(DecodeStage({}, {})(rows))
+    assert rows["_reason"] == [None, None] and rows["rgb_conversion"] == [conversion] * 2
+    for column, digest in zip(rows["rgb"], rows["_rgb_sha256"], strict=True):
+        stored = Image.open(io.BytesIO(column["bytes"]))
+        assert stored.mode == "RGB" and check_rgb(stored) is stored and digest == sha256(column["bytes"])
+        np.testing.assert_array_equal(np.asarray(stored), wanted)
+        assert (column["bytes"] == data) == (conversion is None)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "HSV"])
+def test_forms_that_no_decoder_turns_into_the_same_colours_leave(mode):
+    image = Image.fromarray(NOISE)
+    image = image.convert("CMYK") if mode == "CMYK" else Image.frombytes(mode, image.size, image.tobytes())
+    with pytest.raises(DecodeError, match="rgb_mode_unsupported"):
+        rgb_array(image)
 
 
 def test_postscript_is_never_given_to_a_program(monkeypatch):

@@ -1,9 +1,13 @@
+import datetime
 import io
 import json
 import os
 import pickle
 import tracemalloc
+import unicodedata
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -228,6 +232,78 @@ def test_listing_holds_no_captions(folder):
     tracemalloc.stop()
     assert len(shards[0][1][1]) == 5000 and peak < 2_000_000
     assert rows_of(source)[1]["captions"][4999] == f"{4999:01000d}"
+
+
+@pytest.mark.parametrize("per_group", [1, 2, 100])
+def test_parquet_captions_are_read_as_imagefolder_reads_them(folder, per_group):
+    columns = {
+        "file_name": ["test/c.png", "b.png", "b.png", "a.JPG"],
+        "caption": ["a lake", "a barn", "a farm", None],
+        "image": [{"bytes": b"x", "path": None}] * 4,
+        "gsd_m": [None, 0.5, 0.5, 2.0],
+        "acquired_at": [None, None, datetime.date(2020, 6, 1), None],
+    }
+    pq.write_table(pa.table(columns), folder / "metadata.parquet", row_group_size=per_group)
+    rows = {row["source_locator"]: row for row in rows_of(FolderSource(folder, rights="x", images_per_shard=1))}
+    assert {name: row["captions"] for name, row in rows.items()} == {
+        "a.JPG": [],
+        "b.png": ["a barn", "a farm"],
+        "test/c.png": ["a lake"],
+    }
+    assert (rows["b.png"]["gsd_m"], rows["b.png"]["acquired_at"]) == (0.5, "2020-06-01")
+
+
+def test_each_form_of_metadata_gives_the_same_rows_and_two_in_one_folder_are_an_error(folder):
+    table = pa.table({"file_name": ["b.png"], "text": ["a barn"]})
+    written = []
+    for name, write in {
+        "metadata.csv": lambda path: path.write_text("file_name,text\nb.png,a barn\n"),
+        "metadata.jsonl": lambda path: path.write_text('{"file_name": "b.png", "text": "a barn"}\n'),
+        "metadata.parquet": lambda path: pq.write_table(table, path),
+    }.items():
+        write(folder / name)
+        written.append([row["captions"] for row in rows_of(FolderSource(folder, rights="x"))])
+        (folder / name).unlink()
+    assert written == [[[], ["a barn"], []]] * 3
+    (folder / "metadata.csv").write_text("file_name,text\nb.png,a barn\n")
+    pq.write_table(table, folder / "metadata.parquet")
+    with pytest.raises(InputError, match=r"photos holds metadata.csv and metadata.parquet; keep one"):
+        rows_of(FolderSource(folder, rights="x"))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_captions_find_images_whose_names_are_in_another_normal_form(folder, form):
+    name = {key: unicodedata.normalize(key, "Köln-é.png") for key in ("NFC", "NFD")}
+    other = "NFD" if form == "NFC" else "NFC"
+    (folder / name[form]).write_bytes(encoded(5))
+    (folder / "metadata.jsonl").write_text(json.dumps({"file_name": name[other], "text": "a town"}))
+    (row,) = [row for row in rows_of(FolderSource(folder, rights="x")) if row["captions"]]
+    assert row["captions"] == ["a town"] and row["source_locator"] == name[form] and row["_reason"] is None
+
+
+def test_metadata_in_utf_16_is_told(folder):
+    (folder / "metadata.csv").write_text("file_name,text\nb.png,a barn\n", encoding="utf-16")
+    with pytest.raises(InputError, match="metadata.csv is UTF-16 by its byte order mark; save it as UTF-8"):
+        rows_of(FolderSource(folder, rights="x"))
+
+
+def test_names_with_a_dot_in_front_are_counted(folder, caplog):
+    caplog.set_level("INFO")
+    for name in ("._a.JPG", ".DS_Store", "test/._c.png"):
+        (folder / name).write_bytes(b"x")
+    assert len(rows_of(FolderSource(folder, rights="x"))) == 3
+    assert "3 names in" in caplog.text and "that start with a dot are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train", "train"), ("valid", "validation"), ("dev", "validation"), ("testing", "test"), ("eval", "test")]
+    + [("val2017", "validation"), ("my-evaluation set", "test"), ("images/Training", "train"), ("tests", None)],
+)
+def test_split_words_are_those_of_datasets(tmp_path, name, split):
+    (tmp_path / "p" / name).mkdir(parents=True)
+    (tmp_path / "p" / name / "a.png").write_bytes(encoded(1))
+    assert [row["_split"] for row in rows_of(FolderSource(tmp_path / "p", rights="x"))] == [split]
 
 
 def test_an_empty_folder_is_an_error(tmp_path):

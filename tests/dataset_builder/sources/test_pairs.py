@@ -1,6 +1,7 @@
 import io
 import json
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -157,6 +158,36 @@ def test_images_without_a_partner_are_rows_with_a_reason(llvip):
     lone = rows["infrared/test/alone.jpg"]
     assert lone["rgb"] == {"bytes": None, "path": None} and lone["ir"]["bytes"] and lone["_split"] == "test"
     assert rows["visible/train/alone.jpg"]["ir"] is None and rows["visible/train/alone.jpg"]["ir_band"] is None
+
+
+@pytest.mark.parametrize(("rgb", "ir"), [("vis/*.jpg", "ir/*.jpg"), ("vis/**/*.jpg", "ir/**/*.jpg")])
+def test_files_that_fit_no_pattern_are_counted(tmp_path, caplog, rgb, ir):
+    caplog.set_level("INFO")
+    for folder in ("vis", "ir"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            suffix = "jpg" if number < 2 else "JPG"
+            (tmp_path / folder / f"{number}.{suffix}").write_bytes(b"x")
+        (tmp_path / folder / "._0.jpg").write_bytes(b"x")
+    (tmp_path / "vis" / "notes.txt").write_text("x")
+    source = PairsSource(tmp_path, rights="x", rgb=rgb, ir=ir, ir_band="lwir")
+    assert len([row for shard in source.shards() for row in source.read(shard)]) == 2
+    assert "and are not read: 4 .JPG (ir/2.JPG), 1 .txt (vis/notes.txt)" in caplog.text
+    assert "2 names in" in caplog.text
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_pairs_find_each_other_in_any_normal_form_and_lists_may_have_a_mark(tmp_path, forms):
+    name = [unicodedata.normalize(form, "Köln") for form in forms]
+    for folder, stem in zip(("vis", "ir"), name):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{stem}.png").write_bytes(folder.encode())
+    (tmp_path / "list.txt").write_text(f"\ufeffvis/{unicodedata.normalize('NFC', 'Köln')}.png\r\n", encoding="utf-8")
+    options = {"rgb": "vis", "ir": "ir", "ir_band": "lwir", "split_files": {"test": "list.txt"}, "base": tmp_path}
+    source = PairsSource(tmp_path, rights="x", **options)
+    (row,) = [row for shard in source.shards() for row in source.read(shard)]
+    assert (row["rgb"]["bytes"], row["ir"]["bytes"], row["_reason"]) == (b"vis", b"ir", None)
+    assert row["_split"] == "test"
 
 
 def test_hit_uav_as_published_has_no_pairs_and_is_refused(tmp_path):

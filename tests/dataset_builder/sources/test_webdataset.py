@@ -103,8 +103,8 @@ def test_infrared_members_are_paired_by_their_key(tmp_path):
 
 
 def test_captions_are_kept_byte_for_byte_and_others_counted_out(tmp_path):
-    text = " Two  spaces,\r\nHTML <b>, \u202eRTL, \x07 and é\n"
-    members = [("1.jpg", b"x"), ("1.txt", text.encode()), ("2.jpg", b"x"), ("2.txt", b"caf\xe9")]
+    text = " Two  spaces,\r\nHTML <b>, \u202eRTL, \x07 and é"
+    members = [("1.jpg", b"x"), ("1.txt", text.encode() + b"\n"), ("2.jpg", b"x"), ("2.txt", b"caf\xe9")]
     members += [("3.jpg", b"x"), ("3.json", b"{"), ("4.jpg", b"x"), ("4.json", b'{"caption": {"en": "a"}}')]
     rows = rows_of(tar_of(tmp_path, members, json_caption="caption"))
     assert rows[0]["captions"] == [text]
@@ -127,6 +127,90 @@ def test_a_key_that_comes_twice_gives_two_rows_of_one_id(tmp_path):
     assert [row["rgb"]["bytes"] for row in rows] == [b"a", b"b", b"c", b"d"]
     assert [row["captions"] for row in rows] == [["A"], ["B"], [], []]
     assert [row["sample_id"] for row in rows] == [f"wds/a.tar/{key}" for key in "1121"]
+
+
+SCATTERED = {
+    "all images, then all texts": ["0.jpg", "1.jpg", "2.jpg", "0.txt", "1.txt", "2.txt"],
+    "texts first, in another order": ["2.txt", "0.txt", "1.txt", "1.jpg", "2.jpg", "0.jpg"],
+    "one astray": ["0.jpg", "1.jpg", "1.txt", "2.jpg", "2.txt", "0.txt"],
+    "in folders": ["a/0.jpg", "./a/1.jpg", "a/2.jpg", "./a/0.txt", "a/1.txt", "a/2.txt"],
+    "accents by another system": ["é0.jpg", "é1.jpg", "é2.jpg", "e\u03010.txt", "e\u03011.txt", "e\u03012.txt"],
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 500, "compressed"])
+@pytest.mark.parametrize("names", SCATTERED.values(), ids=SCATTERED)
+def test_members_of_a_key_need_not_be_neighbours(tmp_path, names, size):
+    number = lambda name: next(int(letter) for letter in name if letter.isdigit())  # noqa: E731
+    members = [(n, picture(number(n)) if n.endswith("jpg") else f"text {number(n)}".encode()) for n in names]
+    path = write_tar(tmp_path / "a.tar", members)
+    if size == "compressed":
+        path, size = put(tmp_path / "a.tgz", gzip.compress(path.read_bytes())), 500
+    source = WebDatasetSource(path, rights="x", samples_per_shard=size)
+    assert json.loads(json.dumps(list(source.shards())))
+    rows = rows_of(source)
+    assert {(row["rgb"]["bytes"], *row["captions"]) for row in rows} == {(picture(n), f"text {n}") for n in range(3)}
+    assert [row["_reason"] for row in rows] == [None] * 3
+    order = [number(name) for name in names]
+    assert [row["captions"] for row in rows] == [[f"text {n}"] for n in dict.fromkeys(order)]
+
+
+def test_scattered_members_of_a_tar_that_was_not_walked_or_that_memory_has_no_room_for_are_an_error(
+    tmp_path, monkeypatch
+):
+    members = [(name, picture(0)) for name in SCATTERED["all images, then all texts"]]
+    path = write_tar(tmp_path / "a.tar", members)
+    with pytest.raises(InputError, match=r"a.tar has members of the key '0' that are no neighbours; set samples_per_"):
+        rows_of(WebDatasetSource(path, rights="x", samples_per_shard=None))
+    packed = put(tmp_path / "b.tar.gz", gzip.compress(path.read_bytes()))
+    monkeypatch.setattr(webdataset, "HELD_BYTES", 10)
+    with pytest.raises(
+        InputError, match=r"b.tar.gz has members of a key that are no neighbours, and more than 10 byt"
+    ):
+        rows_of(WebDatasetSource(packed, rights="x"))
+
+
+@pytest.mark.parametrize("suffix", ["a.tar", "a.tar.gz"])
+def test_what_a_mac_puts_beside_files_is_passed_over_and_counted(tmp_path, suffix, caplog):
+    caplog.set_level("INFO")
+    fork = b"\0\5\x16\7\0\2\0\0Mac OS X        "
+    members = []
+    for number in range(3):
+        for end, data in (("jpg", picture(number)), ("txt", b"a field")):
+            members += [(f"./._{number}.{end}", fork), (f"./{number}.{end}", data)]
+    members += [("__MACOSX/d/._x.jpg", fork)]
+    path = write_tar(tmp_path / "a.tar", members)
+    if suffix.endswith("gz"):
+        path = put(tmp_path / suffix, gzip.compress(path.read_bytes()))
+    rows = rows_of(WebDatasetSource(path, rights="x"))
+    assert [row["captions"] for row in rows] == [["a field"]] * 3 and {row["_reason"] for row in rows} == {None}
+    assert "7 members whose names start with ._ are passed over" in caplog.text
+
+
+def test_a_name_with_further_dots_is_told_by_the_reason(tmp_path):
+    members = [(f"22.{number:02d}.{end}", b"x") for number in range(2) for end in ("jpg", "txt")]
+    assert reasons_of(rows_of(tar_of(tmp_path, [*members, ("23.txt", b"x")]))) == {
+        "a.tar/22": "key_has_dots",
+        "a.tar/23": "image_missing",
+    }
+    masks = [("1.jpg", picture(1)), ("1.seg.png", picture(2))]
+    assert reasons_of(rows_of(tar_of(tmp_path, masks))) == {"a.tar/1": None}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffa field of wheat".encode(),
+        b"a field of wheat\r\n",
+        b"a field of wheat\n",
+        "\ufeffa field of wheat\r\n".encode(),
+        "\ufeffa field of wheat\r\n".encode("utf-16-le"),
+        "\ufeffa field of wheat".encode("utf-16-be"),
+    ],
+)
+def test_marks_of_the_encoding_and_line_ends_are_no_part_of_a_caption(tmp_path, content):
+    (row,) = rows_of(tar_of(tmp_path, [("1.jpg", picture(1)), ("1.txt", content)]))
+    assert row["captions"] == ["a field of wheat"] and row["_reason"] is None
 
 
 def test_names_and_links_that_lead_outside_are_rows_with_a_reason_and_nothing_outside_is_opened(tmp_path):

@@ -140,8 +140,8 @@ def test_names_that_lead_outside_are_rows_with_a_reason_and_nothing_outside_is_o
         ("{}", "is of no known layout"),
         ('{"images": [{"split": "train"}]}', r"image 0 of \S+ needs `filename`, got \{'split': 'train'\}"),
         (
-            '{"images": [{"filename": "a", "split": "dev"}]}',
-            r"image 0 of \S+ needs `split` of train, restval, val, .* got 'dev'",
+            '{"images": [{"filename": "a", "split": "held"}]}',
+            r"image 0 of \S+ needs `split` of train, restval, val, .* got 'held'",
         ),
         ('{"images": [{"filename": "a", "split": ["x"]}]}', r"needs `split` of train, restval, val"),
         ('{"images": [{"filename": "a", "split": "val"}]}', r"image 0 of \S+ needs a list `sentences`, got None"),

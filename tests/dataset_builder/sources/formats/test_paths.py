@@ -1,8 +1,10 @@
 import os
+import unicodedata
 
 import pytest
 
 from dataset_builder.sources.formats.paths import (
+    SPLIT_WORDS,
     UnsafeNameError,
     inside,
     parts_of,
@@ -10,6 +12,7 @@ from dataset_builder.sources.formats.paths import (
     read_inside,
     readable,
     split_of,
+    split_words,
 )
 from tests.dataset_builder.made.corpora import CANARY, UNSAFE, opened_files, plant, put
 
@@ -84,6 +87,21 @@ def test_captions_are_kept_byte_for_byte_or_counted_out():
     assert readable(["a", 3, None, ["b"], "lone\ud800", "c"]) == (["a", "c"], "caption_unreadable")
 
 
+def test_the_words_are_those_of_datasets_and_one_of_karpathy():
+    from datasets.data_files import NON_WORDS_CHARS, SPLIT_KEYWORDS
+
+    theirs = {word: str(split) for split, words in SPLIT_KEYWORDS.items() for word in words}
+    assert {**theirs, "restval": "train"} == SPLIT_WORDS
+    assert all(split_words(f"x{letter}Eval{letter}y") == ["eval"] for letter in NON_WORDS_CHARS.replace("0-9", "05"))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_in_another_normal_form_is_found(root, form):
+    put(root / unicodedata.normalize(form, "Zürich-é.jpg"), b"pixels")
+    for asked in ("NFC", "NFD"):
+        assert read_inside(root, unicodedata.normalize(asked, "Zürich-é.jpg")) == (b"pixels", None)
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [
@@ -91,7 +109,9 @@ def test_captions_are_kept_byte_for_byte_or_counted_out():
         ("pub11-train-0000.tar", "train"),
         ("SkyScript_test_30K_filtered_by_CLIP_openai.csv", "test"),
         ("train/extra.test.tar", "test"),
-        ("training/testing-0000.tar", None),
+        ("training/testing-0000.tar", "test"),
+        ("trainer/tests-0000.tar", None),
+        ("my dev/val2017.tar", "validation"),
     ],
 )
 def test_the_last_word_that_is_a_split_tells_it(name, split):

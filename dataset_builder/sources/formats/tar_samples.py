@@ -1,0 +1,123 @@
+"""Samples of a tar: which members share a key, also where they are no neighbours."""
+
+import re
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dataset_builder.sources.formats.paths import composed, name_key
+
+KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
+MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
+
+
+@dataclass(slots=True)
+class Sample:
+    """The members of one key, those that are not read with no content.
+
+    Args:
+        key: Name up to the first dot.
+        start: Byte of the first header.
+        parts: Content by the rest of the name; None: not read.
+        reason: Why the sample cannot be used, as far as the tar tells.
+        places: Bytes at which the members start.
+    """
+
+    key: str
+    start: int
+    parts: dict[str, bytes | None] = field(default_factory=dict)
+    reason: str | None = None
+    places: list[int] = field(default_factory=list)
+
+    def is_of(self, key: str) -> bool:
+        """Whether a key is the sample's, in whatever normal form of Unicode."""
+        return composed(key) == composed(self.key)
+
+
+def key_of(name: str) -> tuple[str, str]:
+    """Splits a member's name as webdataset does; one that has no key of that kind is its own, with nothing after."""
+    name = name.removeprefix("./")
+    match = KEY.fullmatch(name)
+    return (match[1], match[2].lower()) if match else (name or "?", "")
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a member is what a Mac puts beside a file."""
+    parts = name.removeprefix("./").split("/")
+    return parts[-1].startswith(MAC[0]) or MAC[1] in parts[:-1]
+
+
+class Keys:
+    """Joins samples of one key as they come, those whose parts differ.
+
+    Args:
+        hold: Keep their content, in `samples`; else only the names of their parts are kept.
+    """
+
+    def __init__(self, hold: bool = False) -> None:
+        self.hold, self.latest, self.samples = hold, {}, []
+
+    def adds_to_earlier(self, sample: Sample) -> bool:
+        """Takes a sample; tells whether an earlier one of its key lacks what it has."""
+        key = composed(sample.key)
+        earlier = self.latest.get(key)
+        if earlier is None or set(earlier.parts) & set(sample.parts):  # the key comes twice
+            self.latest[key] = sample if self.hold else Sample(key, 0, dict.fromkeys(sample.parts))
+            self.samples += [sample] if self.hold else []
+            return False
+        earlier.parts |= sample.parts
+        earlier.reason = earlier.reason or sample.reason
+        return True
+
+
+class TarWalk:
+    """What the headers of a tar tell: 16 bytes a run of members with one key, and 8 a member.
+
+    Attributes:
+        passed_over: Members that are no part of any sample.
+    """
+
+    def __init__(self) -> None:
+        self.keys, self.places, self.ends = array("Q"), array("q"), array("q")
+        self.passed_over = 0
+
+    def add(self, sample: Sample) -> None:
+        """Takes the next run of members."""
+        self.keys.append(name_key(composed(sample.key)))
+        self.places.extend(sample.places)
+        self.ends.append(len(self.places))
+
+    def starts(self) -> np.ndarray:
+        """Returns the byte at which each run starts."""
+        begins = np.array([0, *self.ends[:-1]], np.int64) if self.ends else np.zeros(0, np.int64)
+        return np.array(self.places, np.int64)[begins]
+
+    def is_scattered(self) -> bool:
+        """Whether members of a key are no neighbours, or a key comes twice."""
+        keys = np.frombuffer(self.keys, np.uint64) if self.keys else np.zeros(0, np.uint64)
+        ordered = np.sort(keys)
+        return bool((ordered[1:] == ordered[:-1]).any())
+
+    def joined(self, name_at: Callable[[int], tuple[str, str]]) -> list[tuple[int, ...]]:
+        """Returns the places of each sample's members, in the order of the samples' first ones.
+
+        Args:
+            name_at: Returns key and part of the member that starts at a byte.
+        """
+        samples: list[tuple[list[int], set[str]]] = []
+        latest: dict[int, int] = {}
+        begin = 0
+        for key, end in zip(self.keys, self.ends, strict=True):
+            places = self.places[begin:end].tolist()
+            begin = end
+            parts = {name_at(place)[1] for place in places}
+            at = latest.get(key)
+            if at is None or samples[at][1] & parts:
+                latest[key] = len(samples)
+                samples.append((places, parts))
+                continue
+            samples[at][0].extend(places)
+            samples[at][1].update(parts)
+        return [tuple(places) for places, _ in samples]
