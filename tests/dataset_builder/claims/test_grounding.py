@@ -11,7 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from dataset_builder.claims import grounding
-from dataset_builder.claims.grounding import CELLS, measure
+from dataset_builder.claims.extents import CELLS
+from dataset_builder.claims.grounding import measure
 
 
 def cells_image(values, side=16):
