@@ -6,15 +6,18 @@ shipped sample: between two of them lies what a shift by one pixel or JPEG at qu
 
 # Parts of the RGB and regions of the infrared, on the working grid.
 LEAST_SHARE = 0.015  # of the area
+MOST_SHARE = 0.6  # of a region of the infrared: more is the image itself
 MOST_PARTS = 8  # of an image, the largest
 SOLID = 0.3  # share of a part that is not its outline: below, it is speckle
 TONE_GAP = 16.0  # grey levels between the means of two tones of one image: below, they are one
 DARK_BELOW, PALE_ABOVE = 110.0, 100.0  # luminance that a dark part has at most, and a pale one at least
 
 # Colours. Chroma is the largest minus the smallest channel, grey levels.
-CHROMA, SATURATION = 10.0, 0.14  # least chroma, and least share of the largest channel
+CHROMA, SATURATION = 8.0, 0.14  # least chroma, and least share of the largest channel
 HAZE = 25.0  # up to here, a blue that half of the image has is haze and no colour
 GREEN_FROM, TEAL_FROM, BLUE_FROM, BLUE_TO = 65.0, 150.0, 200.0, 265.0  # hue angles, degrees; warm below green
+
+TINT_STEP = 6.0  # grey levels of a colour against its opponent that are plain; a quarter of it is none
 
 # Standing.
 RING = 5  # width of the ring around a part, working pixels; the first beside the part is left out
@@ -29,6 +32,8 @@ AGAINST_STEP, LEVEL_STEP = 8.0, 6.0  # grey levels
 LEAST_SIDE = 24  # pixels of a pyramid level's shorter side
 LINE_STEP = 8.0  # grey levels to both of its sides, mean over the line's run
 LINE_CLUTTER = 3.5  # the same over the median step of the image
+LINE_AUC = 0.8  # of a bright line against its sides in the image that traces it, or 1 minus it of a dark one
+LINE_AUC = 0.8  # of a bright line against its sides in the image that traces it, or 1 minus it of a dark one
 LINE_LENGTH = 0.25  # of the longer side
 LINE_SEEN, LINE_UNSEEN = 0.6, 0.25  # share of its run where the other image shows it, or does not
 MOST_LINES = 6  # of an image

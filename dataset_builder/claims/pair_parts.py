@@ -15,6 +15,7 @@ from scipy import ndimage
 from .extents import GRID, place_of, shape_of
 from .pair_facts import HUES, TONES, Part, packed
 from .pair_floors import (
+    AGAINST_AUC,
     BLUE_FROM,
     BLUE_TO,
     CHROMA,
@@ -23,15 +24,16 @@ from .pair_floors import (
     HAZE,
     LEAST_SHARE,
     LEVEL_AUC,
-    LEVEL_STEP,
     MOST_PARTS,
+    MOST_SHARE,
     PALE_ABOVE,
     SATURATION,
     SOLID,
     TEAL_FROM,
+    TINT_STEP,
     TONE_GAP,
 )
-from .pair_standing import Tones, change_of, compared, ring_of
+from .pair_standing import Tones, change_of, compared, counted, ring_of
 
 
 class Grids:
@@ -61,7 +63,11 @@ class Grids:
         tones = tones_of(ndimage.uniform_filter(self.infrared, 3))
         regions = self._described("infrared", len(TONES) * HUES.index("neutral") + tones)
         against = {"dark": "darker", "pale": "brighter"}
-        return tuple(region for region in regions if region.infrared.against == against.get(region.tone, "nothing"))
+        return tuple(
+            region
+            for region in regions
+            if region.share <= MOST_SHARE and region.infrared.against == against.get(region.tone, "nothing")
+        )
 
     def _described(self, image: str, looks: np.ndarray) -> tuple[Part, ...]:
         return tuple(self._part(image, look, mask) for look, mask in segments(looks))
@@ -72,9 +78,11 @@ class Grids:
         ring = ring_of(mask)
         rgb, infrared = self.luminance_tones.standing(mask, ring), self.infrared_tones.standing(mask, ring)
         if image == "rgb":
-            only = infrared.against == "level"
+            only = infrared.against == "level" and (
+                rgb.against in ("darker", "brighter") or self._tint(mask, ring) > 0
+            )
         else:
-            only = rgb.against == "level" and not self._differs_in_colour(mask, ring)
+            only = rgb.against == "level" and self._tint(mask, ring) < 0
         centre = (positions.mean(1) + 0.5) / GRID
         return Part(
             image=image,
@@ -92,13 +100,13 @@ class Grids:
             only=only,
         )
 
-    def _differs_in_colour(self, mask: np.ndarray, ring: np.ndarray) -> bool:
-        for opponent in self.opponents:
-            inside, around = (np.bincount(opponent[pixels], minlength=256) for pixels in (mask, ring))
-            auc, step = compared(inside, around)
-            if not (LEVEL_AUC[0] <= auc <= LEVEL_AUC[1]) and abs(step) > LEVEL_STEP / 4:
-                return True
-        return False
+    def _tint(self, mask: np.ndarray, ring: np.ndarray) -> int:
+        """1 where the colour of a mask stands out from its ring, -1 where it does not, 0 where noise could decide."""
+        tints = [compared(counted(opponent[mask]), counted(opponent[ring])) for opponent in self.opponents]
+        if any(abs(auc - 0.5) >= AGAINST_AUC - 0.5 and abs(step) >= TINT_STEP for auc, step in tints):
+            return 1
+        alike = [LEVEL_AUC[0] <= auc <= LEVEL_AUC[1] or abs(step) <= TINT_STEP / 4 for auc, step in tints]
+        return -1 if all(alike) else 0
 
 
 def _levels(values: np.ndarray) -> np.ndarray:
