@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .extents import CELLS, GRID
+from .grounding import CELLS, GRID
 from .pair_facts import Line, Standing, packed
 from .pair_floors import LEAST_SIDE, LINE_AUC, LINE_LENGTH, LINE_SEEN, LINE_STEP, LINE_UNSEEN, MOST_LINES
 from .pair_ridges import SIGNS, Ridges, Run
