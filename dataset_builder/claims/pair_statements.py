@@ -168,9 +168,12 @@ def _line_values(kind: str, subject: Line, facts: PairFacts) -> set[str | None]:
 
 def fits(subject: Part, part: Part) -> bool:
     """Whether a part answers to the description of another: of one hue or tone, much the same place and size."""
-    if subject.hue != part.hue or {subject.tone, part.tone} == {"dark", "pale"}:
+    if {subject.tone, part.tone} == {"dark", "pale"}:
         return False
-    if subject.hue == "neutral" and subject.tone != part.tone:
+    hues, extreme = {subject.hue, part.hue}, subject.tone == part.tone != "medium"
+    if len(hues) > 1 and not ("neutral" in hues and extreme):  # what is nearly black or white hardly has a hue
+        return False
+    if hues == {"neutral"} and subject.tone != part.tone:
         return False
     apart = max(abs(a - b) for a, b in zip(subject.centre, part.centre, strict=True))
     near = subject.place == part.place or apart <= _NEAR
