@@ -28,10 +28,17 @@ AGAINST_AUC = 0.75  # of `brighter`, or 1 minus it of `darker`
 LEVEL_AUC = (0.38, 0.62)
 AGAINST_STEP, LEVEL_STEP = 8.0, 6.0  # grey levels
 
+# Claims: what is claimed stands clear of what is measured, so that noise does not take it back.
+CLAIM_AUC, CLAIM_STEP = 0.82, 12.0  # of `brighter`, or 1 minus the AUC of `darker`; grey levels
+CLAIM_RANKS = (0.24, 0.76)
+CLAIM_SHARE = 0.02  # of the area
+CLAIM_LINE = 0.86  # AUC of a line against its sides
+CLAIM_LENGTH = 0.3  # of a line, in longer sides
+
 # Lines, on the level of the image pyramid where they are narrow.
 LEAST_SIDE = 24  # pixels of a pyramid level's shorter side
-LINE_STEP = 8.0  # grey levels to both of its sides, mean over the line's run
-LINE_CLUTTER = 3.5  # the same over the median step of the image
+LINE_STEP = 9.0  # grey levels to both of its sides, mean over the line's run
+LINE_CLUTTER = 4.5  # the same over the median step of the image
 LINE_AUC = 0.8  # of a bright line against its sides in the image that traces it, or 1 minus it of a dark one
 LINE_AUC = 0.8  # of a bright line against its sides in the image that traces it, or 1 minus it of a dark one
 LINE_LENGTH = 0.25  # of the longer side

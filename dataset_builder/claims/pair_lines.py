@@ -6,6 +6,7 @@ Standard library and numpy only: a metric's release copies the whole folder.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -17,21 +18,37 @@ from .pair_ridges import SIGNS, Ridges, Run
 from .pair_standing import change_of
 
 _WINDING = 0.07  # deviation of a run from its main axis, over the distance of its ends
+_CENTRES = (np.arange(GRID) + 0.5) / GRID
 _FAINT = 0.5  # of `LINE_STEP`: what is less than this is not seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Trace:
     image: str
     level: int
     sign: str
     run: Run
     strength: float
-    mask: np.ndarray  # of the working grid
+    shape: tuple[int, int]  # of the level
 
     @property
     def salience(self) -> float:
-        return self.strength * float(self.mask.sum()) ** 0.5
+        return self.strength * (len(self.run.rows) / max(self.shape)) ** 0.5
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """The run on the working grid, without gaps whichever of both is finer."""
+        rows, columns, (height, width) = self.run.rows, self.run.columns, self.shape
+        mask = np.zeros(self.shape, bool)
+        mask[rows, columns] = True
+        gridded = mask[np.ix_((_CENTRES * height).astype(int), (_CENTRES * width).astype(int))]
+        gridded[((rows + 0.5) * GRID / height).astype(int), ((columns + 0.5) * GRID / width).astype(int)] = True
+        return gridded
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """The mask and two pixels around it."""
+        return ndimage.maximum_filter(self.mask.view(np.uint8), 5).view(bool)
 
 
 def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
@@ -49,7 +66,7 @@ def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
         kept += mine
     lines: list[tuple[_Trace, dict[str, str]]] = []  # each with its tone in the images that trace it
     for trace in sorted(kept, key=lambda trace: -trace.salience):
-        twins = (tones for other, tones in lines if trace.image not in tones and _overlap(trace, other, 3))
+        twins = (tones for other, tones in lines if trace.image not in tones and _is_twin(trace, other))
         tones = next(twins, None)
         if tones is None:
             lines.append((trace, {trace.image: trace.sign}))
@@ -74,30 +91,19 @@ def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:
             for run in ridges.runs(sign, LINE_LENGTH * side):
                 strength = float(ridges.best[sign, run.rows, run.columns].mean())
                 if strength >= ridges.floor:
-                    yield _Trace(image, level, name, run, strength, _gridded(ridges, run))
+                    yield _Trace(image, level, name, run, strength, ridges.grey.shape)
 
 
 def _stands_out(standing: Standing, tone: str) -> bool:
     return (standing.auc if tone == "bright" else 1 - standing.auc) >= LINE_AUC
 
 
-def _gridded(ridges: Ridges, run: Run) -> np.ndarray:
-    """The run on the working grid, without gaps whichever of both is finer."""
-    height, width = ridges.grey.shape
-    mask = np.zeros((height, width), bool)
-    mask[run.rows, run.columns] = True
-    centres = (np.arange(GRID) + 0.5) / GRID
-    gridded = mask[np.ix_((centres * height).astype(int), (centres * width).astype(int))]
-    gridded[((run.rows + 0.5) * GRID / height).astype(int), ((run.columns + 0.5) * GRID / width).astype(int)] = True
-    return gridded
-
-
 def _same(trace: _Trace, other: _Trace) -> bool:
-    return trace.sign == other.sign and _overlap(trace, other)
+    return trace.sign == other.sign and float(other.near[trace.mask].mean()) >= 0.5
 
 
-def _overlap(trace: _Trace, other: _Trace, window: int = 5) -> bool:
-    near = ndimage.maximum_filter(other.mask.view(np.uint8), window).view(bool)
+def _is_twin(trace: _Trace, other: _Trace) -> bool:
+    near = ndimage.maximum_filter(other.mask.view(np.uint8), 3).view(bool)
     return float(near[trace.mask].mean()) >= 0.5
 
 

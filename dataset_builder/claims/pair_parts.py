@@ -56,21 +56,18 @@ class Grids:
         smooth = ndimage.uniform_filter(self.rgb, (3, 3, 1))
         luminance = ndimage.uniform_filter(self.luminance, 3)
         looks = len(TONES) * hues_of(smooth) + tones_of(luminance)
-        return self._described("rgb", looks)
+        return tuple(self._part("rgb", look, mask) for look, mask in segments(looks))
 
     def regions(self) -> tuple[Part, ...]:
         """Dark and bright segments of the infrared that stand out from what is around them, the largest first."""
         tones = tones_of(ndimage.uniform_filter(self.infrared, 3))
-        regions = self._described("infrared", len(TONES) * HUES.index("neutral") + tones)
-        against = {"dark": "darker", "pale": "brighter"}
-        return tuple(
-            region
-            for region in regions
-            if region.share <= MOST_SHARE and region.infrared.against == against.get(region.tone, "nothing")
-        )
-
-    def _described(self, image: str, looks: np.ndarray) -> tuple[Part, ...]:
-        return tuple(self._part(image, look, mask) for look, mask in segments(looks))
+        against = {TONES.index("dark"): "darker", TONES.index("pale"): "brighter"}
+        regions = []
+        for tone, mask in segments(tones):
+            if tone in against and mask.sum() <= MOST_SHARE * mask.size:
+                region = self._part("infrared", len(TONES) * HUES.index("neutral") + tone, mask)
+                regions += [region] if region.infrared.against == against[tone] else []
+        return tuple(regions)
 
     def _part(self, image: str, look: int, mask: np.ndarray) -> Part:
         hue, tone = divmod(look, len(TONES))

@@ -25,8 +25,9 @@ TANGLED = 1.8  # length of a run over its chord: from here on it is a net and no
 _NORMAL = np.array(NORMAL)
 _AWAY, _NEXT = np.array([[-SIDE - 1], [-SIDE], [SIDE], [SIDE + 1]]), np.array([[-1], [1]])
 _SQUARE, _CUBE = np.ones((3, 3)), np.ones((3, 3, 3))
+_MOSTLY = 0.7  # of the least reach: so many pixels of a run are above the floor
 _NEAR_BEST = 0.7  # of a pixel's best direction: where two runs cross, both keep theirs, and none between
-_WEAK = 0.5  # of the floor: a run that is begun may go on
+_WEAK = 0.6  # of the floor: a run that is begun may go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Ridges:
     def _long(
         self, sign: int, names: np.ndarray, rows: np.ndarray, columns: np.ndarray, least: float
     ) -> Iterator[np.ndarray]:
-        """Yields the positions of each name whose pixels reach far enough, half of that way above the floor."""
+        """Yields the positions of each name whose pixels reach far enough, mostly above the floor."""
         if not names.size:
             return
         order = np.argsort(names, kind="stable")
@@ -140,7 +141,7 @@ class Ridges:
             for values in (rows, columns)
         )
         strong = np.add.reduceat((self.best[sign, rows, columns] >= self.floor)[order].astype(int), starts)
-        for at in np.flatnonzero((np.hypot(down, right) >= least) & (strong >= least / 2)):
+        for at in np.flatnonzero((np.hypot(down, right) >= least) & (strong >= _MOSTLY * least)):
             yield order[starts[at] : ends[at]]
 
     def _peaks(self, sign: int) -> np.ndarray:
