@@ -74,10 +74,11 @@ class Grids:
         rows, columns = positions = np.stack(np.nonzero(mask))
         ring = ring_of(mask)
         rgb, infrared = self.luminance_tones.standing(mask, ring), self.infrared_tones.standing(mask, ring)
-        if image == "rgb":
-            only = infrared.against == "level" and (
-                rgb.against in ("darker", "brighter") or self._tint(mask, ring) > 0
-            )
+        if mask.sum() > MOST_SHARE * mask.size:
+            only = False
+        elif image == "rgb":
+            plain = rgb.against in ("darker", "brighter") or self._tint(mask, ring) > 0
+            only = plain and infrared.against == "level"
         else:
             only = rgb.against == "level" and self._tint(mask, ring) < 0
         centre = (positions.mean(1) + 0.5) / GRID
