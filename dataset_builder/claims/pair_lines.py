@@ -19,6 +19,7 @@ from .pair_standing import change_of
 
 _WINDING = 0.07  # deviation of a run from its main axis, over the distance of its ends
 _CENTRES = (np.arange(GRID) + 0.5) / GRID
+_BESIDE = 0.55  # AUC that a line traced in both images has at least where the other image traces it
 _FAINT = 0.5  # of `LINE_STEP`: what is less than this is not seen
 
 
@@ -64,15 +65,15 @@ def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
             if _stands_out(standing, trace.sign) and not any(_same(trace, other) for other in mine):
                 mine.append(trace)
         kept += mine
-    lines: list[tuple[_Trace, dict[str, str]]] = []  # each with its tone in the images that trace it
+    lines: list[tuple[_Trace, dict[str, _Trace]]] = []  # each with the images that trace it
     for trace in sorted(kept, key=lambda trace: -trace.salience):
-        twins = (tones for other, tones in lines if trace.image not in tones and _is_twin(trace, other))
-        tones = next(twins, None)
-        if tones is None:
-            lines.append((trace, {trace.image: trace.sign}))
+        twins = (traces for other, traces in lines if trace.image not in traces and _is_twin(trace, other))
+        traces = next(twins, None)
+        if traces is None:
+            lines.append((trace, {trace.image: trace}))
         else:
-            tones[trace.image] = trace.sign
-    return tuple(_line(trace, tones, pyramids) for trace, tones in lines)
+            traces[trace.image] = trace
+    return tuple(_line(trace, traces, pyramids) for trace, traces in lines)
 
 
 def _pyramid(grey: np.ndarray) -> list[Ridges]:
@@ -94,8 +95,8 @@ def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:
                     yield _Trace(image, level, name, run, strength, ridges.grey.shape)
 
 
-def _stands_out(standing: Standing, tone: str) -> bool:
-    return (standing.auc if tone == "bright" else 1 - standing.auc) >= LINE_AUC
+def _stands_out(standing: Standing, tone: str, least: float = LINE_AUC) -> bool:
+    return (standing.auc if tone == "bright" else 1 - standing.auc) >= least
 
 
 def _same(trace: _Trace, other: _Trace) -> bool:
@@ -107,23 +108,26 @@ def _is_twin(trace: _Trace, other: _Trace) -> bool:
     return float(near[trace.mask].mean()) >= 0.5
 
 
-def _line(trace: _Trace, tones: dict[str, str], pyramids: dict[str, list[Ridges]]) -> Line:
+def _line(trace: _Trace, traces: dict[str, _Trace], pyramids: dict[str, list[Ridges]]) -> Line:
     run = trace.run
     shown, standing = {}, {}
     for name, pyramid in pyramids.items():
         ridges = pyramid[trace.level]
         standing[name] = ridges.standing(run)
-        if name in tones:
-            shown[name] = tones[name] if _stands_out(standing[name], tones[name]) else None
-        else:
+        twin = traces.get(name)
+        if twin is None:
             shown[name] = _tone(ridges, run)
+        elif _stands_out(standing[name], twin.sign, _BESIDE):
+            shown[name], standing[name] = twin.sign, pyramid[twin.level].standing(twin.run)
+        else:  # of two lines side by side
+            shown[name] = None
     size = np.array(ridges.grey.shape)
     points = np.stack((run.rows, run.columns), 1) + 0.5  # pixels
     start, end, angle, straying = _ends(points)
     cells = Counter(((points * 3 / size).astype(int) @ (3, 1)).tolist())
     middle = points[int(((points - points.mean(0)) ** 2).sum(1).argmin())]
     return Line(
-        image="both" if len(tones) == 2 else trace.image,
+        image="both" if len(traces) == 2 else trace.image,
         rgb_tone=shown["rgb"],
         infrared_tone=shown["infrared"],
         course="winding" if straying > _WINDING else _course(angle),

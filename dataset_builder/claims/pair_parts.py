@@ -145,18 +145,12 @@ def _means(values: np.ndarray) -> list[float]:
     totals = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
     means = values[[values.size // 20, values.size // 2, -values.size // 20]].astype(float)
     for _ in range(12):
-        cuts = [0, *np.searchsorted(values, (means[1:] + means[:-1]) / 2).tolist(), values.size]
-        before = means
-        means = np.array(
-            [
-                (totals[b] - totals[a]) / (b - a) if b > a else mean
-                for a, b, mean in zip(cuts, cuts[1:], means, strict=False)
-            ]
-        )
-        if np.abs(means - before).max() < 0.05:
+        cuts = np.array([0, *np.searchsorted(values, (means[1:] + means[:-1]) / 2), values.size])
+        sizes, before = np.diff(cuts), means
+        means = np.where(sizes > 0, np.diff(totals[cuts]) / np.maximum(sizes, 1), means)
+        if np.abs(means - before).max() < 0.1:
             break
-    sizes = np.diff(cuts).astype(float)
-    groups = [(float(mean), size) for mean, size in zip(means, sizes) if size]
+    groups = [(mean, size) for mean, size in zip(means.tolist(), sizes.tolist()) if size]
     while len(groups) > 1:
         gaps = [b[0] - a[0] for a, b in zip(groups, groups[1:])]
         at = int(np.argmin(gaps))

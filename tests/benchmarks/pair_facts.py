@@ -24,7 +24,7 @@ from PIL import Image
 
 from dataset_builder.claims.grounding import measure
 from dataset_builder.claims.pair_facts import PairFacts
-from dataset_builder.claims.pair_images import pair_of
+from dataset_builder.claims.pair_images import measure_pair
 from dataset_builder.claims.pair_statements import KINDS, statements_of, verdict
 from tests.benchmarks.sides import HARDWARE
 from tests.dataset_builder.made.sample_tiles import sample_rows
@@ -78,7 +78,7 @@ def varied(row: dict[str, Any], other: dict[str, Any]) -> dict[str, PairFacts]:
         "a pixel": (np.roll(infrared, 1, axis=1), rgb),
         "half a pixel": (half_shifted(infrared), half_shifted(rgb)),
     }
-    return {name: pair_of(measure(*pair)) for name, pair in pairs.items()}
+    return {name: measure_pair(measure(*pair).images) for name, pair in pairs.items()}
 
 
 def survey(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def speed(rows: Sequence[dict[str, Any]], repeats: int = 5) -> dict[str, Any]:
             for infrared, rgb in pairs:
                 facts = measure(infrared, rgb)
                 if ask:
-                    pair_of(facts)
+                    measure_pair(facts.images)
             rates[name].append(len(pairs) / (time.process_time() - began))
     return {"side_px": SPEED_SIDE, "tiles": len(pairs), "unit": "tiles a second of one core's time"} | {
         name: {"best": round(max(values), 1), "runs": [round(value, 1) for value in values]}
