@@ -152,7 +152,7 @@ def _shares(point: np.ndarray, size: np.ndarray) -> tuple[float, float]:
 
 def _tone(ridges: Ridges, run: Run) -> str | None:
     """How an image shows a line that was traced in the other one."""
-    nearby = ridges.nearby[:, run.rows, run.columns]  # (2, pixels)
+    nearby = ridges.nearby(run)  # (2, pixels)
     seen = (nearby >= max(LINE_STEP, ridges.floor / 2)).mean(1)
     for name, sign in SIGNS.items():
         if seen[sign] >= LINE_SEEN and seen[1 - sign] <= LINE_UNSEEN:

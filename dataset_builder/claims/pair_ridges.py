@@ -24,6 +24,7 @@ SIGNS = {"bright": 0, "dark": 1}
 TANGLED = 1.8  # length of a run over its chord: from here on it is a net and no line
 _NORMAL = np.array(NORMAL)
 _AWAY, _NEXT = np.array([[-SIDE - 1], [-SIDE], [SIDE], [SIDE + 1]]), np.array([[-1], [1]])
+_AROUND = np.array([(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)])
 _SQUARE, _CUBE = np.ones((3, 3)), np.ones((3, 3, 3))
 _MOSTLY = 0.7  # of the least reach: so many pixels of a run are above the floor
 _NEAR_BEST = 0.7  # of a pixel's best direction: where two runs cross, both keep theirs, and none between
@@ -85,17 +86,14 @@ class Ridges:
             np.subtract(np.minimum(one, other), centre, out=self.steps[1, number])
             if number == 0:
                 clutter = np.abs(centre - one)[::2, ::2]
-        self.floor = max(LINE_STEP, LINE_CLUTTER * float(np.median(clutter)))
+        self.floor = max(
+            LINE_STEP, LINE_CLUTTER * float(np.partition(clutter, clutter.size // 2, axis=None)[clutter.size // 2])
+        )
 
     @cached_property
     def best(self) -> np.ndarray:
         """Of all directions; `(2, height, width)`."""
         return self.steps.max(1)
-
-    @cached_property
-    def nearby(self) -> np.ndarray:
-        """`best` of a pixel and its neighbours: what may be a pixel off still counts; `(2, height, width)`."""
-        return ndimage.maximum_filter(self.best, (1, 3, 3))
 
     @cached_property
     def tones(self) -> Tones:
@@ -188,6 +186,13 @@ class Ridges:
     def standing(self, run: Run) -> Standing:
         """How a run stands in this image, against both of its sides."""
         return self.tones.standing_of(counted(self.tones.grey[run.rows, run.columns]), counted(self.sides(run)))
+
+    def nearby(self, run: Run) -> np.ndarray:
+        """Best steps on a run, its neighbours included: what may be a pixel off still counts; `(2, pixels)`."""
+        height, width = self.grey.shape
+        rows = np.clip(run.rows + _AROUND[:, :1], 0, height - 1)
+        columns = np.clip(run.columns + _AROUND[:, 1:], 0, width - 1)
+        return self.best[:, rows, columns].max(1)
 
     def sides(self, run: Run) -> np.ndarray:
         """Grey levels beside a run, two and three pixels away on both sides; uint8, only those in the image."""
