@@ -30,10 +30,11 @@ AGAINST_STEP, LEVEL_STEP = 8.0, 6.0  # grey levels
 
 # Claims: what is claimed stands clear of what is measured, so that noise does not take it back.
 CLAIM_AUC, CLAIM_STEP = 0.82, 12.0  # of `brighter`, or 1 minus the AUC of `darker`; grey levels
+CLAIM_LEVEL_AUC, CLAIM_LEVEL_STEP = (0.43, 0.57), 4.0  # of `level`
 CLAIM_RANKS = (0.24, 0.76)
 CLAIM_SHARE = 0.02  # of the area
 CLAIM_LINE = 0.86  # AUC of a line against its sides
-CLAIM_LENGTH = 0.3  # of a line, in longer sides
+CLAIM_LENGTH, CLAIM_STRENGTH = 0.33, 13.0  # of a line: longer sides; grey levels
 
 # Lines, on the level of the image pyramid where they are narrow.
 LEAST_SIDE = 24  # pixels of a pyramid level's shorter side

@@ -13,29 +13,32 @@ from .pair_facts import Line, PairFacts, Part, Standing
 from .pair_floors import (
     CLAIM_AUC,
     CLAIM_LENGTH,
+    CLAIM_LEVEL_AUC,
+    CLAIM_LEVEL_STEP,
     CLAIM_LINE,
     CLAIM_RANKS,
     CLAIM_SHARE,
     CLAIM_STEP,
+    CLAIM_STRENGTH,
     FEW_SHARED,
     LEAST_EDGES,
     MANY_SHARED,
 )
 
 # From the most to the least specific to a pair, by the share of statements that another tile's infrared bears out, as
-# tests/benchmarks/results/pair_facts.json has it.
+# tests/benchmarks/results/pair_facts.json has it; edges are specific, too, but say little.
 KINDS = (
     "line changes",
-    "line in infrared",
     "line in infrared only",
     "line in rgb only",
-    "part changes",
     "part in infrared only",
-    "part in rgb only",
     "part against ring",
-    "part among tones",
+    "part changes",
     "region in infrared",
+    "part among tones",
+    "line in infrared",
     "edges",
+    "part in rgb only",
     "part changes tone",
 )
 _NEAR = 0.2  # of a side: centres of parts that may be the same
@@ -67,7 +70,7 @@ def statements_of(facts: PairFacts) -> tuple[Statement, ...]:
 
 def _of_lines(facts: PairFacts) -> Iterator[Statement]:
     for line in facts.lines:
-        if line.length < CLAIM_LENGTH:
+        if line.length < CLAIM_LENGTH or line.strength < CLAIM_STRENGTH:
             continue
         salience = min(1.0, line.strength / 60 * line.length**0.5)
         seen = _plain_tone(line.rgb_tone, line.rgb), _plain_tone(line.infrared_tone, line.infrared)
@@ -91,14 +94,14 @@ def _of_parts(facts: PairFacts) -> Iterator[Statement]:
             continue
         size = min(1.0, (part.share / 0.15) ** 0.5)
         salience = size * min(1.0, max(abs(part.infrared.step), abs(part.infrared.step - part.rgb.step)) / 80)
-        if part.only and _is_plain(part.rgb):
+        if part.only and _is_plain(part.rgb) and _is_level(part.infrared):
             yield Statement("part in rgb only", part, "absent", size * min(1.0, abs(part.rgb.step) / 80))
         if _is_plain(part.infrared):
             yield Statement("part against ring", part, part.infrared.against, salience)
         if _is_plain_tone(part.infrared):
             yield Statement("part among tones", part, part.infrared.tone, salience)
         change = part.change
-        if change.ring in _CHANGED and all(_is_plain(s) or s.against == "level" for s in (part.rgb, part.infrared)):
+        if change.ring in _CHANGED and all(_is_plain(s) or _is_level(s) for s in (part.rgb, part.infrared)):
             yield Statement("part changes", part, change.ring, salience)
         if change.tone in _CHANGED and all(_is_plain_tone(s) or s.tone == "medium" for s in (part.rgb, part.infrared)):
             yield Statement("part changes tone", part, change.tone, salience)
@@ -112,6 +115,10 @@ def _is_plain(standing: Standing) -> bool:
     return standing.against in ("brighter", "darker") and auc >= CLAIM_AUC and abs(standing.step) >= CLAIM_STEP
 
 
+def _is_level(standing: Standing) -> bool:
+    return CLAIM_LEVEL_AUC[0] <= standing.auc <= CLAIM_LEVEL_AUC[1] and abs(standing.step) <= CLAIM_LEVEL_STEP
+
+
 def _is_plain_tone(standing: Standing) -> bool:
     return standing.tone in ("dark", "bright") and not CLAIM_RANKS[0] < standing.rank < CLAIM_RANKS[1]
 
@@ -122,7 +129,7 @@ def _of_regions(facts: PairFacts) -> Iterator[Statement]:
             continue
         salience = min(1.0, (region.share / 0.15) ** 0.5) * min(1.0, abs(region.infrared.step) / 80)
         yield Statement("region in infrared", region, region.tone, salience)
-        if region.only:
+        if region.only and _is_level(region.rgb):
             yield Statement("part in infrared only", region, region.tone, salience)
 
 

@@ -32,7 +32,7 @@ from tests.dataset_builder.made.sample_tiles import sample_rows
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "pair_facts.json"
 QUALITY = 90
-SPEED_SIDE, SPEED_TILES = 128, 200
+SPEED_SIDE, SPEED_TILES = 128, 100
 DONORS = ("another infrared", "another RGB")
 NOISE = ("JPEG 90", "a pixel", "half a pixel")
 
