@@ -157,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "what": "facts of the pair on the sample: statements by kind, and shares of them that hold elsewhere",
         "hardware": HARDWARE,
         "seed": arguments.seed,
+        "every": arguments.every,
         "splits": {},
         "speed": speed(rows),
     }
