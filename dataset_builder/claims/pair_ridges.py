@@ -102,6 +102,8 @@ class Ridges:
 
     def runs(self, sign: int, least: float) -> Iterator[Run]:
         """Yields connected runs of ridge pixels that reach at least `least` pixels far; nets are taken apart."""
+        if np.count_nonzero(self.best[sign] >= self.floor) < _MOSTLY * least:
+            return
         present = self._peaks(sign)
         flat = present.any(0)
         labels, _ = ndimage.label(flat, _SQUARE)
