@@ -81,11 +81,12 @@ def varied(row: dict[str, Any], other: dict[str, Any]) -> dict[str, PairFacts]:
     return {name: measure_pair(measure(*pair).images) for name, pair in pairs.items()}
 
 
-def survey(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """Counts statements by kind, on the pairs, on shuffled pairs, and as judged by what is put beside them."""
+def survey(candidates: Sequence[dict[str, Any]], every: int, seed: int) -> dict[str, Any]:
+    """Counts statements by kind, on each n-th pair, on shuffled pairs, and as judged by what is put beside them."""
     draw = np.random.default_rng(seed)
     strata = defaultdict(list)
-    for row in rows:
+    rows = candidates[::every]
+    for row in candidates:
         strata[row["source_dataset"], row["ir_band"]].append(row)
     claimed, shuffled, judged = Counter(), Counter(), defaultdict(Counter)
     held, things = 0, 0
@@ -147,12 +148,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures the splits asked for and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--split", nargs="+", default=["train"], choices=("train", "validation", "test"))
-    parser.add_argument("--every", type=int, default=1, help="takes each n-th row of the sample")
+    parser.add_argument("--every", type=int, default=1, help="surveys each n-th row of a split")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of other tiles")
     parser.add_argument("--out", type=Path, default=RESULT, help="JSON file to write")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows = list(sample_rows(arguments.every))
+    rows = list(sample_rows())
     report: dict[str, Any] = {
         "what": "facts of the pair on the sample: statements by kind, and shares of them that hold elsewhere",
         "hardware": HARDWARE,
@@ -163,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     logger.info("%s", report["speed"])
     for split in arguments.split:
-        found = survey([row for row in rows if row["_split"] == split], arguments.seed)
+        found = survey([row for row in rows if row["_split"] == split], arguments.every, arguments.seed)
         report["splits"][split] = found
         logger.info("%s: %d pairs, %.2f statements a pair", split, found["pairs"], found["statements_a_pair"])
         for kind, row in found["kinds"].items():
@@ -171,8 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"{name} {row[name]['supported']:.2f}/{row[name]['contradicted']:.2f}" for name in (*DONORS, *NOISE)
             )
             logger.info("%-22s %.2f (shuffled %.2f)  %s", kind, row["a_pair"], row["a_shuffled_pair"], shares)
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+        arguments.out.parent.mkdir(exist_ok=True)
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
