@@ -8,7 +8,7 @@ they keep their values under JPEG compression and resizing.
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -36,6 +36,7 @@ ELONGATED = 2.5  # ratio of the axes of the ellipse with the same second moments
 FILLED = 0.75  # area over that ellipse's: below, the outline is irregular
 
 GRID = 48  # divisible by three: nine cells of 16 x 16
+LARGEST_SIDE = 256  # pixels: larger pairs are kept at this side, where a line of one pixel may be lost
 COLOURS = ("green", "blue", "warm")
 PLAIN_COLOUR, FAINT_COLOUR = 20.0, 4.0  # how far a colour's channels exceed the others, grey levels
 _LEAST_SPREAD = 12.0  # grey levels: below it, noise would count as grain
@@ -58,6 +59,41 @@ class Region:
     share: float
     shape: str
     mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairImages:
+    """Both images as text, so that they compare, hash, and travel as the other facts do.
+
+    Attributes:
+        infrared: Pixels, row by row, a character of Latin-1 each; the longer side is at most `LARGEST_SIDE`.
+        rgb: The same, three characters a pixel.
+        size: Width and height of both, pixels.
+    """
+
+    infrared: str
+    rgb: str
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, ir: np.ndarray, rgb: np.ndarray) -> "PairImages":
+        """Brings both to the size of the larger one, as `measure` takes them."""
+        height, width = max(ir.shape, rgb.shape[:2])
+        scale = min(1.0, LARGEST_SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return cls(_resized(ir, size), _resized(rgb, size), size)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Infrared and RGB, uint8 `(height, width)` and `(height, width, 3)`."""
+        width, height = self.size
+        infrared, rgb = (np.frombuffer(text.encode("latin-1"), np.uint8) for text in (self.infrared, self.rgb))
+        return infrared.reshape(height, width), rgb.reshape(height, width, 3)
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> str:
+    if (image.shape[1], image.shape[0]) != size:
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    return image.tobytes().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +164,7 @@ class InfraredFacts:
     disagreement_sign: str | None = None
     luminance_grid: str | None = None
     colour_grid: str | None = None
+    images: PairImages | None = field(default=None, repr=False)
 
 
 def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
@@ -176,7 +213,7 @@ def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
         dark_regions=_regions(grey, -1),
         small_bright_targets=_small_bright_targets(ir),
         grid=_hexadecimal(grey),
-        **({} if rgb is None else _compared(grey, rgb)),
+        **({} if rgb is None else _compared(grey, rgb) | {"images": PairImages.of(ir, rgb)}),
     )
 
 
@@ -249,19 +286,27 @@ def _regions(grey: np.ndarray, sign: int) -> tuple[Region, ...]:
 
 
 def _region_of(grey: np.ndarray, pixels: tuple[np.ndarray, np.ndarray]) -> Region:
-    positions = np.stack(pixels).astype(np.float64)  # (2, pixels): rows, columns
+    positions = np.stack(pixels)
+    share = positions.shape[1] / grey.size
+    return Region(place_of(positions), share, shape_of(positions), float(grey[pixels].mean()))
+
+
+def place_of(positions: np.ndarray) -> str:
+    """Names the place of pixels of the working grid, as `Region.place` says; rows and columns, `(2, pixels)`."""
     row, column = (int(position * 3 // GRID) for position in positions.mean(1))
     down, along = (np.ptp(positions, axis=1) + 1) / GRID >= REGION_REACH
     if (down and along) or (down and column == 1) or (along and row == 1):
-        place = "across"
-    elif down or along:
-        place = f"{('north', 'south')[row // 2] if along else ('west', 'east')[column // 2]} side"
-    else:
-        place = CELLS[3 * row + column]
+        return "across"
+    if down or along:
+        return f"{('north', 'south')[row // 2] if along else ('west', 'east')[column // 2]} side"
+    return CELLS[3 * row + column]
+
+
+def shape_of(positions: np.ndarray) -> str:
+    """Names the shape of pixels of the working grid, as `Region.shape` says; rows and columns, `(2, pixels)`."""
     minor, major = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(positions)), 1 / 12))  # a pixel has a width
     filled = positions.shape[1] / (4 * np.pi * minor * major)
-    shape = "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
-    return Region(place, positions.shape[1] / grey.size, shape, float(grey[pixels].mean()))
+    return "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
 
 
 def _small_bright_targets(ir: np.ndarray) -> int:
