@@ -24,8 +24,8 @@ install: $(VENV)/.installed  ## Set up .venv with everything but ray and metrics
 demo: $(VENV)/.installed .demo-packages/.installed  ## The whole journey on real imagery, into runs/demo
 	$(BIN)/python -m training.journey --out runs/demo --packages .demo-packages
 
-test: $(VENV)/.installed  ## Tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+test: $(VENV)/.installed  ## Tests, without the slow ones, in two processes
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 $(VENV)/.ray: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
