@@ -105,20 +105,26 @@ class RGB2IRPipeline(DiffusionPipeline):
 
     @torch.no_grad()
     def predict(
-        self, images: Sequence[np.ndarray], band: str, condition: str, batch_size: int = 16
+        self,
+        images: Sequence[np.ndarray],
+        band: str,
+        condition: str,
+        batch_size: int = 16,
+        core_px: int = CORE_PX,
     ) -> list[np.ndarray]:
         """Returns low, median and high of one band, float32 `(3, height, width)` each, not clipped.
 
         Args:
             images: float32 `(height, width, 3)` in 0 to 1, each of its own size.
             band, condition, batch_size: As in the call.
+            core_px: Side of the parts that larger images are cut into; a multiple of 4.
 
         Raises:
             ValueError: The condition or its bands are others, or the weights hold NaN.
         """
         place, channel = self.translator.condition_index(condition), self.check_band(band, condition)
         results = [np.empty((3, *image.shape[:2]), np.float32) for image in images]
-        for group in _in_batches(_parts(images), batch_size):
+        for group in _in_batches(_parts(images, core_px), batch_size):
             stacked = np.stack([images[index][window] for index, window, _ in group])
             rgb = torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))).to(
                 self._execution_device, self.translator.dtype
@@ -230,13 +236,15 @@ def to_grey(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def _parts(images: Sequence[np.ndarray]) -> Iterator[tuple[int, tuple[slice, slice], tuple[slice, slice]]]:
+def _parts(
+    images: Sequence[np.ndarray], core_px: int
+) -> Iterator[tuple[int, tuple[slice, slice], tuple[slice, slice]]]:
     """Yields (image, window with margin, core) so that the cores cover each image once."""
     for index, image in enumerate(images):
         height, width = image.shape[:2]
-        for row in range(0, height, CORE_PX):
-            for column in range(0, width, CORE_PX):
-                core = (slice(row, min(row + CORE_PX, height)), slice(column, min(column + CORE_PX, width)))
+        for row in range(0, height, core_px):
+            for column in range(0, width, core_px):
+                core = (slice(row, min(row + core_px, height)), slice(column, min(column + core_px, width)))
                 window = tuple(
                     slice(max(0, part.start - MARGIN_PX), min(part.stop + MARGIN_PX, length))
                     for part, length in zip(core, (height, width))
