@@ -19,6 +19,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dataset_builder.filters import make_rules
+from dataset_builder.filters.image_rules import InfraredTooFlat
+from dataset_builder.filters.pair_rules import InfraredIsGrayOfRgb, Misaligned
 from dataset_builder.images.decoding import DecodeError, open_image, rgb_array
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.rasters import RasterOptions, translate_raster
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 LOG = "translations.jsonl"
 TRUST = "trust"
+GATE = (InfraredTooFlat, InfraredIsGrayOfRgb, Misaligned)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 BATCH_PIXELS = 16 * 128 * 128  # of the images that are read before they are translated together
 MAX_PIXELS = 200_000_000  # of one image; larger scenes are rasters
@@ -162,11 +166,19 @@ def _translate_folder(
             images = [image for _, image in group if isinstance(image, np.ndarray)]
             translations = iter(translator.translate_with_trust(images, options.band))
             for path, image in group:
-                if isinstance(image, str):
-                    log.add(names[path], reason=image)
+                translation = None if isinstance(image, str) else next(translations)
+                reason = image if translation is None else rejection(image, translation.image)
+                if reason is not None:
+                    log.add(names[path], reason=reason)
                 else:
-                    _write(output.path, _target(names[path]), next(translations), options.trust, names[path], log)
+                    _write(output.path, _target(names[path]), translation, options.trust, names[path], log)
                 bar.update()
+
+
+def rejection(rgb: np.ndarray, infrared: np.ndarray) -> str | None:
+    """Returns why a translation is none, by the rules of a build: flat, a gray of its RGB, or moved; or None."""
+    row = {"_rgb": rgb, "_ir": infrared, "ir_origin": "translated"}
+    return next((reason for rule in make_rules({}, GATE) if (reason := rule(row))), None)
 
 
 def _read(files: Sequence[Path]) -> Iterator[list[tuple[Path, np.ndarray | str]]]:

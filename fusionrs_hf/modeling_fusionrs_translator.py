@@ -51,7 +51,7 @@ class Block(nn.Module):
         """Returns `(batch, outputs, height, width)` of `(batch, inputs, height, width)`."""
         scale, shift = self.condition(condition)[..., None, None].chunk(2, dim=1)  # (batch, outputs, 1, 1)
         values = F.silu(self.first(values) * (1 + scale) + shift)
-        return F.silu(self.second(values))
+        return values + F.silu(self.second(values))
 
 
 class FusionRSTranslator(ModelMixin, ConfigMixin):
@@ -88,13 +88,18 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
             raise ValueError(f"conditions must begin with {UNKNOWN!r}, got {list(conditions)}")
         fine, middle, coarse = channels
         count = len(conditions)
-        self.pixel = nn.Conv2d(3, fine, 1)
+        self.pixel = nn.Sequential(nn.Conv2d(6, 2 * fine, 1), nn.SiLU(), nn.Conv2d(2 * fine, fine, 1))
         self.fine = Block(fine, fine, count)
         self.middle = Block(fine, middle, count)
         self.coarse = Block(middle, coarse, count, dilation=2)
         self.to_middle, self.to_fine = nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)
         self.middle_up, self.fine_up = Block(middle, middle, count), Block(fine, fine, count)
         self.head = nn.Conv2d(fine, 3 * len(bands), 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # without a normalisation the default start fades to nothing
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.head.weight, std=0.01)
         self.register_buffer("interval_scale", torch.ones(count, len(bands), 2))
         self.register_buffer("blend", torch.tensor([[1.0, 0.0]]).repeat(len(bands), 1))
         self.register_buffer("domain_features", torch.zeros(domain_tiles, DOMAIN_FEATURES))
@@ -115,7 +120,8 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         """
         height, width = rgb.shape[-2:]
         extra = (0, -width % STRIDE, 0, -height % STRIDE)
-        fine = self.fine(F.silu(self.pixel(F.pad(rgb, extra, mode="replicate") - 0.5)), condition)
+        pixel = self.pixel(colours(F.pad(rgb, extra, mode="replicate")))
+        fine = pixel + self.fine(pixel, condition)
         middle = self.middle(F.avg_pool2d(fine, 2), condition)
         coarse = self.coarse(F.avg_pool2d(middle, 2), condition)
         middle = self.middle_up(middle + _double(self.to_middle(coarse)), condition)
@@ -207,6 +213,16 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         source = Path(__file__)
         if source.parent.resolve() != Path(save_directory).resolve():
             shutil.copyfile(source, Path(save_directory) / source.name)
+
+
+def colours(rgb: Tensor) -> Tensor:
+    """Returns levels and the contrasts between channels, spread about 0, `(batch, 6, height, width)`.
+
+    Args:
+        rgb: `(batch, 3, height, width)` in 0 to 1.
+    """
+    other = rgb.roll(1, dims=1)  # blue, red, green beside red, green, blue
+    return torch.cat([4 * (rgb - 0.35), 4 * (rgb - other) / (rgb + other + 0.1)], dim=1)
 
 
 def pinball_loss(quantiles: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -21,6 +21,11 @@ def load_pipeline(name: str | Path | None = None, revision: str | None = None) -
     Raises:
         InputError: The folder holds no translator, or its weights hold NaN.
     """
+    if name is None and not SHIPPED.is_dir():
+        raise InputError(
+            "no translator ships with this version; give a folder that `fusionrs train translator --config "
+            "training/recipes/translator_sample.yaml` wrote, or a Hub id, as the model"
+        )
     name = SHIPPED if name is None else name
     if Path(name).exists() and not (Path(name) / "translator").is_dir():
         raise InputError(f"{name} holds no translator; give a folder that `fusionrs train translator` wrote")

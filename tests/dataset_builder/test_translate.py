@@ -7,7 +7,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from dataset_builder import translate as page
-from dataset_builder.translate import LOG, TranslateOptions, translate
+from dataset_builder.translate import LOG, TranslateOptions, rejection, translate
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.rasters import PART_PX, RasterOptions
 from fusionrs_hf.errors import InputError
@@ -179,3 +179,13 @@ def test_other_settings_need_another_folder(folder, model, tmp_path):
     translate(folder, tmp_path / "out", TranslateOptions(model=model))
     with pytest.raises(InputError, match="by other settings; give a new folder"):
         translate(folder, tmp_path / "out", TranslateOptions(model=model, condition="scene"))
+
+
+def test_a_translation_that_is_a_gray_flat_or_moved_is_none():
+    image = np.kron(colourful(3, 16, 16), np.ones((6, 6, 1), np.uint8))
+    gray = np.asarray(Image.fromarray(image).convert("L"))
+    assert rejection(image, np.rint(255 * (gray / 255) ** 2.2).astype(np.uint8)) == "ir_is_gray_of_rgb"
+    assert rejection(image, np.full_like(gray, 120)) == "ir_too_flat"
+    other = image[..., 1] // 2 + image[..., 2] // 2
+    assert rejection(image, other) is None
+    assert rejection(image[8:-8, 8:-8], other[13:-3, 8:-8]) == "rgb_ir_misaligned"

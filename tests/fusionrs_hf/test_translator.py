@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusionrs_hf import translator
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.translator import load_pipeline
 from tests.made import tiny_translator
@@ -30,3 +31,9 @@ def test_damaged_weights_are_refused(tmp_path):
     pipe.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="head.bias holds NaN"):
         load_pipeline(tmp_path)
+
+
+def test_without_shipped_weights_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(translator, "SHIPPED", tmp_path / "absent")
+    with pytest.raises(InputError, match="fusionrs train translator"):
+        load_pipeline()
