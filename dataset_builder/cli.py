@@ -141,7 +141,7 @@ def add_translate(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs translate`."""
     parser.description += " An interrupted run is continued by the same command."
     add = parser.add_argument
-    add("source", type=Path, help="folder of RGB images, or a GeoTIFF; stays as it is")
+    add("source", type=Path, help="folder of RGB images, a GeoTIFF, or folder of a dataset; stays as it is")
     add("output", type=Path, help="folder for the infrared-style images and translations.jsonl")
     add("--band", default="nir", help="nir, swir or, where the scene is known, lwir (default: nir)")
     add("--model", help="folder or Hub id of a translator (default: the one that ships)")

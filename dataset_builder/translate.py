@@ -1,11 +1,13 @@
-"""Translates RGB images of one's own: a folder of images, or one raster that keeps its georeference.
+"""Translates RGB images of one's own: a folder of images, a raster that keeps its georeference, or a dataset.
 
     fusionrs translate images/ out/ --band nir
     fusionrs translate scene.tif out/ --band swir --reflectance toa --trust
+    fusionrs translate dataset/ out/ --band nir
 
 OUT gets an image of one channel for each, `translations.jsonl` with what is known of each (model, revision, band,
 condition, mean width of the interval, whether it is of the kind that was trained on, or why there is none), and with
-`--trust` the width of the interval at each pixel below `trust/`. An interrupted run is continued by the same command.
+`--trust` the width of the interval at each pixel below `trust/`. Of a dataset OUT has the same shards, one row for
+each RGB image, and a record for each shard. An interrupted run is continued by the same command.
 """
 
 import json
@@ -23,9 +25,11 @@ from dataset_builder.filters import make_rules
 from dataset_builder.filters.image_rules import InfraredTooFlat
 from dataset_builder.filters.pair_rules import InfraredIsGrayOfRgb, Misaligned
 from dataset_builder.images.decoding import DecodeError, open_image, rgb_array
+from dataset_builder.shards.folder import check_finished, find_shards
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.rasters import RasterOptions, translate_raster
-from dataset_builder.translators.stage import Translation, check_band
+from dataset_builder.translators.rewriting import translate_shard
+from dataset_builder.translators.stage import TranslateStage, Translation, check_band
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, writing
@@ -66,7 +70,7 @@ def translate(source: Path, out: Path, options: TranslateOptions = TranslateOpti
     """Translates a folder of images, or a raster file; continues where it was interrupted.
 
     Args:
-        source: Folder that is searched with all below it, or a GeoTIFF.
+        source: Folder that is searched with all below it, a GeoTIFF, or the folder of a dataset.
         out: Folder; a new one, or of an earlier run with the same options.
         options: What is asked.
 
@@ -88,7 +92,9 @@ def translate(source: Path, out: Path, options: TranslateOptions = TranslateOpti
         output.reopen()
         output.list_files([LOG])
         log = _Log(out / LOG, _provenance(translator, options))
-        if source.is_dir():
+        if (source / "data").is_dir() and any((source / "data").glob("*.parquet")):
+            _translate_dataset(source, output, translator, options, log)
+        elif source.is_dir():
             _translate_folder(source, output, translator, options, log)
         else:
             _translate_file(source, output, translator, options, log)
@@ -213,6 +219,21 @@ def _write(out: Path, target: str, translation: Translation, trust: bool, name: 
 
 def _target(name: str) -> str:
     return Path(name).with_suffix(".png").as_posix()
+
+
+def _translate_dataset(
+    source: Path, output: OutputFolder, translator: LearnedTranslator, options: TranslateOptions, log: _Log
+) -> None:
+    if options.raster != RasterOptions() or options.trust:
+        raise InputError("trust and what tells how a raster is read are not for a dataset; drop them")
+    check_finished(source)
+    shards = find_shards(source)
+    output.list_files(f"data/{name}" for name in shards)
+    for name in tqdm(shards, unit="shard", desc="translating"):
+        target = output.path / "data" / name
+        if f"data/{name}" not in log.records or not target.is_file():
+            stage = TranslateStage(translator, options.band)
+            log.add(f"data/{name}", **translate_shard(source / "data" / name, target, stage, rejection))
 
 
 def _translate_file(

@@ -28,6 +28,7 @@ from training.recipe import parse_recipe
 from training.trainers.averaging import AveragingTrainer
 from training.trainers.callbacks import CaptionEpoch
 from training.trainers.checkpoints import last_whole_checkpoint
+from training.trainers.pixel_start import fit_pixels
 from training.trainers.run_log import write_run_log
 from training.trainers.translator_fit import fit_blend, fit_domain, fit_intervals
 from training.translator_arguments import IR_ORIGINS, TranslatorArguments
@@ -120,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # Train
         checkpoint = last_whole_checkpoint(folder)
+        if checkpoint is None and arguments.translator is None and arguments.pixel_steps:
+            fit_pixels(model, train, [plain, unknown], arguments.pixel_steps, training.seed)
         trainer = AveragingTrainer(
             decay=arguments.ema_decay,
             checkpoint=checkpoint,

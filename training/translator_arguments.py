@@ -53,6 +53,9 @@ class TranslatorArguments:
         default=0.25, metadata={"help": "Of unknown tiles, how far each channel's ends move, share of the range."}
     )
     haze: float = field(default=0.2, metadata={"help": "Of unknown tiles, how much gray veil is laid over at most."})
+    pixel_steps: int = field(
+        default=2000, metadata={"help": "Steps on scattered pixels, by colour alone, before those on tiles; 0: none."}
+    )
     ema_decay: float = field(default=0.995, metadata={"help": "Of the averaged weights, which are those saved."})
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
+import io
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 from PIL import Image
@@ -11,7 +13,7 @@ from dataset_builder.translate import LOG, TranslateOptions, rejection, translat
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.rasters import PART_PX, RasterOptions
 from fusionrs_hf.errors import InputError
-from tests.made import tiny_translator
+from tests.made import tiny_dataset, tiny_translator
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,23 @@ def test_a_translation_that_is_a_gray_flat_or_moved_is_none():
     other = image[..., 1] // 2 + image[..., 2] // 2
     assert rejection(image, other) is None
     assert rejection(image[8:-8, 8:-8], other[13:-3, 8:-8]) == "rgb_ir_misaligned"
+
+
+def test_a_dataset_keeps_one_row_an_image_and_nothing_of_its_old_infrared(model, tmp_path):
+    source = tiny_dataset.write(tmp_path / "dataset", train=3)
+    translate(source, tmp_path / "out", TranslateOptions(model=model))
+    before = pq.read_table(source / "data" / "train-00000-of-00001.parquet").to_pylist()
+    after = pq.read_table(tmp_path / "out" / "data" / "train-00000-of-00001.parquet").to_pylist()
+    assert [row["sample_id"] for row in after] == [row["sample_id"] for row in before if row["ir_band"] == "nir"]
+    translator = LearnedTranslator(model)
+    for row in after:
+        rgb = np.asarray(Image.open(io.BytesIO(row["rgb"]["bytes"])))
+        (expected,) = translator.translate_with_trust([rgb], "nir")
+        infrared = np.asarray(Image.open(io.BytesIO(row["ir"]["bytes"])))
+        assert np.abs(infrared.astype(int) - expected.image).max() <= 1
+        assert (row["ir_origin"], row["ir_band"], row["translator"]) == ("translated", "nir", "learned")
+        assert row["ir_captions"] == [] and row["captions"] != [] and row["translator_in_domain"] is False
+    shards = records(tmp_path / "out")
+    assert {name: record["rows"] for name, record in shards.items()} == {
+        f"data/{split}-00000-of-00001.parquet": 3 for split in ("train", "validation", "test")
+    }
