@@ -1,4 +1,4 @@
-"""`fusionrs build`, `caption` and `audit`: of each verb its arguments and its call, side by side.
+"""`fusionrs build`, `caption`, `translate` and `audit`: of each verb its arguments and its call, side by side.
 
 Imports argparse alone: what a verb needs is imported when it runs, so that help answers at once.
 """
@@ -141,6 +141,38 @@ def caption(arguments: argparse.Namespace) -> None:
         raise InputError("give OUT, a folder for the captioned dataset; --report goes with --check only")
     shared |= {"retry": arguments.retry, "overwrite": arguments.overwrite}
     caption_dataset(arguments.dataset, arguments.output, recipe, **shared)
+
+
+def add_translate(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs translate`."""
+    parser.description += " An interrupted run is continued by the same command."
+    add = parser.add_argument
+    add("source", type=Path, help="folder of RGB images, a GeoTIFF, or folder of a dataset; stays as it is")
+    add("output", type=Path, help="folder for the infrared-style images and translations.jsonl")
+    add("--band", default="nir", help="nir, swir or, where the scene is known, lwir (default: nir)")
+    add("--model", help="folder or Hub id of a translator (default: the one that ships)")
+    add("--revision", help="of a Hub id")
+    add("--condition", default="unknown", help="scene of the model in whose stretch the images are shown")
+    add("--trust", action="store_true", help="keep the width of the interval at each pixel, below trust/")
+    add("--batch-size", type=int, default=16, help="parts of images in a step (default: 16)")
+    add("--rgb", type=int, nargs=3, metavar="N", help="of a raster: its red, green and blue bands, from 1")
+    add("--reflectance", metavar="{toa,surface,raw}", help="of a raster: its values are reflectance, not display")
+    add("--scale", type=float, help="with --reflectance: values times scale plus offset are reflectance times 10,000")
+    add("--offset", type=float, help="see --scale (default: as the file says)")
+    parser.set_defaults(run=translate)
+
+
+def translate(arguments: argparse.Namespace) -> None:
+    """Translates images or a raster; raises InputError as of what it asks for."""
+    from dataset_builder.translate import TranslateOptions
+    from dataset_builder.translate import translate as translate_images
+    from dataset_builder.translators.rasters import RasterOptions
+
+    rgb = None if arguments.rgb is None else tuple(arguments.rgb)
+    raster = RasterOptions(rgb, arguments.reflectance, arguments.scale, arguments.offset)
+    names = ("band", "model", "revision", "condition", "trust", "batch_size")
+    options = TranslateOptions(**{name: getattr(arguments, name) for name in names}, raster=raster)
+    translate_images(arguments.source, arguments.output, options)
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:

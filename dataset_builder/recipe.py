@@ -14,11 +14,22 @@ from dataset_builder.units import check_ir_range
 
 @dataclass(frozen=True, slots=True)
 class TranslateRecipe:
-    """How rows without infrared get some: which translator, into which `ir_band`, from which seed."""
+    """How rows without infrared get some.
+
+    Args:
+        translator: `radiometric` (a formula, no weights) or `learned`.
+        band: `ir_band` to imitate.
+        seed: Of a translator that draws.
+        model, revision: Of `learned`, folder or Hub id; None: the one that ships.
+        condition: Of `learned`, the scene in whose stretch the images are shown; None: unknown.
+    """
 
     translator: str = "radiometric"
     band: str = "nir"
     seed: int = 0
+    model: str | None = None
+    revision: str | None = None
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,8 @@ class BuildRecipe:
         del values["base"], values["rights_policy"]
         values["caption"] = self.caption and self.caption.echo()
         values["exclude"] = _portable(values["exclude"])
+        if values["translate"]:
+            values["translate"]["model"] = _portable(values["translate"]["model"])
         values["splits"]["force_train"] = _portable(values["splits"]["force_train"])
         for part in values["sources"]:
             part |= {name: _portable(value) for name, value in part.items()}

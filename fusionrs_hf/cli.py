@@ -47,6 +47,9 @@ VERBS = {
         "write captions of the infrared, each checked against its image; or check those that are there",
         continues=True,
     ),
+    "translate": Verb(
+        "dataset_builder.cli", "write infrared-style images of RGB images or of a raster, each with its interval"
+    ),
     "audit": Verb(
         "dataset_builder.cli",
         "check a built dataset anew, by other means than the build's; find what it shares with other datasets",

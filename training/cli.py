@@ -46,6 +46,12 @@ TRAIN = {
         "trl.SFTConfig",
         "Fine-tunes the two-image VLM on infrared captions, with LoRA.",
     ),
+    "translator": Method(
+        "training.train_translator",
+        "training.translator_arguments:TranslatorArguments",
+        "transformers.TrainingArguments",
+        "Trains the learned translator on RGB and sensor infrared of the same tiles.",
+    ),
 }
 EVAL = {
     "clip": "training.evaluate_clip",
@@ -53,6 +59,7 @@ EVAL = {
     "hit-uav": "training.evaluate_hit_uav",
     "caltech-pairs": "training.evaluate_caltech_pairs",
     "vlm": "training.evaluate_vlm",
+    "translator": "training.evaluate_translator",
 }
 
 

@@ -76,6 +76,8 @@ def entries(
     for number, (label, file) in enumerate(_existing(_strings(named), base)):
         if file.is_file():
             yield Entry(RECIPE, number, _content(file), label), file, ""
+        for part in sorted((file / "translator").glob("*.safetensors")):  # of a translator of one's own
+            yield Entry(RECIPE, number, _content(part), f"{label}/{part.name}"), part, ""
     for number, spec in enumerate(specs):
         group = FIRST_SOURCE + number
         inputs = getattr(readers[number], "inputs", None) if readers else None

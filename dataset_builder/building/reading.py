@@ -38,7 +38,7 @@ def make_stages(recipe: BuildRecipe) -> list[Stage]:
     """
     stages = [
         DecodeStage(recipe.ir_range, recipe.filters),  # images/
-        recipe.translate and make_translate_stage(recipe.translate),  # translators/
+        recipe.translate and make_translate_stage(recipe.translate, recipe.base),  # translators/
         require_infrared,  # below
         FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))),  # filters/
         add_hashes,  # below, of groups/

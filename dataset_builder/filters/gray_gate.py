@@ -4,6 +4,7 @@ import numpy as np
 
 # Grays that one might take for infrared: luminance (BT.601), the mean of the channels, and each of them.
 GRAYS = np.array([[0.299, 0.587, 0.114], [1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+SAMPLED = 10_000  # pixels; larger images are judged by every 16th line first
 GRAY_R2 = 0.998  # share of explained variance from which an infrared image counts as nothing but the gray of its RGB
 
 
@@ -23,6 +24,49 @@ def is_only_gray(ir: np.ndarray, rgb: np.ndarray, min_r2: float = GRAY_R2) -> bo
         return False  # all lines together leave no less than these alone
     errors, total = _fits(ir, rgb)
     return bool(total > 0 and errors.min() <= (1 - min_r2) * total)
+
+
+def is_gray_curve(ir: np.ndarray, rgb: np.ndarray, min_r2: float = GRAY_R2) -> bool:
+    """Tells whether an infrared image is its RGB image's luminance up to a rising or falling curve, such as a gamma.
+
+    Of the sample's sensor pairs none comes nearer to one than 0.994, nor the radiometric formula to more than 0.998.
+
+    Args:
+        ir: uint8 `(h, w)`.
+        rgb: uint8 `(h, w, 3)` of the same size.
+        min_r2: Share of the variance that a curve explains from which the answer is yes. A flat image gives no.
+    """
+    if ir.size > SAMPLED and _curve_r2(ir[::16], rgb[::16]) < min_r2 - 0.01:
+        return False
+    return _curve_r2(ir, rgb) >= min_r2
+
+
+def _curve_r2(ir: np.ndarray, rgb: np.ndarray) -> float:
+    """Returns the share of the variance that the best monotone curve of the luminance explains; 0 for a flat image."""
+    level = np.rint(rgb.reshape(-1, 3) @ GRAYS[0]).astype(np.int64)
+    values = ir.ravel().astype(np.float64)
+    count = np.bincount(level, minlength=256)
+    mean = np.bincount(level, weights=values, minlength=256)[count > 0] / count[count > 0]
+    count = count[count > 0]
+    total = ((values - values.mean()) ** 2).sum()
+    if total <= 0 or len(count) < 2:
+        return 0.0
+    within = (values**2).sum() - (count * mean**2).sum()
+    between = min((count * (mean - sign * _rising(sign * mean, count)) ** 2).sum() for sign in (1, -1))
+    return float(1 - (within + between) / total)
+
+
+def _rising(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the nearest rising sequence in weighted squares: what falls is pooled (isotonic regression)."""
+    pools: list[list[float]] = []  # mean, weight, length
+    for value, weight in zip(values, weights):
+        pools.append([value, weight, 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            last, before = pools.pop(), pools[-1]
+            weight_of_both = before[1] + last[1]
+            before[0] = (before[0] * before[1] + last[0] * last[1]) / weight_of_both
+            before[1], before[2] = weight_of_both, before[2] + last[2]
+    return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
 
 
 def _fits(ir: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, float]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import fft
 
-from dataset_builder.filters.gray_gate import GRAY_R2, is_only_gray
+from dataset_builder.filters.gray_gate import GRAY_R2, is_gray_curve, is_only_gray
 from dataset_builder.filters.image_rules import grey_of
 from dataset_builder.thresholds import threshold
 
@@ -31,14 +31,18 @@ class SizesDiffer:
 
 @dataclass(frozen=True, slots=True)
 class InfraredIsGrayOfRgb:
-    """The infrared image is only the gray of the RGB image, possibly scaled or inverted."""
+    """The infrared image is only the gray of the RGB image, possibly scaled or inverted; translated, by any curve."""
 
     reason: ClassVar[str] = "ir_is_gray_of_rgb"
     min_r2: float = threshold(GRAY_R2, "share of the infrared's variance explained by one gray")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
-        """Reads `_rgb` and `_ir`."""
-        return self.reason if _aligned(row) and is_only_gray(row["_ir"], row["_rgb"], self.min_r2) else None
+        """Reads `_rgb`, `_ir` and `ir_origin`."""
+        if not _aligned(row):
+            return None
+        images = (row["_ir"], row["_rgb"], self.min_r2)
+        is_curve = row.get("ir_origin") == "translated" and is_gray_curve(*images)
+        return self.reason if is_curve or is_only_gray(*images) else None
 
 
 @dataclass(frozen=True, slots=True)

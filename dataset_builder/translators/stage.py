@@ -6,7 +6,8 @@ may call them thermal, near-infrared or calibrated.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +32,35 @@ class InfraredTranslator(Protocol):
 
     def translate(self, images: Sequence[np.ndarray], band: str, seeds: Sequence[int]) -> list[np.ndarray]:
         """Returns uint8 `(h, w)` for each uint8 `(h, w, 3)`; `seeds` has one integer an image."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """An infrared-style image and how far it can be trusted.
+
+    Args:
+        image, low, high: Median and ends of the stated interval, uint8 `(h, w)`.
+        in_domain: Whether the RGB image is of the kind that the translator was made from.
+    """
+
+    image: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    in_domain: bool
+
+    @property
+    def width(self) -> np.ndarray:
+        """Width of the interval at each pixel, uint8 `(h, w)`."""
+        return self.high - self.low
+
+
+@runtime_checkable
+class TrustedTranslator(Protocol):
+    """A translator that states how far each of its images can be trusted."""
+
+    def translate_with_trust(self, images: Sequence[np.ndarray], band: str) -> list[Translation]:
+        """Returns what `translate` gives, each image with its interval and verdict."""
         ...
 
 
@@ -59,8 +89,18 @@ class TranslateStage:
             i for i in range(size) if batch["ir"][i] is None and reasons[i] is None and batch["_rgb"][i] is not None
         ]
         seeds = [stable_seed(batch["sample_id"][i], self.band, self.seed) for i in todo]
-        translated = self.translator.translate([batch["_rgb"][i] for i in todo], self.band, seeds)
-        for index, seed, image in zip(todo, seeds, translated, strict=True):
+        images_of_rows = [batch["_rgb"][i] for i in todo]
+        trust: list[dict[str, Any]] = [{}] * len(todo)
+        if isinstance(self.translator, TrustedTranslator):
+            translations = self.translator.translate_with_trust(images_of_rows, self.band)
+            translated = [translation.image for translation in translations]
+            trust = [
+                {"translator_interval": float(part.width.mean()), "translator_in_domain": bool(part.in_domain)}
+                for part in translations
+            ]
+        else:
+            translated = self.translator.translate(images_of_rows, self.band, seeds)
+        for index, seed, image, stated in zip(todo, seeds, translated, trust, strict=True):
             images[index] = image
             columns = {
                 "ir": {"bytes": encode_png(image), "path": None},
@@ -71,6 +111,7 @@ class TranslateStage:
                 "translator_revision": self.translator.revision,
                 "translator_seed": seed,
                 "translator_settings": self._settings,
+                **stated,
             }
             for name, value in columns.items():
                 batch[name][index] = value

@@ -155,6 +155,9 @@ def test_ir_is_gray_of_rgb():
     assert hits(row | {"_ir": 255 - gray}) == {"ir_is_gray_of_rgb"}
     grainy = np.clip(gray + np.random.default_rng(0).normal(0, 12, gray.shape), 0, 255).astype(np.uint8)
     assert hits(row | {"_ir": grainy}) == set()
+    bent = np.rint(255 * (gray / 255) ** 3).astype(np.uint8)
+    assert hits(row | {"_ir": bent, "ir_origin": "translated"}) == {"ir_is_gray_of_rgb"}
+    assert hits(row | {"_ir": bent, "ir_origin": "sensor"}) == set()
 
 
 @pytest.mark.parametrize("inverted", [False, True])

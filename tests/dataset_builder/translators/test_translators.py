@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.filters.gray_gate import is_only_gray
+from dataset_builder.filters.gray_gate import is_gray_curve, is_only_gray
 from dataset_builder.schema import new_row, stable_seed
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import TranslateStage
@@ -122,3 +122,21 @@ def test_on_real_tiles_it_beats_the_grayscale_and_is_rarely_only_gray():
     for band, pairs in errors.items():
         ours, grays = np.mean(pairs, axis=0)
         assert ours < grays, band
+
+
+def test_a_gray_up_to_a_curve_is_found_and_sensor_pairs_are_spared():
+    for row in sample_rows(every=40):
+        gray = np.asarray(Image.fromarray(row["_rgb"]).convert("L")).astype(np.float64) / 255
+        for curve in (gray**2.2, 1 - gray**0.4, gray):
+            assert is_gray_curve(np.rint(255 * curve).astype(np.uint8), row["_rgb"])
+        assert not is_gray_curve(row["_ir"], row["_rgb"])
+        assert not is_gray_curve(np.full_like(row["_ir"], 90), row["_rgb"])
+
+
+def test_the_best_curve_is_that_of_all_rising_ones():
+    """By hand: of three levels of gray whose means are 10, 50 and 30, the best rising curve is 10, 40, 40."""
+    gray = np.repeat([20, 90, 160], 8).reshape(4, 6).astype(np.uint8)
+    ir = np.repeat([10, 50, 30], 8).reshape(4, 6).astype(np.uint8)
+    rgb = np.stack([gray] * 3, -1)
+    share = 1 - 2 * 8 * 10**2 / (8 * (20**2 + 20**2))
+    assert is_gray_curve(ir, rgb, share - 1e-6) and not is_gray_curve(ir, rgb, share + 1e-6)

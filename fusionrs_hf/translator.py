@@ -1,0 +1,36 @@
+"""Loads the learned translator: the one that ships, or a folder or Hub id of one, by the classes installed here."""
+
+from pathlib import Path
+
+import torch
+
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.modeling_fusionrs_translator import FusionRSTranslator
+from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline
+
+SHIPPED = Path(__file__).parent / "translator_weights"
+
+
+def load_pipeline(name: str | Path | None = None, revision: str | None = None) -> RGB2IRPipeline:
+    """Returns a translator ready to be asked; no code from its folder or repository is run.
+
+    Args:
+        name: Folder that `fusionrs train translator` wrote, or Hub id; None: the one that ships.
+        revision: Of a Hub id.
+
+    Raises:
+        InputError: The folder holds no translator, or its weights hold NaN.
+    """
+    if name is None and not SHIPPED.is_dir():
+        raise InputError(
+            "no translator ships with this version; give a folder that `fusionrs train translator --config "
+            "training/recipes/translator_sample.yaml` wrote, or a Hub id, as the model"
+        )
+    name = SHIPPED if name is None else name
+    if Path(name).exists() and not (Path(name) / "translator").is_dir():
+        raise InputError(f"{name} holds no translator; give a folder that `fusionrs train translator` wrote")
+    model = FusionRSTranslator.from_pretrained(name, subfolder="translator", revision=revision)
+    broken = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
+    if broken:
+        raise InputError(f"the weights of {name} are damaged ({broken[0]} holds NaN or infinity); get them again")
+    return RGB2IRPipeline(translator=model.eval())

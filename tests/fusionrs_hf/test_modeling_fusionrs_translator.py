@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+
+from fusionrs_hf.modeling_fusionrs_translator import FusionRSTranslator, domain_features, pinball_loss
+from tests.made import tiny_translator
+
+
+def rgb(*size, seed=0):
+    return torch.rand(*size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1, 1), (5, 30), (33, 7)])
+def test_all_bands_come_in_one_pass_with_rising_quantiles_of_the_images_size(size):
+    model = tiny_translator.translator()
+    quantiles = model(rgb(2, 3, *size), torch.tensor([0, 1])).quantiles
+    assert quantiles.shape == (2, 2, 3, *size)
+    assert (quantiles.diff(dim=2) >= 0).all()
+    assert (quantiles[:, :, 2] > quantiles[:, :, 0]).all()
+
+
+def test_the_condition_changes_the_result():
+    model, image = tiny_translator.translator(), rgb(1, 3, 16, 16)
+    unknown, scene = (model(image, torch.tensor([place])).quantiles for place in (0, 1))
+    assert (unknown - scene).abs().max() > 0.01
+
+
+def test_level_is_information():
+    """With an instance norm somewhere, a brighter image would give the same as a dark one."""
+    model, image = tiny_translator.translator(), rgb(1, 3, 16, 16) * 0.4
+    dark, bright = (model(image + level, torch.tensor([1])).quantiles[:, :, 1].mean() for level in (0.0, 0.5))
+    assert abs(dark - bright) > 0.01
+
+
+def test_pinball_loss_is_that_of_its_definition():
+    generator = np.random.default_rng(0)
+    quantiles, target = np.sort(generator.random((2, 1, 3, 2, 2)), axis=2), generator.random((2, 1, 2, 2))
+    weight = np.array([1.0, 0.0])[:, None, None, None] * np.ones_like(target)
+    slow = 0.0
+    for place, value in np.ndenumerate(target):
+        if weight[place]:
+            for index, level in enumerate((0.1, 0.5, 0.9)):
+                error = value - quantiles[place[0], place[1], index, place[2], place[3]]
+                slow += level * error if error > 0 else (level - 1) * error
+    result = pinball_loss(torch.from_numpy(quantiles), torch.from_numpy(target), torch.from_numpy(weight))
+    assert float(result) == pytest.approx(slow / weight.sum())
+
+
+def test_the_interval_scale_stretches_each_side_about_the_median():
+    model, image = tiny_translator.translator(), rgb(1, 3, 8, 8)
+    wide = model(image, torch.tensor([1])).quantiles
+    model.interval_scale.fill_(1)
+    plain = model(image, torch.tensor([1])).quantiles
+    torch.testing.assert_close(wide[:, 0, 1] - wide[:, 0, 0], 1.5 * (plain[:, 0, 1] - plain[:, 0, 0]))
+    torch.testing.assert_close(wide[:, 0, 2] - wide[:, 0, 1], 2.0 * (plain[:, 0, 2] - plain[:, 0, 1]))
+
+
+def test_features_tell_means_spreads_and_steps():
+    flat = torch.full((1, 3, 16, 16), 0.25)
+    image = rgb(1, 3, 16, 16)
+    features = domain_features(torch.cat([flat, image]))
+    torch.testing.assert_close(features[0, :3], torch.full((3,), 0.25))
+    torch.testing.assert_close(features[1, :3], image.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(features[1, 3:6], (image.flatten(2).std(dim=2, correction=0)[0] + 0.01).log())
+    grey = image.mean(dim=1)[0]
+    step = (grey.diff(dim=0).abs().mean() + grey.diff(dim=1).abs().mean()) / 2 + 0.002
+    torch.testing.assert_close(features[1, 9], step.log())
+    correlation = np.corrcoef(image[0, 0].flatten(), image[0, 1].flatten())[0, 1]
+    assert float(features[1, 6]) == pytest.approx(correlation, abs=0.1)
+
+
+def test_the_domain_is_what_lies_near_the_training_tiles():
+    model = tiny_translator.translator()
+    assert torch.isinf(model.domain_distance(rgb(2, 3, 16, 16), 0)).all()  # no tiles are there
+    tiles = domain_features(rgb(80, 3, 16, 16) * torch.rand(80, 1, 1, 1, generator=torch.Generator().manual_seed(1)))
+    model.set_domain([None, tiles[:60]], [None, tiles[60:]], share=0.9)
+    near = rgb(20, 3, 16, 16, seed=5) * torch.rand(20, 1, 1, 1, generator=torch.Generator().manual_seed(2))
+    for condition in (0, 1):
+        assert (model.domain_distance(near, condition) <= 1).float().mean() >= 0.7
+        assert (model.domain_distance(torch.full((1, 3, 16, 16), 0.5), condition) > 1).all()
+
+
+def test_the_distance_is_that_to_the_fifth_nearest_tile():
+    model, tiles = tiny_translator.translator(), domain_features(rgb(30, 3, 16, 16))
+    model.set_domain([None, tiles[:20]], [None, tiles[20:]], share=0.5)
+    white = model.domain_whitening[1].numpy()
+    distances = [
+        sorted(np.linalg.norm((tile - other).numpy() @ white) for other in tiles[:20])[4] for tile in tiles[20:]
+    ]
+    assert float(model.domain_limit[1]) == pytest.approx(np.quantile(distances, 0.5), rel=1e-3)
+    image = rgb(30, 3, 16, 16)[20:21]
+    assert float(model.domain_distance(image, 1)) == pytest.approx(
+        distances[0] / float(model.domain_limit[1]), rel=1e-3
+    )
+
+
+def test_a_start_takes_conditions_by_name_and_new_ones_from_unknown():
+    start = tiny_translator.translator()
+    options = dict(start.config) | {"conditions": ["unknown", "mine", "scene"], "condition_bands": None}
+    model = FusionRSTranslator(**{name: options[name] for name in ("bands", "conditions", "channels")}).eval()
+    model.start_from(start)
+    image = rgb(1, 3, 12, 12)
+    for mine, theirs in ((0, 0), (1, 0), (2, 1)):
+        torch.testing.assert_close(
+            model(image, torch.tensor([mine])).quantiles, start(image, torch.tensor([theirs])).quantiles
+        )
+
+
+def test_wrong_conditions_are_refused():
+    with pytest.raises(ValueError, match="begin with 'unknown'"):
+        FusionRSTranslator(conditions=["scene"])
+    with pytest.raises(ValueError, match="one of unknown, scene, got 'mars'"):
+        tiny_translator.translator().condition_index("mars")

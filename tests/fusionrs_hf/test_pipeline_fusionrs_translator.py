@@ -1,0 +1,143 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from fusionrs_hf.modeling_fusionrs_translator import domain_features
+from fusionrs_hf.pipeline_fusionrs_translator import CORE_PX, MARGIN_PX
+from tests.made import tiny_translator
+
+
+def images(*sizes, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+ALONE = """
+import sys
+sys.modules["fusionrs_hf"] = None
+import numpy as np
+from diffusers import DiffusionPipeline
+pipe = DiffusionPipeline.from_pretrained(sys.argv[1], trust_remote_code=True)
+for part in (pipe, pipe.translator):
+    assert type(part).__module__.startswith("diffusers_modules."), type(part).__module__
+result = pipe(np.load(sys.argv[2]), band="nir", output_type="np")
+np.save(sys.argv[3], result.images[0])
+pipe.save_pretrained(sys.argv[4])
+"""
+
+
+def test_it_loads_translates_and_saves_where_the_package_is_not_installed(tmp_path):
+    pipe, (image,) = tiny_translator.pipeline(), images((30, 41))
+    pipe.save_pretrained(tmp_path / "first")
+    np.save(tmp_path / "image.npy", image)
+    names = [tmp_path / name for name in ("first", "image.npy", "result.npy", "second")]
+    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", ALONE, *names], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = pipe(image, band="nir", output_type="np").images[0]
+    np.testing.assert_array_equal(np.load(tmp_path / "result.npy"), expected)
+    files = {path.relative_to(tmp_path / "first").as_posix() for path in (tmp_path / "first").rglob("*.*")}
+    again = {path.relative_to(tmp_path / "second").as_posix() for path in (tmp_path / "second").rglob("*.*")}
+    assert files == again and "translator/diffusion_pytorch_model.safetensors" in files
+    assert json.loads((tmp_path / "second" / "model_index.json").read_text())["_class_name"] == [
+        "pipeline_fusionrs_translator",
+        "RGB2IRPipeline",
+    ]
+
+
+def test_remote_code_needs_trust(tmp_path):
+    tiny_translator.pipeline().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        DiffusionPipeline.from_pretrained(tmp_path)
+
+
+def test_many_images_of_any_size_give_one_channel_each_as_one_by_one():
+    pipe, given = tiny_translator.pipeline(), images((20, 30), (64, 64), (1, 9), (64, 64))
+    together = pipe(given, band="nir", condition="scene", batch_size=3)
+    for index, image in enumerate(given):
+        alone = pipe(Image.fromarray(image), band="nir", condition="scene")
+        assert together.images[index].mode == "L" and together.images[index].size == image.shape[1::-1]
+        difference = np.abs(np.asarray(together.images[index], int) - np.asarray(alone.images[0], int))
+        assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+        width = together.high[index].astype(float) - together.low[index]
+        assert together.interval_width[index] == pytest.approx(width.mean(), abs=1e-3) and width.min() >= 0
+
+
+def test_parts_of_a_large_image_join_exactly():
+    """Beyond the margin nothing has a say: in parts, a large image gives what it gives whole."""
+    pipe = tiny_translator.pipeline()
+    (image,) = images((CORE_PX + 150, 2 * CORE_PX + 37))
+    shown = image.astype(np.float32) / 255
+    (parts,) = pipe.predict([shown], "nir", "scene")
+    with torch.no_grad():
+        rgb = torch.from_numpy(shown.transpose(2, 0, 1)[None].copy())
+        whole = pipe.translator(rgb, torch.tensor([1])).quantiles[0, 0].numpy()
+    np.testing.assert_allclose(parts, whole, atol=1e-4)
+
+
+def test_a_pixel_has_no_say_beyond_the_margin():
+    pipe = tiny_translator.pipeline()
+    shown = np.full((200, 200, 3), 0.5, np.float32)
+    changed = shown.copy()
+    changed[100, 100] = 1
+    (first,), (second,) = (pipe.predict([values], "nir", "scene") for values in (shown, changed))
+    rows, columns = np.nonzero(np.abs(first - second).max(axis=0) > 1e-7)
+    assert rows.size and max(abs(rows - 100).max(), abs(columns - 100).max()) < MARGIN_PX
+
+
+def test_reflectance_is_shown_in_the_training_scenes_stretch():
+    pipe = tiny_translator.pipeline()
+    values = np.array([[[400, 600, 900], [1200, 1300, 1500], [9000, 100, 2100]]], np.uint16)
+    expected = [[[0, 0, 0], [0.5, 0.5, 0.5], [1, 0, 1]]]
+    np.testing.assert_allclose(pipe.show_reflectance(values, "toa"), expected)
+    moved = values.astype(np.float32) + [250, -100, 40]
+    for kind in ("surface", "raw"):  # whatever the offset is, the darkest is taken for the scene's
+        shown = pipe.show_reflectance(moved, kind, dark=[650, 500, 940])
+        np.testing.assert_allclose(shown, expected, atol=1e-6)
+    result = pipe(values, band="nir", reflectance="toa", output_type="np")
+    assert result.images[0].shape == (1, 3)
+
+
+def test_blocks_within_the_limit_are_in_the_domain():
+    pipe, given = tiny_translator.pipeline(), images((64, 128))
+    assert pipe(given, band="nir", condition="scene").in_domain == [False]  # no limit was fitted
+    own = torch.from_numpy(given[0].transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    tiles = domain_features(own[..., :64]) + 0.01 * torch.randn(20, 14, generator=torch.Generator().manual_seed(0))
+    pipe.translator.set_domain([None, tiles], [None, None], share=0.9)
+    assert pipe(given, band="nir", condition="scene").in_domain == [True]
+    assert pipe.domain_distance(given[0].astype(np.float32) / 255, "scene").shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"band": "lwir"}, "one of nir under condition 'unknown', got 'lwir'"),
+        ({"band": "nir", "condition": "mars"}, "one of unknown, scene"),
+        ({"band": "nir", "reflectance": "boa"}, "toa, surface, raw, got 'boa'"),
+        ({"band": "nir", "output_type": "pt"}, "pil or np"),
+    ],
+)
+def test_wrong_questions_name_what_there_is(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_translator.pipeline()(images((8, 8))[0], **options)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
+def test_images_that_are_not_rgb_are_refused(mode):
+    with pytest.raises(ValueError, match=f"got mode {mode}"):
+        tiny_translator.pipeline()(Image.new(mode, (8, 8)), band="nir")
+
+
+def test_damaged_weights_are_an_error():
+    pipe = tiny_translator.pipeline()
+    with torch.no_grad():
+        pipe.translator.head.weight[0] = float("nan")
+    with pytest.raises(ValueError, match="NaN"):
+        pipe(images((8, 8)), band="nir")
