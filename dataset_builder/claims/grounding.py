@@ -1,6 +1,6 @@
 """What an infrared image measurably shows.
 
-Standard library, numpy, scipy and PIL only and no sibling modules: a metric's release copies this file beside itself.
+Standard library, numpy, scipy and PIL only: a metric's release copies the whole folder.
 
 North means the top of the array. All figures but the small bright targets are taken on a 48 x 48 area-averaged copy:
 they keep their values under JPEG compression and resizing.
@@ -8,13 +8,16 @@ they keep their values under JPEG compression and resizing.
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-CELLS = ("north-west", "north", "north-east", "west", "centre", "east", "south-west", "south", "south-east")
+from .extents import CELLS, GRID, place_of, shape_of
+from .pair_facts import PairFacts
+from .pair_images import PairImages
+
 LEVELS = ("very dark", "dark", "medium", "bright", "very bright")
 CONTRASTS = ("very low", "low", "moderate", "high", "very high")
 TEXTURES = ("smooth", "moderately textured", "strongly textured")
@@ -31,11 +34,7 @@ BRIGHT_PIXEL, DARK_PIXEL = 170, 85  # grey levels: the upper and the lower third
 DISAGREEMENT = 15.0  # grey levels, after each image's own mean is taken off
 REGION_SPREADS, REGION_DEPARTURE = 0.6, 10.0  # standard deviations; grey levels
 REGION_SHARE = 0.02  # of the area
-REGION_REACH = 0.8  # of a side: from here on a region reaches along it
-ELONGATED = 2.5  # ratio of the axes of the ellipse with the same second moments
-FILLED = 0.75  # area over that ellipse's: below, the outline is irregular
 
-GRID = 48  # divisible by three: nine cells of 16 x 16
 COLOURS = ("green", "blue", "warm")
 PLAIN_COLOUR, FAINT_COLOUR = 20.0, 4.0  # how far a colour's channels exceed the others, grey levels
 _LEAST_SPREAD = 12.0  # grey levels: below it, noise would count as grain
@@ -128,6 +127,12 @@ class InfraredFacts:
     disagreement_sign: str | None = None
     luminance_grid: str | None = None
     colour_grid: str | None = None
+    pair_images: PairImages | None = field(default=None, repr=False)
+
+    @property
+    def pair(self) -> PairFacts | None:
+        """Parts, lines and edges of both images, measured when first asked for; None without RGB."""
+        return None if self.pair_images is None else self.pair_images.facts
 
 
 def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
@@ -176,7 +181,7 @@ def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
         dark_regions=_regions(grey, -1),
         small_bright_targets=_small_bright_targets(ir),
         grid=_hexadecimal(grey),
-        **({} if rgb is None else _compared(grey, rgb)),
+        **({} if rgb is None else _compared(grey, rgb) | {"pair_images": PairImages.of(ir, rgb)}),
     )
 
 
@@ -249,19 +254,8 @@ def _regions(grey: np.ndarray, sign: int) -> tuple[Region, ...]:
 
 
 def _region_of(grey: np.ndarray, pixels: tuple[np.ndarray, np.ndarray]) -> Region:
-    positions = np.stack(pixels).astype(np.float64)  # (2, pixels): rows, columns
-    row, column = (int(position * 3 // GRID) for position in positions.mean(1))
-    down, along = (np.ptp(positions, axis=1) + 1) / GRID >= REGION_REACH
-    if (down and along) or (down and column == 1) or (along and row == 1):
-        place = "across"
-    elif down or along:
-        place = f"{('north', 'south')[row // 2] if along else ('west', 'east')[column // 2]} side"
-    else:
-        place = CELLS[3 * row + column]
-    minor, major = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(positions)), 1 / 12))  # a pixel has a width
-    filled = positions.shape[1] / (4 * np.pi * minor * major)
-    shape = "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
-    return Region(place, positions.shape[1] / grey.size, shape, float(grey[pixels].mean()))
+    positions = np.stack(pixels)
+    return Region(place_of(positions), positions.shape[1] / grey.size, shape_of(positions), float(grey[pixels].mean()))
 
 
 def _small_bright_targets(ir: np.ndarray) -> int:

@@ -4,7 +4,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from .grounding import CELLS, GRID, InfraredFacts
+from .extents import CELLS, GRID
+from .grounding import InfraredFacts
 
 
 class View:

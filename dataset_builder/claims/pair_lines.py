@@ -1,0 +1,167 @@
+"""Traces lines in both images of a pair and tells how each image shows them.
+
+Standard library and numpy only: a metric's release copies the whole folder.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .extents import CELLS, GRID
+from .pair_facts import Line, Standing, packed
+from .pair_floors import LEAST_SIDE, LINE_AUC, LINE_LENGTH, LINE_SEEN, LINE_STEP, LINE_UNSEEN, MOST_LINES
+from .pair_ridges import SIGNS, Ridges, Run
+from .pair_standing import change_of
+
+_WINDING = 0.07  # deviation of a run from its main axis, over the distance of its ends
+_FAINT = 0.5  # of `LINE_STEP`: what is less than this is not seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    image: str
+    level: int
+    sign: str
+    run: Run
+    strength: float
+    mask: np.ndarray  # of the working grid
+
+    @property
+    def salience(self) -> float:
+        return self.strength * float(self.mask.sum()) ** 0.5
+
+
+def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
+    """Lines of both images, the most salient first; uint8 images of one size."""
+    pyramids = {"rgb": _pyramid(luminance), "infrared": _pyramid(infrared)}
+    kept: list[_Trace] = []
+    for image, pyramid in pyramids.items():
+        mine: list[_Trace] = []
+        for trace in sorted(_traces(image, pyramid), key=lambda trace: -trace.salience):
+            if len(mine) < MOST_LINES and not any(_same(trace, other) for other in mine):
+                mine.append(trace)
+        kept += mine
+    lines: list[tuple[_Trace, dict[str, str]]] = []  # each with its tone in the images that trace it
+    for trace in sorted(kept, key=lambda trace: -trace.salience):
+        twins = (tones for other, tones in lines if trace.image not in tones and _overlap(trace, other, 3))
+        tones = next(twins, None)
+        if tones is None:
+            lines.append((trace, {trace.image: trace.sign}))
+        else:
+            tones[trace.image] = trace.sign
+    return tuple(_line(trace, tones, pyramids) for trace, tones in lines)
+
+
+def _pyramid(grey: np.ndarray) -> list[Ridges]:
+    levels, values = [], grey.astype(np.float32)
+    while min(values.shape) >= LEAST_SIDE:
+        levels.append(Ridges(values))
+        height, width = (side // 2 * 2 for side in values.shape)
+        values = values[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+    return levels
+
+
+def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:
+    for level, ridges in enumerate(pyramid):
+        side = max(ridges.grey.shape)
+        for name, sign in SIGNS.items():
+            for run in ridges.runs(sign, LINE_LENGTH * side):
+                strength = float(ridges.best[sign, run.rows, run.columns].mean())
+                if strength >= ridges.floor and _stands_out(ridges.standing(run), name):
+                    yield _Trace(image, level, name, run, strength, _gridded(ridges, run))
+
+
+def _stands_out(standing: Standing, tone: str) -> bool:
+    return (standing.auc if tone == "bright" else 1 - standing.auc) >= LINE_AUC
+
+
+def _gridded(ridges: Ridges, run: Run) -> np.ndarray:
+    """The run on the working grid, without gaps whichever of both is finer."""
+    height, width = ridges.grey.shape
+    mask = np.zeros((height, width), bool)
+    mask[run.rows, run.columns] = True
+    centres = (np.arange(GRID) + 0.5) / GRID
+    gridded = mask[np.ix_((centres * height).astype(int), (centres * width).astype(int))]
+    gridded[((run.rows + 0.5) * GRID / height).astype(int), ((run.columns + 0.5) * GRID / width).astype(int)] = True
+    return gridded
+
+
+def _same(trace: _Trace, other: _Trace) -> bool:
+    return trace.sign == other.sign and _overlap(trace, other)
+
+
+def _overlap(trace: _Trace, other: _Trace, window: int = 5) -> bool:
+    near = ndimage.maximum_filter(other.mask.view(np.uint8), window).view(bool)
+    return float(near[trace.mask].mean()) >= 0.5
+
+
+def _line(trace: _Trace, tones: dict[str, str], pyramids: dict[str, list[Ridges]]) -> Line:
+    run = trace.run
+    shown, standing = {}, {}
+    for name, pyramid in pyramids.items():
+        ridges = pyramid[trace.level]
+        standing[name] = ridges.standing(run)
+        if name in tones:
+            shown[name] = tones[name] if _stands_out(standing[name], tones[name]) else None
+        else:
+            shown[name] = _tone(ridges, run)
+    size = np.array(ridges.grey.shape)
+    points = np.stack((run.rows, run.columns), 1) + 0.5  # pixels
+    start, end, angle, straying = _ends(points)
+    cells = Counter(((points * 3 / size).astype(int) @ (3, 1)).tolist())
+    middle = points[int(((points - points.mean(0)) ** 2).sum(1).argmin())]
+    return Line(
+        image="both" if len(tones) == 2 else trace.image,
+        rgb_tone=shown["rgb"],
+        infrared_tone=shown["infrared"],
+        course="winding" if straying > _WINDING else _course(angle),
+        angle=angle,
+        start=_shares(start, size),
+        end=_shares(end, size),
+        centre=_shares(middle, size),
+        places=tuple(CELLS[cell] for cell, _ in cells.most_common()),
+        length=run.length / float(size.max()),
+        width=pyramids[trace.image][trace.level].width(run) / float(size.max()),
+        mask=packed(trace.mask),
+        rgb=standing["rgb"],
+        infrared=standing["infrared"],
+        change=change_of(standing["rgb"], standing["infrared"]),
+        strength=trace.strength,
+    )
+
+
+def _shares(point: np.ndarray, size: np.ndarray) -> tuple[float, float]:
+    return float(point[0] / size[0]), float(point[1] / size[1])
+
+
+def _tone(ridges: Ridges, run: Run) -> str | None:
+    """How an image shows a line that was traced in the other one."""
+    nearby = ridges.nearby[:, run.rows, run.columns]  # (2, pixels)
+    seen = (nearby >= max(LINE_STEP, ridges.floor / 2)).mean(1)
+    for name, sign in SIGNS.items():
+        if seen[sign] >= LINE_SEEN and seen[1 - sign] <= LINE_UNSEEN:
+            return name
+    faint = (nearby >= _FAINT * LINE_STEP).mean(1).max()
+    return "absent" if faint <= LINE_UNSEEN else None
+
+
+def _ends(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Ends of a run along its main axis, the left or else the upper one first; the axis' angle; how far it strays."""
+    centred = points - points.mean(0)
+    moments, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    down, right = vectors[:, 1]
+    angle = float(np.degrees(np.arctan2(-down, right))) % 180
+    along = centred @ vectors[:, 1]
+    one, other = points[int(along.argmin())], points[int(along.argmax())]
+    upright = 67.5 < angle < 112.5
+    if (one[0] > other[0]) if upright else (one[1] > other[1]):
+        one, other = other, one
+    straying = float(np.sqrt(max(0.0, moments[0] - 0.25)) / np.hypot(*(other - one)))  # a run is a pixel thick
+    return one, other, angle, straying
+
+
+def _course(angle: float) -> str:
+    return ("across", "rising", "down", "falling", "across")[int((angle + 22.5) // 45)]
