@@ -1,0 +1,243 @@
+"""Judges statements about things: where several masks fit a description, by the kindest of them.
+
+Standard library, numpy and scipy only: a metric's release copies the whole folder.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from .image_view import View
+from .thing_lines import judge_line, judge_line_tone, line_apart
+from .thing_masks import Sight, places_masks, ring_of
+from .things import Thing, ThingStatement
+from .zones import most, reversed_verdict, step
+
+# Means of a thing's pixels in grey levels, and their mean rank in the image. A tone is right by either pair and wrong
+# where both are beyond the other.
+BLACK_THING, WHITE_THING = (78.0, 98.0), (178.0, 155.0)
+APART = (0.05, -0.05)  # difference of two things' means, shares of the spread
+
+
+def judge_thing(statement: ThingStatement, view: View) -> str:
+    """The verdict on one statement; unverifiable without RGB."""
+    if view.facts.pair_images is None:
+        return "unverifiable"
+    verdict = _JUDGES[statement.aspect](statement, Sight(view))
+    return reversed_verdict(verdict) if statement.denied else verdict
+
+
+def _kindest(verdicts: Iterable[str]) -> str:
+    return most(*verdicts, "contradicted") if (verdicts := list(verdicts)) else "unverifiable"
+
+
+def _mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
+    values = view.grey[mask]
+    ranks = np.searchsorted(view.ranked, values, "left") + np.searchsorted(view.ranked, values, "right")
+    return float(values.mean()), float(ranks.mean()) / 2 / view.ranked.size
+
+
+def _tone(statement: ThingStatement, sight: Sight) -> str:
+    if statement.subject.looks[:1] == ("line",) and (verdict := judge_line_tone(statement, sight)):
+        return verdict
+    return _kindest(tone_verdict(statement.value, mask, sight.view) for mask in sight.masks(statement.subject))
+
+
+def tone_verdict(value: str, mask: np.ndarray, view: View) -> str:
+    """Whether pixels have a tone: absolute, and for dark and bright beside the rest of the image, too."""
+    mean, rank = _mean_rank(mask, view)
+    if value == "black":
+        return step(-mean, (-BLACK_THING[1], -BLACK_THING[0]))
+    if value == "white":
+        return step(mean, (WHITE_THING[1], WHITE_THING[0]))
+    if value == "medium":
+        if 70 <= mean <= 180:
+            return "supported"
+        return "contradicted" if mean < 55 or mean > 200 else "unverifiable"
+    if value == "dark":
+        mean, rank = 255 - mean, 1 - rank
+    if mean >= 150 or rank >= 0.7 and mean >= 115:
+        return "supported"
+    return "contradicted" if mean <= 105 or mean <= 135 and rank <= 0.4 else "unverifiable"
+
+
+def _than(statement: ThingStatement, sight: Sight) -> str:
+    view, verdicts = sight.view, []
+    for mask in sight.masks(statement.subject):
+        other = statement.other or Thing(beside="around")
+        others = [ring_of(mask)] if other.beside == "around" and other.plain else sight.masks(other, mask)
+        for beside in others:
+            apart = beside & ~mask
+            if apart.sum() < 6:
+                continue
+            difference = float(view.grey[mask].mean() - view.grey[apart].mean()) / view.scale
+            if statement.value == "same":
+                verdicts.append(step(-abs(difference), (-0.4, -0.25)))
+            else:
+                verdicts.append(step(difference if statement.value == "brighter" else -difference, APART[::-1]))
+    return _vote(verdicts)
+
+
+def _vote(verdicts: list[str]) -> str:
+    """The verdict of most masks; unverifiable where they disagree."""
+    if not verdicts:
+        return "unverifiable"
+    right, wrong = verdicts.count("supported"), verdicts.count("contradicted")
+    if right >= 0.7 * len(verdicts):
+        return "supported"
+    return "contradicted" if wrong >= 0.7 * len(verdicts) else "unverifiable"
+
+
+def _beside_rgb(statement: ThingStatement, sight: Sight) -> str:
+    view, verdicts = sight.view, []
+    sign = 1 if statement.value == "brighter" else -1
+    for mask in sight.masks(statement.subject):
+        excess = sign * float((view.grey - view.luminance)[mask].mean())
+        rank = _mean_rank(mask, view)[1]
+        before = float(np.searchsorted(np.sort(view.luminance, axis=None), view.luminance[mask]).mean()) / mask.size
+        climb = sign * (rank - before)
+        if excess >= 6 or climb >= 0.25:
+            verdicts.append("supported")
+        else:
+            verdicts.append("contradicted" if excess <= -6 and climb <= 0 else "unverifiable")
+    return _kindest(verdicts)
+
+
+def _lighter(statement: ThingStatement, sight: Sight) -> str:
+    around = ThingStatement("than", statement.subject, statement.value, Thing(beside="around"))
+    return most(_beside_rgb(statement, sight), _than(around, sight))
+
+
+def _extreme(statement: ThingStatement, sight: Sight) -> str:
+    view, verdicts = sight.view, []
+    sign = 1 if statement.value == "brightest" else -1
+    top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
+    for mask in sight.masks(statement.subject):
+        rank = _mean_rank(mask, view)[1]
+        rank = rank if sign > 0 else 1 - rank
+        share = float((top & mask).sum() / top.sum())
+        verdicts.append("supported" if rank >= 0.85 or share >= 0.5 and rank > 0.6 else
+                        "contradicted" if rank < 0.7 else "unverifiable")  # fmt: skip
+    return _kindest(verdicts)
+
+
+def _extreme_at(statement: ThingStatement, sight: Sight) -> str:
+    view, sign = sight.view, statement.subject.top
+    grey = sign * view.grey
+    top = grey >= np.quantile(grey, 0.97)
+    verdicts = []
+    for mask in places_masks(statement.value.split(", "), statement.subject.offset):
+        share = float((top & mask).sum() / top.sum())
+        mean = float(grey[mask].mean() - grey.mean()) / view.scale
+        verdicts.append("supported" if share >= 0.45 else "contradicted" if share < 0.2 and mean < 0.25 else "unverifiable")
+    return _kindest(verdicts)
+
+
+def _apart(statement: ThingStatement, sight: Sight) -> str:
+    if statement.subject.looks[:1] == ("line",) and (verdict := line_apart(statement, sight)):
+        return verdict
+    view, verdicts = sight.view, []
+    for mask in sight.masks(statement.subject):
+        ring = ring_of(mask)
+        if ring.sum() < 6:
+            continue
+        here = abs(float(view.grey[mask].mean() - view.grey[ring].mean())) / view.scale
+        spread = max(float(np.ptp(np.quantile(view.luminance, (0.05, 0.95)))), 12.0)
+        there = float(np.abs(sight.rgb[mask].mean(0) - sight.rgb[ring].mean(0)).max()) / spread
+        verdicts.append(_apart_verdict(statement.value, here, there))
+    return _kindest(verdicts)
+
+
+def _apart_verdict(value: str, here: float, there: float) -> str:
+    if value == "seen":
+        return "supported" if here >= 0.25 else "contradicted" if here <= 0.08 else "unverifiable"
+    if value == "lost":
+        return "supported" if here <= 0.15 or here <= 0.45 * there else "contradicted" if here >= max(0.4, 0.9 * there) else "unverifiable"
+    ratio = here / max(there, 0.05)
+    if value == "more":
+        ratio = 1 / max(ratio, 0.05)
+    return "supported" if ratio <= 0.9 else "contradicted" if ratio >= 1.3 else "unverifiable"
+
+
+def _place(statement: ThingStatement, sight: Sight) -> str:
+    thing = statement.subject
+    places = statement.value.split(", ")
+    verdicts = []
+    bare = set(thing.looks) <= {"any", "line"} and not thing.colours
+    if thing.tones and thing.image != "rgb":
+        grey = sight.view.grey if thing.tones[0] > 0 else 255 - sight.view.grey
+        verdicts.append(_concentrated(grey, places, thing.offset))
+    likeness = None if bare and thing.image != "rgb" else sight.likeness(thing)
+    if likeness is not None:
+        verdicts.append(_concentrated(likeness, places, thing.offset))
+    return _kindest(verdicts)
+
+
+def _concentrated(likeness: np.ndarray, places: list[str], offset: str) -> str:
+    """Whether the most extreme pixels lie where they are said to lie more than elsewhere."""
+    likeness = likeness + np.random.default_rng(0).uniform(0, 1e-3, likeness.shape)
+    top = likeness >= np.quantile(likeness, 0.85)
+    verdicts = []
+    for mask in places_masks(places, offset):
+        gain = float((top & mask).sum() / top.sum()) / float(mask.mean())
+        verdicts.append("supported" if gain >= 1.2 else "contradicted" if gain < 0.6 else "unverifiable")
+    return _kindest(verdicts)
+
+
+def _texture(statement: ThingStatement, sight: Sight) -> str:
+    view, verdicts = sight.view, []
+    across, down = np.gradient(view.grey)
+    steps = np.hypot(across, down)
+    for mask in sight.masks(statement.subject):
+        rough = float(np.median(steps[mask])) * 0.75
+        grain = rough**2 / view.scale
+        if statement.value == "rough":
+            verdicts.append("supported" if grain >= 0.35 or rough >= 5 else "contradicted" if grain < 0.12 and rough < 2.5 else "unverifiable")
+        else:
+            verdicts.append("supported" if grain <= 0.5 else "contradicted" if grain > 1.2 and rough > 6 else "unverifiable")
+    return _kindest(verdicts)
+
+
+def _difference(one: Thing, other: Thing, sight: Sight) -> tuple[list[float], list[float]]:
+    """Differences of two things' means in the infrared and in RGB, by pairs of masks, shares of the spreads."""
+    view = sight.view
+    spread = max(float(np.ptp(np.quantile(view.luminance, (0.05, 0.95)))), 12.0)
+    here, there = [], []
+    for mask in sight.masks(one):
+        for beside in sight.masks(other, mask):
+            here.append(float(view.grey[mask].mean() - view.grey[beside].mean()))
+            there.append(float(view.luminance[mask].mean() - view.luminance[beside].mean()))
+    return here, there
+
+
+def _contrast(statement: ThingStatement, sight: Sight) -> str:
+    here, there = _difference(statement.subject, statement.other, sight)
+    if not here:
+        return "unverifiable"
+    ratio = abs(float(np.median(here))) / max(abs(float(np.median(there))), 4.0)
+    if statement.value == "stronger":
+        ratio = 1 / max(ratio, 0.05)
+    return "supported" if ratio <= 0.85 else "contradicted" if ratio >= 1.25 else "unverifiable"
+
+
+def _swap(statement: ThingStatement, sight: Sight) -> str:
+    here, there = _difference(statement.subject, statement.other, sight)
+    return _vote(
+        ["supported" if a * b < 0 and min(abs(a), abs(b)) > 6 else "contradicted" if a * b > 0 and min(abs(a), abs(b)) > 12 else "unverifiable" for a, b in zip(here, there)]
+    )
+
+
+_JUDGES = {
+    "tone": _tone,
+    "than": _than,
+    "beside rgb": _beside_rgb,
+    "lighter": _lighter,
+    "extreme": _extreme,
+    "extreme at": _extreme_at,
+    "apart": _apart,
+    "place": _place,
+    "line": judge_line,
+    "texture": _texture,
+    "contrast": _contrast,
+    "swap": _swap,
+}
