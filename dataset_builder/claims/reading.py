@@ -17,6 +17,9 @@ from .level import is_level, read_level, read_level_beside_contrast
 from .places import ENDS, merged, read_compared_places, read_course, read_gradient, read_regions, read_superlatives
 from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
+from .thing_nouns import has_noun
+from .thing_reading import read_things, speaks_of_things
+from .things import ThingStatement
 from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said
 
 _COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
@@ -42,11 +45,13 @@ class Claim:
             `featureless`, shares `all bright`, `nearly dark`, `mostly white`; `uneven` is short of rough,
             `grainy` speaks of grain and speckle; contrast `full` runs from black to white.
         text: The words that say so.
+        thing: Of the kind `thing`, what `value` tells in words.
     """
 
     kind: str
     value: str
     text: str
+    thing: ThingStatement | None = None
 
 
 def read_claims(caption: str) -> list[Claim]:
@@ -60,9 +65,28 @@ def read_claims(caption: str) -> list[Claim]:
 
 @lru_cache(maxsize=4096)  # rules, counts and repairs ask about the same caption
 def _claims(caption: str) -> tuple[Claim, ...]:
-    statements = [item for sentence in sentences(caption) for item in _read_sentence(sentence)]
-    claims = (Claim(kind, value, " ".join([token.text for token in tokens])) for kind, value, tokens in statements)
+    claims = [claim for sentence in sentences(caption) for claim in _claims_of(sentence)]
     return tuple(dict.fromkeys(claims))
+
+
+def _claims_of(sentence: list[Token]) -> list[Claim]:
+    """Claims about things where a sentence speaks of them, else those about the image and its places."""
+    things = speaks_of_things(sentence)
+    if things or said(sentence, Kind.VISIBLE) and has_noun(sentence):
+        read = [
+            Claim("thing", str(statement), " ".join([token.text for token in tokens]), statement)
+            for statement, tokens in read_things(sentence)
+        ]
+        if read:
+            return read
+    return [
+        Claim(kind, value, " ".join([token.text for token in tokens]))
+        for kind, value, tokens in _read_sentence(sentence)
+        if not (things and kind in _OF_THE_IMAGE and not said(sentence, Kind.IMAGE, Kind.INFRARED))
+    ]
+
+
+_OF_THE_IMAGE = ("level", "share", "contrast", "texture")
 
 
 def _read_sentence(tokens: list[Token]) -> Statements:

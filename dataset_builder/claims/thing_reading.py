@@ -8,10 +8,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from .kinds import BLACK, BRIGHT, DARK, WHITE, Kind
-from .thing_clauses import is_verb, main_verb, parted
-from .thing_nouns import has_noun, thing_of
-from .things import FADES, LIES, LINES, PARTS, RUNS, STANDS_OUT, SURROUNDINGS, SWAPS, Thing, ThingStatement
-from .tokens import Token, begins, has, mentions, position, said, values, words_in
+from .thing_clauses import main_verb, parted
+from .thing_nouns import has_noun, noun_in, thing_of
+from .things import (
+    FADES,
+    FILLED,
+    HEDGES,
+    LESSENED,
+    LIES,
+    PARTS,
+    RUNS,
+    STANDS_OUT,
+    SURROUNDINGS,
+    SWAPS,
+    Thing,
+    ThingStatement,
+)
+from .tokens import Token, begins, mentions, position, said, values, words_in
+from .words import words_of
 
 Read = list[tuple[ThingStatement, list[Token]]]
 _LEADS = {"which", "that", "where", "who", "with"}
@@ -20,6 +34,11 @@ _DEGREES = {"as", "just as", "every bit as", "equally", "no less"}
 _LESS = {"less", "weaker", "fainter", "softer", "lower", "smaller", "more subdued", "more muted", "duller"}
 _MORE = {"more", "stronger", "sharper", "higher", "greater", "clearer", "crisper", "bolder"}
 _APART = {"stand", "stands", "standing", "stood"}
+_CONCRETE = words_of("""
+    road track street highway path lane shore shoreline hedge hedgerow ditch runway railway trail driveway motorway
+    bridge dike dyke levee river stream canal creek coastline strip streak boundary
+""")
+_EDGES = {"boundary", "border", "edge", "outline", "line"}
 _REST = {"rest", "everything", "anything", "nothing", "else", "other", "others"}
 
 
@@ -33,6 +52,11 @@ class _State:
     spoken: bool = False  # whether the subject has had its predicate
     bare: bool = False  # whether the subject is the infrared image
     read: Read = field(default_factory=list)
+
+
+def speaks_of_things(tokens: Sequence[Token]) -> bool:
+    """Whether a thing is named, and not only a place or a part of unnamed kind."""
+    return any(noun[0] != "any" and (noun[0] != "line" or noun[1] in _CONCRETE) for noun in map(noun_in, tokens) if noun)
 
 
 def read_things(tokens: list[Token]) -> Read:
@@ -81,7 +105,9 @@ def _read_piece(piece: list[Token], state: _State) -> None:
             _absorb(subject, after, lead, state)  # in RGB it is
             return
         subject = replace(subject, image="rgb")
-    state.read += [(said_, piece) for said_ in _predicate(subject, core[verb], after, state)]
+    none, hedged = said(before, Kind.NEGATION), bool(words_in(piece) & HEDGES)
+    for statement in _predicate(subject, core[verb], after, state):
+        state.read.append((replace(statement, denied=statement.denied != none, hedged=hedged), piece))
     if has_noun(after):
         state.other = thing_of(after)
     if lead != "which" and lead != "that" and lead != "where":
@@ -254,7 +280,8 @@ def _state_of(
         if words & _LESS and distinct:
             yield ThingStatement("apart", subject, "less")
         elif fades:
-            yield ThingStatement("apart", subject, "seen" if denied else "lost")
+            weaker = bool(words & LESSENED) and not words & {"lost", "gone", "invisible"}
+            yield ThingStatement("apart", subject, "seen" if denied else "less" if weaker else "lost")
         elif said(main, Kind.COMPARED_AMOUNT) or words & _MORE:
             yield ThingStatement("apart", subject, "more")
         else:
@@ -271,6 +298,12 @@ def _state_of(
     if subject.looks[:1] == ("line",) and verb and (verb.text in RUNS or verb.text in LIES) and not denied:
         yield from _line_statement(subject, main)
         return
+    agent = next((i for i, token in enumerate(main) if token.text in ("by", "with")), -1)
+    if agent >= 0 and words_in(main[:agent]) & FILLED and has_noun(main[agent:]) and subject.places and not denied:
+        yield ThingStatement("place", thing_of(main[agent + 1 :]), ", ".join(subject.places))
+        return
+    if _both_tones(main):
+        return
     if tones:
         if verb and tones[0] is verb and len(tones) > 1:
             tones = tones[1:]  # shines brilliant white
@@ -278,6 +311,8 @@ def _state_of(
         if head is not None:
             value = _tone_name(head.value)
             ends = [token for token in tones if not _of_other(whole, token)]
+            if degree >= 0 and said(main, Kind.VISIBLE):
+                yield ThingStatement("beside rgb", subject, "same")
             if len(ends) > 1 and said(whole, Kind.TOWARDS):
                 mild = min(ends, key=lambda token: abs(token.value))
                 value = _tone_name(mild.value)
@@ -292,6 +327,14 @@ def _state_of(
     if surface and not said(main, Kind.IMAGE):
         rough = (surface[0] > 0) != denied
         yield ThingStatement("texture", subject, "rough" if rough else "smooth")
+
+
+def _both_tones(tokens: Sequence[Token]) -> bool:
+    """`into a dark and a light half`: neither is the subject's."""
+    joint = position(tokens, Kind.AND)
+    before, after = tokens[max(0, joint - 2) : max(joint, 0)], tokens[joint + 1 : joint + 3]
+    tones = values(before, Kind.TONE), values(after, Kind.TONE)
+    return joint > 0 and all(tones) and tones[0][-1] * tones[1][0] < 0 and not has_noun(before)
 
 
 def _of_other(tokens: Sequence[Token], tone: Token) -> bool:
@@ -309,6 +352,10 @@ _INTO = {"follows", "bounds", "borders", "across", "between", "on", "over", "thr
 def _line_statement(subject: Thing, main: list[Token]) -> Iterator[ThingStatement]:
     places = thing_of(main).places
     tone = _tone_name(subject.tones[0]) if subject.tones else "any"
+    if subject.head in _EDGES and not subject.tones and said(main, Kind.NEGATION):
+        return
+    if tone == "any" and subject.head not in _EDGES:
+        return
     yield ThingStatement("line", replace(subject, places=subject.places + places), tone)
 
 

@@ -6,12 +6,13 @@ Standard library, numpy and scipy only: a metric's release copies the whole fold
 from collections.abc import Iterable
 
 import numpy as np
+from scipy import ndimage
 
 from .image_view import View
 from .thing_lines import judge_line, judge_line_tone, line_apart
 from .thing_masks import Sight, places_masks, ring_of
 from .things import Thing, ThingStatement
-from .zones import most, reversed_verdict, step
+from .zones import SAME, most, reversed_verdict, step
 
 # Means of a thing's pixels in grey levels, and their mean rank in the image. A tone is right by either pair and wrong
 # where both are beyond the other.
@@ -24,7 +25,8 @@ def judge_thing(statement: ThingStatement, view: View) -> str:
     if view.facts.pair_images is None:
         return "unverifiable"
     verdict = _JUDGES[statement.aspect](statement, Sight(view))
-    return reversed_verdict(verdict) if statement.denied else verdict
+    verdict = reversed_verdict(verdict) if statement.denied else verdict
+    return "unverifiable" if statement.hedged and verdict == "contradicted" else verdict
 
 
 def _kindest(verdicts: Iterable[str]) -> str:
@@ -91,6 +93,11 @@ def _vote(verdicts: list[str]) -> str:
 def _beside_rgb(statement: ThingStatement, sight: Sight) -> str:
     view, verdicts = sight.view, []
     sign = 1 if statement.value == "brighter" else -1
+    if statement.value == "same":
+        return _kindest(
+            step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
+            for mask in sight.masks(statement.subject)
+        )
     for mask in sight.masks(statement.subject):
         excess = sign * float((view.grey - view.luminance)[mask].mean())
         rank = _mean_rank(mask, view)[1]
@@ -122,15 +129,22 @@ def _extreme(statement: ThingStatement, sight: Sight) -> str:
 
 
 def _extreme_at(statement: ThingStatement, sight: Sight) -> str:
-    view, sign = sight.view, statement.subject.top
-    grey = sign * view.grey
-    top = grey >= np.quantile(grey, 0.97)
+    grey = statement.subject.top * sight.view.grey
+    masks = places_masks(statement.value.split(", "), statement.subject.offset)
+    return _peaks(grey, masks, sight.view.scale)
+
+
+def _peaks(grey: np.ndarray, masks: list[np.ndarray], scale: float) -> str:
+    """Whether the extreme of an image lies in a place, as a small spot or as an area; strict mask, tolerant mask."""
     verdicts = []
-    for mask in places_masks(statement.value.split(", "), statement.subject.offset):
-        share = float((top & mask).sum() / top.sum())
-        mean = float(grey[mask].mean() - grey.mean()) / view.scale
-        verdicts.append("supported" if share >= 0.45 else "contradicted" if share < 0.2 and mean < 0.25 else "unverifiable")
-    return _kindest(verdicts)
+    for size in (3, 9):
+        smooth = ndimage.uniform_filter(grey, size)
+        strict, tolerant = ((float(smooth.max()) - float(smooth[mask].max())) / scale for mask in masks)
+        if strict <= 0.06 or tolerant <= 0.02:
+            verdicts.append("supported")
+        else:
+            verdicts.append("contradicted" if strict >= 0.14 and tolerant >= 0.06 else "unverifiable")
+    return _kindest(verdicts) if verdicts[0] != "contradicted" or verdicts[1] != "supported" else "unverifiable"
 
 
 def _apart(statement: ThingStatement, sight: Sight) -> str:
@@ -167,6 +181,9 @@ def _place(statement: ThingStatement, sight: Sight) -> str:
     if thing.tones and thing.image != "rgb":
         grey = sight.view.grey if thing.tones[0] > 0 else 255 - sight.view.grey
         verdicts.append(_concentrated(grey, places, thing.offset))
+        verdicts.append(_peaks(grey, places_masks(places, thing.offset), sight.view.scale))
+    if not thing.tones and not thing.colours and thing.looks[:1] not in (("woods",), ("water",), ("pale",), ("plants",)):
+        return "unverifiable"  # nothing tells it from the rest
     likeness = None if bare and thing.image != "rgb" else sight.likeness(thing)
     if likeness is not None:
         verdicts.append(_concentrated(likeness, places, thing.offset))

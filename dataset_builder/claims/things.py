@@ -30,7 +30,7 @@ NOUNS: dict[str, str] = {
     "plants": "vegetation grass grassland meadow lawn greenery plant pasture turf scrub shrub bush park golf reed",
     "crops": "field farmland plot parcel crop cropland paddock allotment",
     "open": """
-        ground soil land earth terrain clearing farmstead fallow dirt plateau slope flat desert floor plain bank basin
+        ground soil land earth terrain clearing fallow dirt plateau slope flat desert floor plain bank basin
         hillside ridge valley surface
     """,
     "pale": """
@@ -40,7 +40,7 @@ NOUNS: dict[str, str] = {
     "water": "water lake pond sea ocean bay reservoir pool lagoon wetland marsh swamp inlet river stream creek canal",
     "dark": "shadow shade burn lava",
     "built": """
-        building house roof town city settlement village suburb factory warehouse barn hall farm block district
+        farmstead building house roof town city settlement village suburb factory warehouse barn hall farm block district
         neighbourhood neighborhood houses structure housing built
     """,
     "line": """
@@ -95,6 +95,9 @@ COLOURS = {  # what `Kind.COLOUR` does not list, or sees as warm alone
 }
 SURROUNDINGS = words_of("surroundings surrounding surround neighbours neighbors neighbourhood background neighbouring")
 SWAPS = words_of("swap swaps swapped reverse reverses reversed exchange exchanges trade switch switches inverted flip")
+HEDGES = words_of("partly partially some few several places occasional occasionally mainly mostly")
+FILLED = words_of("taken covered filled occupied dominated crossed cut lined bordered overgrown")
+LESSENED = words_of("subdued muted fainter faint weaker weak inconspicuous")
 RELATIVES = words_of("which that who where whose")
 
 
@@ -166,6 +169,7 @@ class ThingStatement:
         value: A tone, `brighter`, `brightest`, `lost`, `seen`, `smooth`, `rough`, `same` and so on.
         other: The thing that it is compared with.
         denied: Whether it is said not to be so.
+        hedged: Whether it is said of a part only, so that what contradicts it may be the other part.
     """
 
     aspect: str
@@ -173,6 +177,7 @@ class ThingStatement:
     value: str
     other: Thing | None = None
     denied: bool = False
+    hedged: bool = False
 
     def __str__(self) -> str:
         """One line, in a fixed order."""
