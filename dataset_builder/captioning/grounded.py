@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dataset_builder.captioning.protocol import Written
-from dataset_builder.claims.extents import CELLS
-from dataset_builder.claims.grounding import REGION_DEPARTURE, InfraredFacts
+from dataset_builder.claims.grounding import CELLS, REGION_DEPARTURE, InfraredFacts
 from dataset_builder.schema import stable_seed
 
 MAX_WORDS = 50  # of a fluent caption: text towers truncate, and captions should say what matters

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from dataset_builder.claims.extents import CELLS
+from dataset_builder.claims.grounding import CELLS
 
 # Bands that show nearly the same: red edge 2 and 3, narrow NIR and water vapour beside NIR; the two short-wave
 # infrared bands; the two thermal ones; the panchromatic band beside the visible ones.

@@ -1,6 +1,6 @@
 """What an infrared image measurably shows.
 
-Standard library, numpy, scipy and PIL only: a metric's release copies the whole folder.
+Standard library, numpy, scipy and PIL only and no sibling modules: a metric's release copies this file beside itself.
 
 North means the top of the array. All figures but the small bright targets are taken on a 48 x 48 area-averaged copy:
 they keep their values under JPEG compression and resizing.
@@ -14,10 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .extents import CELLS, GRID, place_of, shape_of
-from .pair_facts import PairFacts
-from .pair_images import PairImages
-
+CELLS = ("north-west", "north", "north-east", "west", "centre", "east", "south-west", "south", "south-east")
 LEVELS = ("very dark", "dark", "medium", "bright", "very bright")
 CONTRASTS = ("very low", "low", "moderate", "high", "very high")
 TEXTURES = ("smooth", "moderately textured", "strongly textured")
@@ -34,7 +31,12 @@ BRIGHT_PIXEL, DARK_PIXEL = 170, 85  # grey levels: the upper and the lower third
 DISAGREEMENT = 15.0  # grey levels, after each image's own mean is taken off
 REGION_SPREADS, REGION_DEPARTURE = 0.6, 10.0  # standard deviations; grey levels
 REGION_SHARE = 0.02  # of the area
+REGION_REACH = 0.8  # of a side: from here on a region reaches along it
+ELONGATED = 2.5  # ratio of the axes of the ellipse with the same second moments
+FILLED = 0.75  # area over that ellipse's: below, the outline is irregular
 
+GRID = 48  # divisible by three: nine cells of 16 x 16
+LARGEST_SIDE = 256  # pixels: larger pairs are kept at this side, where a line of one pixel may be lost
 COLOURS = ("green", "blue", "warm")
 PLAIN_COLOUR, FAINT_COLOUR = 20.0, 4.0  # how far a colour's channels exceed the others, grey levels
 _LEAST_SPREAD = 12.0  # grey levels: below it, noise would count as grain
@@ -57,6 +59,41 @@ class Region:
     share: float
     shape: str
     mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairImages:
+    """Both images as text, so that they compare, hash, and travel as the other facts do.
+
+    Attributes:
+        infrared: Pixels, row by row, a character of Latin-1 each; the longer side is at most `LARGEST_SIDE`.
+        rgb: The same, three characters a pixel.
+        size: Width and height of both, pixels.
+    """
+
+    infrared: str
+    rgb: str
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, ir: np.ndarray, rgb: np.ndarray) -> "PairImages":
+        """Brings both to the size of the larger one, as `measure` takes them."""
+        height, width = max(ir.shape, rgb.shape[:2])
+        scale = min(1.0, LARGEST_SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return cls(_resized(ir, size), _resized(rgb, size), size)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Infrared and RGB, uint8 `(height, width)` and `(height, width, 3)`."""
+        width, height = self.size
+        infrared, rgb = (np.frombuffer(text.encode("latin-1"), np.uint8) for text in (self.infrared, self.rgb))
+        return infrared.reshape(height, width), rgb.reshape(height, width, 3)
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> str:
+    if (image.shape[1], image.shape[0]) != size:
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    return image.tobytes().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +164,7 @@ class InfraredFacts:
     disagreement_sign: str | None = None
     luminance_grid: str | None = None
     colour_grid: str | None = None
-    pair_images: PairImages | None = field(default=None, repr=False)
-
-    @property
-    def pair(self) -> PairFacts | None:
-        """Parts, lines and edges of both images, measured when first asked for; None without RGB."""
-        return None if self.pair_images is None else self.pair_images.facts
+    images: PairImages | None = field(default=None, repr=False)
 
 
 def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
@@ -181,7 +213,7 @@ def measure(ir: np.ndarray, rgb: np.ndarray | None = None) -> InfraredFacts:
         dark_regions=_regions(grey, -1),
         small_bright_targets=_small_bright_targets(ir),
         grid=_hexadecimal(grey),
-        **({} if rgb is None else _compared(grey, rgb) | {"pair_images": PairImages.of(ir, rgb)}),
+        **({} if rgb is None else _compared(grey, rgb) | {"images": PairImages.of(ir, rgb)}),
     )
 
 
@@ -255,7 +287,26 @@ def _regions(grey: np.ndarray, sign: int) -> tuple[Region, ...]:
 
 def _region_of(grey: np.ndarray, pixels: tuple[np.ndarray, np.ndarray]) -> Region:
     positions = np.stack(pixels)
-    return Region(place_of(positions), positions.shape[1] / grey.size, shape_of(positions), float(grey[pixels].mean()))
+    share = positions.shape[1] / grey.size
+    return Region(place_of(positions), share, shape_of(positions), float(grey[pixels].mean()))
+
+
+def place_of(positions: np.ndarray) -> str:
+    """Names the place of pixels of the working grid, as `Region.place` says; rows and columns, `(2, pixels)`."""
+    row, column = (int(position * 3 // GRID) for position in positions.mean(1))
+    down, along = (np.ptp(positions, axis=1) + 1) / GRID >= REGION_REACH
+    if (down and along) or (down and column == 1) or (along and row == 1):
+        return "across"
+    if down or along:
+        return f"{('north', 'south')[row // 2] if along else ('west', 'east')[column // 2]} side"
+    return CELLS[3 * row + column]
+
+
+def shape_of(positions: np.ndarray) -> str:
+    """Names the shape of pixels of the working grid, as `Region.shape` says; rows and columns, `(2, pixels)`."""
+    minor, major = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(positions)), 1 / 12))  # a pixel has a width
+    filled = positions.shape[1] / (4 * np.pi * minor * major)
+    return "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
 
 
 def _small_bright_targets(ir: np.ndarray) -> int:

@@ -4,8 +4,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from .extents import CELLS, GRID
-from .grounding import InfraredFacts
+from .grounding import CELLS, GRID, InfraredFacts
 
 
 class View:

@@ -58,7 +58,9 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
     return list(_judged(caption, facts))
 
 
-@lru_cache(maxsize=1024)  # a caption that a rule has judged is judged again where its claims are counted
+@lru_cache(
+    maxsize=256
+)  # of captions whose facts hold images: a caption that a rule has judged is judged again where its claims are counted
 def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
     view = View(facts)
     return tuple(Judged(claim, _verdict(claim, view)) for claim in read_claims(caption))

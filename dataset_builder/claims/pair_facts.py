@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .extents import GRID
+from .grounding import GRID
 
 HUES = ("green", "teal", "blue", "warm", "neutral")  # warm: red, brown, orange to yellow, as bare ground
 TONES = ("dark", "medium", "pale")
@@ -174,7 +174,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class PairFacts:
-    """Facts of a pair, lazily measured: `measure(infrared, rgb).pair`.
+    """Facts of a pair, lazily measured: `pair_images.pair_of(measure(infrared, rgb))`.
 
     Attributes:
         parts: Segments of RGB appearance, the largest first.

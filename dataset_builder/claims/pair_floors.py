@@ -41,3 +41,4 @@ MOST_LINES = 6  # of an image
 # Edges, on the working grid.
 EDGE_STEP, EDGE_SPREAD = 7.0, 0.12  # grey levels a pixel; share of the image's spread
 LEAST_EDGES = 0.02  # of the area: with fewer there is nothing to share
+MANY_SHARED, FEW_SHARED = (0.75, 0.5), (0.45, 0.15)  # share of the infrared's edges; the same beyond chance

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .extents import CELLS, GRID
+from .grounding import CELLS, GRID
 from .pair_facts import Line, Standing, packed
 from .pair_floors import LEAST_SIDE, LINE_AUC, LINE_LENGTH, LINE_SEEN, LINE_STEP, LINE_UNSEEN, MOST_LINES
 from .pair_ridges import SIGNS, Ridges, Run
@@ -41,7 +41,10 @@ def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
     for image, pyramid in pyramids.items():
         mine: list[_Trace] = []
         for trace in sorted(_traces(image, pyramid), key=lambda trace: -trace.salience):
-            if len(mine) < MOST_LINES and not any(_same(trace, other) for other in mine):
+            if len(mine) == MOST_LINES:
+                break
+            standing = pyramid[trace.level].standing(trace.run)
+            if _stands_out(standing, trace.sign) and not any(_same(trace, other) for other in mine):
                 mine.append(trace)
         kept += mine
     lines: list[tuple[_Trace, dict[str, str]]] = []  # each with its tone in the images that trace it
@@ -70,7 +73,7 @@ def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:
         for name, sign in SIGNS.items():
             for run in ridges.runs(sign, LINE_LENGTH * side):
                 strength = float(ridges.best[sign, run.rows, run.columns].mean())
-                if strength >= ridges.floor and _stands_out(ridges.standing(run), name):
+                if strength >= ridges.floor:
                     yield _Trace(image, level, name, run, strength, _gridded(ridges, run))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from .extents import GRID, place_of, shape_of
+from .grounding import GRID, place_of, shape_of
 from .pair_facts import HUES, TONES, Part, packed
 from .pair_floors import (
     AGAINST_AUC,

@@ -23,6 +23,7 @@ SIDE = 2  # pixels from a run to what it is compared with
 SIGNS = {"bright": 0, "dark": 1}
 TANGLED = 1.8  # length of a run over its chord: from here on it is a net and no line
 _NORMAL = np.array(NORMAL)
+_AWAY, _NEXT = np.array([[-SIDE - 1], [-SIDE], [SIDE], [SIDE + 1]]), np.array([[-1], [1]])
 _SQUARE, _CUBE = np.ones((3, 3)), np.ones((3, 3, 3))
 _NEAR_BEST = 0.7  # of a pixel's best direction: where two runs cross, both keep theirs, and none between
 _WEAK = 0.5  # of the floor: a run that is begun may go on
@@ -46,6 +47,12 @@ class Run:
         across = np.where(self.directions % 2, upright, self.directions == 2).astype(int)  # else: down
         thickness = 1 + present[rows + 1 - across, columns + across] + present[rows - 1 + across, columns - across]
         return float((np.where(self.directions % 2, np.sqrt(2), 1) / thickness).sum())
+
+    @property
+    def tangled(self) -> bool:
+        """Whether it is a net and no line."""
+        most = TANGLED * self.chord
+        return self.rows.size * np.sqrt(2) > most and self.length > most
 
     @property
     def chord(self) -> float:
@@ -97,20 +104,44 @@ class Ridges:
     def runs(self, sign: int, least: float) -> Iterator[Run]:
         """Yields connected runs of ridge pixels that reach at least `least` pixels far; nets are taken apart."""
         present = self._peaks(sign)
-        labels, count = ndimage.label(present.any(0), _SQUARE)
-        for name, window in enumerate(ndimage.find_objects(labels, count), 1):
-            if _reach(window) < least:
-                continue
-            top, left = window[0].start, window[1].start
-            apart, parts = ndimage.label(present[(slice(None), *window)] & (labels[window] == name), _CUBE)
-            directions, rows, columns = np.nonzero(apart[:4])
-            names = _joined(apart, parts)[apart[directions, rows, columns]]
-            for group in _groups(names, rows, columns, least):
-                run = self._run(sign, rows[group] + top, columns[group] + left, directions[group])
-                if run.length <= TANGLED * run.chord:
-                    yield run
-                else:
-                    yield from self._strands(sign, run, least)
+        flat = present.any(0)
+        labels, _ = ndimage.label(flat, _SQUARE)
+        rows, columns = np.nonzero(flat)
+        for group in self._long(sign, labels[rows, columns], rows, columns, least):
+            top, left = rows[group].min(), columns[group].min()
+            window = np.s_[top : rows[group].max() + 1, left : columns[group].max() + 1]
+            mine = labels[window] == labels[rows[group[0]], columns[group[0]]]
+            yield from self._parted(sign, present[(slice(None), *window)] & mine, top, left, least)
+
+    def _parted(self, sign: int, present: np.ndarray, top: int, left: int, least: float) -> Iterator[Run]:
+        """Runs of connected ridge pixels whose directions hang together: not those that only cross."""
+        apart, parts = ndimage.label(present, _CUBE)
+        directions, rows, columns = np.nonzero(apart[:4])
+        names = _joined(apart, parts)[apart[directions, rows, columns]]
+        rows, columns = rows + top, columns + left
+        for group in self._long(sign, names, rows, columns, least):
+            run = self._run(sign, rows[group], columns[group], directions[group])
+            if not run.tangled:
+                yield run
+            else:
+                yield from self._strands(sign, run, least)
+
+    def _long(
+        self, sign: int, names: np.ndarray, rows: np.ndarray, columns: np.ndarray, least: float
+    ) -> Iterator[np.ndarray]:
+        """Yields the positions of each name whose pixels reach far enough, half of that way above the floor."""
+        if not names.size:
+            return
+        order = np.argsort(names, kind="stable")
+        starts = np.concatenate(([0], np.flatnonzero(np.diff(names[order])) + 1))
+        ends = np.append(starts[1:], order.size)
+        down, right = (
+            np.maximum.reduceat(values[order], starts) - np.minimum.reduceat(values[order], starts) + 1
+            for values in (rows, columns)
+        )
+        strong = np.add.reduceat((self.best[sign, rows, columns] >= self.floor)[order].astype(int), starts)
+        for at in np.flatnonzero((np.hypot(down, right) >= least) & (strong >= least / 2)):
+            yield order[starts[at] : ends[at]]
 
     def _peaks(self, sign: int) -> np.ndarray:
         """Ridge pixels by direction; `(5, height, width)`, the first direction again behind the last: neighbours."""
@@ -148,9 +179,9 @@ class Ridges:
             present = np.zeros(shape, bool)
             present[rows - top, columns - left] = True
             labels, _ = ndimage.label(present, _SQUARE)
-            for group in _groups(labels[rows - top, columns - left], rows, columns, least):
+            for group in self._long(sign, labels[rows - top, columns - left], rows, columns, least):
                 strand = self._run(sign, rows[group], columns[group], directions[group])
-                if strand.length <= TANGLED * strand.chord:
+                if not strand.tangled:
                     yield strand
 
     def standing(self, run: Run) -> Standing:
@@ -159,22 +190,20 @@ class Ridges:
 
     def sides(self, run: Run) -> np.ndarray:
         """Grey levels beside a run, two and three pixels away on both sides; uint8, only those in the image."""
-        values = [self._beside(run, distance) for distance in (-SIDE - 1, -SIDE, SIDE, SIDE + 1)]
-        return np.concatenate(values)
+        return self._beside(run, _AWAY)
 
     def width(self, run: Run) -> float:
         """One pixel, and of the pixels on both sides as much as they are like the run; pixels, 1 to 3."""
         side = float(self.sides(run).mean())
         step = float(self.tones.grey[run.rows, run.columns].mean()) - side
-        alike = [(float(self._beside(run, distance).mean()) - side) / (step or 1.0) for distance in (-1, 1)]
-        return 1 + float(np.clip(alike, 0, 1).sum())
+        alike = (float(self._beside(run, _NEXT).mean()) - side) / (step or 1.0)
+        return 1 + 2 * min(1.0, max(0.0, alike))
 
-    def _beside(self, run: Run, distance: int) -> np.ndarray:
+    def _beside(self, run: Run, distances: np.ndarray) -> np.ndarray:
         height, width = self.grey.shape
-        rows, columns = (
-            run.rows + distance * _NORMAL[run.directions, 0],
-            run.columns + distance * _NORMAL[run.directions, 1],
-        )
+        normal = _NORMAL[run.directions]
+        rows = (run.rows + distances * normal[:, 0]).ravel()
+        columns = (run.columns + distances * normal[:, 1]).ravel()
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         return self.tones.grey[rows[inside], columns[inside]]
 
@@ -182,11 +211,6 @@ class Ridges:
 def _window(values: np.ndarray, down: int, right: int, height: int, width: int) -> np.ndarray:
     """The middle of an array, moved; the array is `2 * SIDE` larger than the window in both axes."""
     return values[SIDE + down : SIDE + down + height, SIDE + right : SIDE + right + width]
-
-
-def _reach(window: tuple[slice, slice]) -> float:
-    down, right = (side.stop - side.start for side in window)
-    return (down**2 + right**2) ** 0.5
 
 
 def _joined(labels: np.ndarray, count: int) -> np.ndarray:
@@ -198,16 +222,3 @@ def _joined(labels: np.ndarray, count: int) -> np.ndarray:
         if low != high:
             names[names == high] = low
     return names
-
-
-def _groups(names: np.ndarray, rows: np.ndarray, columns: np.ndarray, least: float) -> Iterator[np.ndarray]:
-    """Yields the positions of each name whose pixels reach at least `least` pixels far."""
-    order = np.argsort(names, kind="stable")
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(names[order])) + 1))
-    ends = np.append(starts[1:], order.size)
-    down, right = (
-        np.maximum.reduceat(values[order], starts) - np.minimum.reduceat(values[order], starts) + 1
-        for values in (rows, columns)
-    )
-    for at in np.flatnonzero(np.hypot(down, right) >= least):
-        yield order[starts[at] : ends[at]]

@@ -5,8 +5,7 @@ Standard library and numpy only: a metric's release copies the whole folder.
 
 import numpy as np
 
-from .extents import CELLS, GRID
-from .grounding import COLOURS, DISAGREEMENT
+from .grounding import CELLS, COLOURS, DISAGREEMENT, GRID
 from .image_view import View, place_mask, sided
 from .zones import CELL_MARGIN, CORRELATION_WORDS, DIFFERENCE, MOST, PART, SAME, reversed_verdict, step, zone
 

@@ -8,8 +8,7 @@ import pytest
 from dataset_builder.captioning import CaptionStage, GroundedCaptioner
 from dataset_builder.captioning.grounded import MAX_WORDS, compact_caption, scene_subject
 from dataset_builder.captioning.variety import distinct_n
-from dataset_builder.claims.extents import CELLS
-from dataset_builder.claims.grounding import CONTRASTS, LEVELS, RELATIONS, TEXTURES, InfraredFacts, measure
+from dataset_builder.claims.grounding import CELLS, CONTRASTS, LEVELS, RELATIONS, TEXTURES, InfraredFacts, measure
 from dataset_builder.claims.judging import fact_matches, judge
 from dataset_builder.schema import new_row
 from tests.dataset_builder.made.sample_tiles import sample_rows

@@ -5,8 +5,7 @@ import pytest
 
 from dataset_builder.captioning.models.answers import BadAnswerError, clean_text, read_answer
 from dataset_builder.captioning.models.prompts import Prompts, facts_in_words, quote
-from dataset_builder.claims.extents import CELLS
-from dataset_builder.claims.grounding import measure
+from dataset_builder.claims.grounding import CELLS, measure
 from tests.dataset_builder.made.caption_rows import ask, endpoint, facts_of, make_row
 from tests.made.chat_server import ChatServer, completion, infrared
 from tests.made.chat_server import Reply as ServerReply
