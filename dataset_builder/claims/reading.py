@@ -71,22 +71,33 @@ def _claims(caption: str) -> tuple[Claim, ...]:
 
 def _claims_of(sentence: list[Token]) -> list[Claim]:
     """Claims about things where a sentence speaks of them, else those about the image and its places."""
-    things = speaks_of_things(sentence)
-    if things or said(sentence, Kind.VISIBLE) and has_noun(sentence):
-        read = [
-            Claim("thing", str(statement), " ".join([token.text for token in tokens]), statement)
-            for statement, tokens in read_things(sentence)
-        ]
-        if read:
-            return read
+    subject = False
+    if _is_about_things(sentence):
+        read = read_things(sentence)
+        if read.things:
+            things = [Claim("thing", str(thing), _text(tokens), thing) for thing, tokens in read.things]
+            return things + [Claim(kind, value, _text(tokens)) for kind, value, tokens in read.places]
+        subject = read.about
     return [
-        Claim(kind, value, " ".join([token.text for token in tokens]))
+        Claim(kind, value, _text(tokens))
         for kind, value, tokens in _read_sentence(sentence)
-        if not (things and kind in _OF_THE_IMAGE and not said(sentence, Kind.IMAGE, Kind.INFRARED))
+        if not (subject and kind in _OF_THE_IMAGE and not (kind == "texture" and said(sentence, Kind.IMAGE, Kind.MOST)))
     ]
 
 
-_OF_THE_IMAGE = ("level", "share", "contrast", "texture")
+def _text(tokens: Sequence[Token]) -> str:
+    return " ".join([token.text for token in tokens])
+
+
+_OF_THE_IMAGE = ("level", "share", "texture")  # a thing's tone or texture is never the image's
+
+
+def _is_about_things(sentence: Sequence[Token]) -> bool:
+    """Whether things are named, or parts of unnamed kind with their look in RGB or a change."""
+    if speaks_of_things(sentence):
+        return True
+    change = said(sentence, Kind.VISIBLE) or said(sentence, Kind.BECOMES) and said(sentence, Kind.INFRARED)
+    return change and has_noun(sentence)
 
 
 def _read_sentence(tokens: list[Token]) -> Statements:

@@ -92,6 +92,8 @@ def parted(tokens: Sequence[Token]) -> list[list[Token]]:
             pieces.append([])
         elif token.text in _RELATIVES and piece or token.text in ("that", "where") and _is_clause(tokens[index + 1 :]):
             pieces.append([token])
+        elif piece and piece[0].text in _LEADS and main_verb(piece[1:]) >= 0 and _resumes(token, piece):
+            pieces.append([token])
         elif token.kind is Kind.AND and _coordinates(piece, tokens[index + 1 :]) or token.text == "so":
             pieces.append([])
         elif token.text == "with" and main_verb(piece) >= 0 and _tells(tokens[index + 1 :]):
@@ -99,6 +101,14 @@ def parted(tokens: Sequence[Token]) -> list[list[Token]]:
         else:
             piece.append(token)
     return [piece for piece in pieces if piece]
+
+
+def _resumes(token: Token, piece: Sequence[Token]) -> bool:
+    """Whether a main clause goes on behind a relative one: `forest that looks black in RGB | turns white`."""
+    return token.kind is not Kind.MOST and not token.text.endswith("ing") and is_verb(token, piece[-1:])
+
+
+_LEADS = {"which", "that", "who", "where"}
 
 
 def _goes_on(piece: Sequence[Token], after: Sequence[Token]) -> bool:

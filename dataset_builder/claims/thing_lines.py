@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .extents import GRID
-from .pair_images import PairImages
+from .grounding import GRID, PairImages
 from .pair_ridges import SIGNS, Ridges, Run
 from .thing_masks import Sight, place_masks, places_masks
 from .things import WIDE, Thing, ThingStatement
@@ -24,6 +23,7 @@ _INSIDE = 0.35  # share of a run that lies in the place
 _TRACED, _UNTRACED = 0.42, 0.3  # strength of a run over the image's floor times the root of its length
 _BLACK_RUN, _WHITE_RUN = (95.0, 110.0), (175.0, 140.0)  # mean grey levels of a run: right, wrong
 _STEP, _LEVEL = 8.0, 3.0  # grey levels against both sides: seen, unseen
+_RESPONSE = 0.62  # of the floor
 _EDGE, _NO_EDGE = 6.0, 2.5  # grey levels a working pixel, of the image's strongest edges
 
 
@@ -61,9 +61,7 @@ class _Traced:
 
 @lru_cache(maxsize=32)
 def _runs(images: PairImages, of_rgb: bool) -> tuple[_Traced, ...]:
-    width, height = images.size
-    infrared = np.frombuffer(images.infrared.encode("latin-1"), np.uint8).reshape(height, width)
-    rgb = np.frombuffer(images.rgb.encode("latin-1"), np.uint8).reshape(height, width, 3)
+    infrared, rgb = images.arrays()
     luminance = np.asarray(Image.fromarray(rgb).convert("L"))
     pair = (luminance, infrared) if of_rgb else (infrared, luminance)
     return tuple(traced for level in _levels(*pair) for traced in _traced(level))
@@ -97,7 +95,7 @@ def _gridded(ridges: Ridges, run: Run) -> np.ndarray:
 
 def _at(thing: Thing, sight: Sight, of_rgb: bool) -> list[_Traced]:
     """Runs at the places of a thing, the most salient first; of several places, those that reach all."""
-    runs = _runs(sight.view.facts.pair_images, of_rgb)
+    runs = _runs(sight.view.facts.images, of_rgb)
     if thing.places:
         region = places_masks(thing.places, thing.offset)[-1]
         runs = tuple(run for run in runs if (run.mask & region).sum() >= _INSIDE * run.mask.sum())
@@ -117,6 +115,8 @@ def judge_line(statement: ThingStatement, sight: Sight) -> str:
     runs = _at(thing, sight, of_rgb=False)
     same = [run for run in runs if run.tone == tone]
     score, against = _best(runs, tone), _best(runs, "bright" if tone == "dark" else "dark")
+    if not same and _response(thing, tone, sight) >= _RESPONSE:
+        return "unverifiable"
     if score < _UNTRACED or not same or _too_pale(statement.value, same):
         return "contradicted"
     if score < 0.55 and against >= 2 * score:
@@ -124,6 +124,16 @@ def judge_line(statement: ThingStatement, sight: Sight) -> str:
     if len(thing.places) >= 2:
         return _judge_course(thing, same)
     return "supported" if score >= _TRACED and not _pale(statement.value, same) else "unverifiable"
+
+
+def _response(thing: Thing, tone: str, sight: Sight) -> float:
+    """How near the strongest pixels of a place come to the floor of a run, though none is traced."""
+    infrared, _ = sight.view.facts.images.arrays()
+    ridges = Ridges(infrared.astype(np.float32))
+    region = places_masks(thing.places, thing.offset)[-1] if thing.places else np.ones((GRID, GRID), bool)
+    height, width = ridges.grey.shape
+    there = np.asarray(Image.fromarray(region).resize((width, height), Image.Resampling.NEAREST))
+    return float(np.quantile(ridges.best[SIGNS[tone]][there], 0.97)) / ridges.floor
 
 
 def _too_pale(value: str, runs: list[_Traced]) -> bool:

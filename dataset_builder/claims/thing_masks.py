@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .extents import GRID
+from .grounding import COLOURS, GRID
 from .image_view import View, place_mask, sided
 from .things import LOOKS, Thing
 
@@ -40,9 +40,7 @@ class Sight:
     @cached_property
     def rgb(self) -> np.ndarray:
         """float32 `(GRID, GRID, 3)`."""
-        images = self.view.facts.pair_images
-        width, height = images.size
-        pixels = np.frombuffer(images.rgb.encode("latin-1"), np.uint8).reshape(height, width, 3)
+        _, pixels = self.view.facts.images.arrays()
         return np.asarray(Image.fromarray(pixels).resize((GRID, GRID), Image.Resampling.BOX), np.float32)
 
     @cached_property
@@ -93,7 +91,19 @@ class Sight:
                 continue
             for share in SHARES:
                 found.append(_most_like(likeness, region, share))
+            if (coloured := self._coloured(thing)) is not None:
+                found.append(region & coloured)
         return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
+
+
+    def _coloured(self, thing: Thing) -> np.ndarray | None:
+        """Pixels of its colour, by the facts of the image."""
+        name = {"teal": "blue", "brown": "warm", "pink": "warm"}
+        bits = [COLOURS.index(name.get(c, c)) for c in thing.colours if name.get(c, c) in COLOURS]
+        if not bits or thing.tones:
+            return None
+        mask = (self.view.colours >> bits[0] & 1).astype(bool)
+        return mask if mask.mean() >= 0.02 else None
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from .kinds import BLACK, BRIGHT, DARK, WHITE, Kind
 from .thing_clauses import main_verb, parted
 from .thing_nouns import has_noun, noun_in, thing_of
+from .places import read_regions
 from .things import (
     FADES,
     FILLED,
@@ -24,7 +25,7 @@ from .things import (
     Thing,
     ThingStatement,
 )
-from .tokens import Token, begins, mentions, position, said, values, words_in
+from .tokens import Statements, Token, begins, mentions, position, said, values, words_in
 from .words import words_of
 
 Read = list[tuple[ThingStatement, list[Token]]]
@@ -34,6 +35,7 @@ _DEGREES = {"as", "just as", "every bit as", "equally", "no less"}
 _LESS = {"less", "weaker", "fainter", "softer", "lower", "smaller", "more subdued", "more muted", "duller"}
 _MORE = {"more", "stronger", "sharper", "higher", "greater", "clearer", "crisper", "bolder"}
 _APART = {"stand", "stands", "standing", "stood"}
+_FILLS = words_of("fill fills filling covers cover covering occupies occupy take takes taken occupied")
 _CONCRETE = words_of("""
     road track street highway path lane shore shoreline hedge hedgerow ditch runway railway trail driveway motorway
     bridge dike dyke levee river stream canal creek coastline strip streak boundary
@@ -52,6 +54,7 @@ class _State:
     spoken: bool = False  # whether the subject has had its predicate
     bare: bool = False  # whether the subject is the infrared image
     read: Read = field(default_factory=list)
+    places: Statements = field(default_factory=list)  # about places alone, as `places` reads them
 
 
 def speaks_of_things(tokens: Sequence[Token]) -> bool:
@@ -59,12 +62,28 @@ def speaks_of_things(tokens: Sequence[Token]) -> bool:
     return any(noun[0] != "any" and (noun[0] != "line" or noun[1] in _CONCRETE) for noun in map(noun_in, tokens) if noun)
 
 
-def read_things(tokens: list[Token]) -> Read:
-    """Statements about things in one sentence; none where it speaks of no thing."""
+@dataclass(frozen=True, slots=True)
+class ThingReading:
+    """What one sentence says of things.
+
+    Attributes:
+        things: Statements, each with its words.
+        places: Statements about places beside them.
+        about: Whether a thing is its subject, though nothing may be read.
+    """
+
+    things: Read
+    places: Statements
+    about: bool
+
+
+def read_things(tokens: list[Token]) -> ThingReading:
+    """Reads one sentence."""
     state = _State()
     for piece in parted(tokens):
         _read_piece(piece, state)
-    return state.read
+    about = state.spoken and state.subject is not None and state.subject.head != ""
+    return ThingReading(state.read, state.places, about)
 
 
 def _read_piece(piece: list[Token], state: _State) -> None:
@@ -107,10 +126,15 @@ def _read_piece(piece: list[Token], state: _State) -> None:
         subject = replace(subject, image="rgb")
     none, hedged = said(before, Kind.NEGATION), bool(words_in(piece) & HEDGES)
     for statement in _predicate(subject, core[verb], after, state):
+        if statement.aspect == "tone" and not subject.head and said(before, Kind.PLACE) and not visible:
+            state.places += read_regions(piece)
+            continue
+        if statement.aspect in ("place", "fills") and infrared and not statement.subject.image:
+            statement = replace(statement, subject=replace(statement.subject, image="infrared"))
         state.read.append((replace(statement, denied=statement.denied != none, hedged=hedged), piece))
     if has_noun(after):
         state.other = thing_of(after)
-    if lead != "which" and lead != "that" and lead != "where":
+    if lead not in ("which", "that", "where") and not none:
         state.subject, state.spoken = subject, True
 
 
@@ -156,7 +180,7 @@ def _absorb(subject: Thing, after: Sequence[Token], lead: str, state: _State) ->
 def _beside_visible(after: Sequence[Token]) -> bool:
     than = position(after, Kind.THAN, Kind.COMPARISON)
     if than >= 0 and said(after[than:], Kind.VISIBLE):
-        return True
+        return not has_noun(after[than + 1 : than + position(after[than:], Kind.VISIBLE)])
     degrees = [index for index, token in enumerate(after) if token.text in _DEGREES]
     return bool(degrees) and said(after[degrees[0] :], Kind.VISIBLE)
 
@@ -300,7 +324,7 @@ def _state_of(
         return
     agent = next((i for i, token in enumerate(main) if token.text in ("by", "with")), -1)
     if agent >= 0 and words_in(main[:agent]) & FILLED and has_noun(main[agent:]) and subject.places and not denied:
-        yield ThingStatement("place", thing_of(main[agent + 1 :]), ", ".join(subject.places))
+        yield ThingStatement("fills", thing_of(main[agent + 1 :]), ", ".join(subject.places))
         return
     if _both_tones(main):
         return
@@ -311,7 +335,7 @@ def _state_of(
         if head is not None:
             value = _tone_name(head.value)
             ends = [token for token in tones if not _of_other(whole, token)]
-            if degree >= 0 and said(main, Kind.VISIBLE):
+            if degree >= 0 and (said(main, Kind.VISIBLE) or verb and verb.kind is Kind.STAYS):
                 yield ThingStatement("beside rgb", subject, "same")
             if len(ends) > 1 and said(whole, Kind.TOWARDS):
                 mild = min(ends, key=lambda token: abs(token.value))
@@ -321,7 +345,9 @@ def _state_of(
     if verb and (verb.text in LIES or verb.text in RUNS or verb.kind is Kind.MOST or verb.kind is Kind.COPULA):
         places = [str(token.value) for token in main if token.kind is Kind.PLACE]
         if places and not denied:
-            yield ThingStatement("place", subject, ", ".join(thing_of(main).places))
+            fills = verb.text in _FILLS or bool(words_in(main[:2]) & _FILLS)
+            where = ", ".join(thing_of(main).places)
+            yield ThingStatement("fills" if fills else "place", subject, where)
             return
     surface = values(main, Kind.SURFACE) or values(main, Kind.DETAIL)
     if surface and not said(main, Kind.IMAGE):

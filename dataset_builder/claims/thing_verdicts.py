@@ -8,10 +8,13 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
+from .image_verdicts import judge_texture
 from .image_view import View
+from .place_verdicts import judge_brightest, judge_darkest
 from .thing_lines import judge_line, judge_line_tone, line_apart
 from .thing_masks import Sight, places_masks, ring_of
-from .things import Thing, ThingStatement
+from .things import WIDE, Thing, ThingStatement
+from .visible_verdicts import judge_object_relation
 from .zones import SAME, most, reversed_verdict, step
 
 # Means of a thing's pixels in grey levels, and their mean rank in the image. A tone is right by either pair and wrong
@@ -22,7 +25,7 @@ APART = (0.05, -0.05)  # difference of two things' means, shares of the spread
 
 def judge_thing(statement: ThingStatement, view: View) -> str:
     """The verdict on one statement; unverifiable without RGB."""
-    if view.facts.pair_images is None:
+    if view.facts.images is None:
         return "unverifiable"
     verdict = _JUDGES[statement.aspect](statement, Sight(view))
     verdict = reversed_verdict(verdict) if statement.denied else verdict
@@ -30,7 +33,12 @@ def judge_thing(statement: ThingStatement, view: View) -> str:
 
 
 def _kindest(verdicts: Iterable[str]) -> str:
-    return most(*verdicts, "contradicted") if (verdicts := list(verdicts)) else "unverifiable"
+    """The kindest verdict, unless several masks say the opposite."""
+    verdicts = list(verdicts)
+    right, wrong = verdicts.count("supported"), verdicts.count("contradicted")
+    if right:
+        return "supported" if wrong <= 0.34 * len(verdicts) else "unverifiable"
+    return "contradicted" if verdicts and wrong >= 0.75 * len(verdicts) else "unverifiable"
 
 
 def _mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
@@ -98,6 +106,8 @@ def _beside_rgb(statement: ThingStatement, sight: Sight) -> str:
             step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
             for mask in sight.masks(statement.subject)
         )
+    if not statement.subject.places and judge_object_relation(statement.value, view) == "contradicted":
+        return "contradicted"
     for mask in sight.masks(statement.subject):
         excess = sign * float((view.grey - view.luminance)[mask].mean())
         rank = _mean_rank(mask, view)[1]
@@ -130,8 +140,15 @@ def _extreme(statement: ThingStatement, sight: Sight) -> str:
 
 def _extreme_at(statement: ThingStatement, sight: Sight) -> str:
     grey = statement.subject.top * sight.view.grey
-    masks = places_masks(statement.value.split(", "), statement.subject.offset)
-    return _peaks(grey, masks, sight.view.scale)
+    places = statement.value.split(", ")
+    verdict = _peaks(grey, places_masks(places, statement.subject.offset), sight.view.scale)
+    if len(places) == 1 and not statement.subject.offset:
+        judge = judge_brightest if statement.subject.top > 0 else judge_darkest
+        by_mean = judge(places[0], sight.view)
+        if "contradicted" in (by_mean, verdict) and "supported" in (by_mean, verdict):
+            return "unverifiable"
+        return by_mean if verdict == "unverifiable" else verdict
+    return verdict
 
 
 def _peaks(grey: np.ndarray, masks: list[np.ndarray], scale: float) -> str:
@@ -182,12 +199,41 @@ def _place(statement: ThingStatement, sight: Sight) -> str:
         grey = sight.view.grey if thing.tones[0] > 0 else 255 - sight.view.grey
         verdicts.append(_concentrated(grey, places, thing.offset))
         verdicts.append(_peaks(grey, places_masks(places, thing.offset), sight.view.scale))
-    if not thing.tones and not thing.colours and thing.looks[:1] not in (("woods",), ("water",), ("pale",), ("plants",)):
+    if not thing.tones and not thing.colours and thing.looks[:1] not in _TELLING:
         return "unverifiable"  # nothing tells it from the rest
     likeness = None if bare and thing.image != "rgb" else sight.likeness(thing)
     if likeness is not None:
         verdicts.append(_concentrated(likeness, places, thing.offset))
     return _kindest(verdicts)
+
+
+def _fills(statement: ThingStatement, sight: Sight) -> str:
+    """Whether a thing takes up a place; where it is only more there than elsewhere, nobody can say."""
+    verdict = _taken(statement, sight)
+    return "unverifiable" if verdict == "contradicted" and _place(statement, sight) == "supported" else verdict
+
+
+def _taken(statement: ThingStatement, sight: Sight) -> str:
+    """Whether a thing takes up a place: by its look in RGB, or by its tone in the infrared."""
+    thing, view = statement.subject, sight.view
+    masks = places_masks(statement.value.split(", "), thing.offset)
+    verdicts = []
+    if thing.tones and thing.image != "rgb":
+        name = "black" if thing.tones[0] < -2 else "white" if thing.tones[0] > 2 else "dark" if thing.tones[0] < 0 else "bright"
+        verdicts.append(_kindest(tone_verdict(name, mask, view) for mask in masks))
+        if thing.image == "infrared":
+            return verdicts[0]
+    if not thing.tones and not thing.colours and thing.looks[:1] not in _TELLING:
+        return "unverifiable"
+    if not (set(thing.looks) <= {"any", "line"} and not thing.colours and thing.image != "rgb"):
+        likeness = sight.likeness(thing)
+        order = np.sort(likeness, axis=None)
+        ranks = [float(np.searchsorted(order, likeness[mask]).mean()) / order.size for mask in masks]
+        verdicts.append(step(max(ranks), (0.45, 0.58)))
+    return _kindest(verdicts)
+
+
+_TELLING = (("woods",), ("water",), ("pale",), ("plants",))  # looks that tell a thing from the rest
 
 
 def _concentrated(likeness: np.ndarray, places: list[str], offset: str) -> str:
@@ -201,6 +247,16 @@ def _concentrated(likeness: np.ndarray, places: list[str], offset: str) -> str:
     return _kindest(verdicts)
 
 
+def _line(statement: ThingStatement, sight: Sight) -> str:
+    verdict = judge_line(statement, sight)
+    thing = statement.subject
+    if verdict != "supported" and thing.head in WIDE and thing.tones and len(thing.places) == 1:
+        grey = sight.view.grey if thing.tones[0] > 0 else 255 - sight.view.grey
+        if _concentrated(grey, list(thing.places), thing.offset) == "supported":
+            return "unverifiable" if verdict == "contradicted" else "supported"
+    return verdict
+
+
 def _texture(statement: ThingStatement, sight: Sight) -> str:
     view, verdicts = sight.view, []
     across, down = np.gradient(view.grey)
@@ -209,9 +265,13 @@ def _texture(statement: ThingStatement, sight: Sight) -> str:
         rough = float(np.median(steps[mask])) * 0.75
         grain = rough**2 / view.scale
         if statement.value == "rough":
-            verdicts.append("supported" if grain >= 0.35 or rough >= 5 else "contradicted" if grain < 0.12 and rough < 2.5 else "unverifiable")
+            right, wrong = grain >= 0.39 or rough >= 4.4, grain < 0.2 and rough < 3
         else:
-            verdicts.append("supported" if grain <= 0.5 else "contradicted" if grain > 1.2 and rough > 6 else "unverifiable")
+            right, wrong = grain <= 0.53, grain > 0.8 and rough > 5
+        verdicts.append("supported" if right else "contradicted" if wrong else "unverifiable")
+    if not statement.subject.places:
+        whole = judge_texture("uneven" if statement.value == "rough" else "smooth", view)
+        return most(_kindest(verdicts), whole) if whole == "supported" else _kindest(verdicts)
     return _kindest(verdicts)
 
 
@@ -253,7 +313,8 @@ _JUDGES = {
     "extreme at": _extreme_at,
     "apart": _apart,
     "place": _place,
-    "line": judge_line,
+    "fills": _fills,
+    "line": _line,
     "texture": _texture,
     "contrast": _contrast,
     "swap": _swap,

@@ -31,7 +31,7 @@ NOUNS: dict[str, str] = {
     "crops": "field farmland plot parcel crop cropland paddock allotment",
     "open": """
         ground soil land earth terrain clearing fallow dirt plateau slope flat desert floor plain bank basin
-        hillside ridge valley surface
+        hillside ridge valley
     """,
     "pale": """
         salt sand crust playa dune beach snow ice gravel cloud haze sandbank sandbar sandy salty mist chalk quarry
@@ -51,10 +51,10 @@ NOUNS: dict[str, str] = {
     "any": """
         area part patch spot mass blotch region thing object side mark speck dot zone portion section blob piece place
         half corner stretch stripe band strip streak blot fleck feature material element point cluster bit expanse
-        corners belt texture crown shape stain veil tongue wedge triangle square rectangle oval ring arm
+        corners belt surface crown shape stain veil tongue wedge triangle square rectangle oval ring arm
     """,
 }
-WIDE = words_of("band strip stripe belt streak edge fringe margin river stream")  # lines that may be parts as well
+WIDE = words_of("band strip stripe belt streak edge fringe margin river stream channel canal creek")  # lines that may be parts as well
 LINES = words_of(NOUNS["line"])
 PARTS = words_of(NOUNS["any"])
 IRREGULAR = {"shadows": "shadow", "beaches": "beach", "branches": "branch", "patches": "patch", "bushes": "bush",
