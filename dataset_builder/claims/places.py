@@ -182,4 +182,4 @@ def _is_whole(tokens: Sequence[Token], tones: list[int], start: int, place: int,
         for index, token in enumerate(tokens)
         if max(first - 4, start) < index < last and not any(index < other < first for other in tones)
     ]
-    return said(near, Kind.MOST) or mentions(near, ("whole", "entire"))
+    return said(near, Kind.MOST) or mentions(near, ("whole", "entire", "uniformly", "uniform"))

@@ -18,7 +18,7 @@ from .places import ENDS, merged, read_compared_places, read_course, read_gradie
 from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
 from .thing_nouns import has_noun
-from .thing_reading import read_things, speaks_of_things
+from .thing_reading import ThingReading, read_things, speaks_of_things
 from .things import ThingStatement
 from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said
 
@@ -71,25 +71,33 @@ def _claims(caption: str) -> tuple[Claim, ...]:
 
 def _claims_of(sentence: list[Token]) -> list[Claim]:
     """Claims about things where a sentence speaks of them, else those about the image and its places."""
-    subject = False
-    if _is_about_things(sentence):
-        read = read_things(sentence)
-        if read.things:
-            things = [Claim("thing", str(thing), _text(tokens), thing) for thing, tokens in read.things]
-            return things + [Claim(kind, value, _text(tokens)) for kind, value, tokens in read.places]
-        subject = read.about
-    return [
+    about_things = _is_about_things(sentence)
+    read = read_things(sentence) if about_things else None
+    claims = _claims_about_things(read) if read else []
+    if claims:
+        return claims
+    claims = [
         Claim(kind, value, _text(tokens))
         for kind, value, tokens in _read_sentence(sentence)
-        if not (subject and kind in _OF_THE_IMAGE and not (kind == "texture" and said(sentence, Kind.IMAGE, Kind.MOST)))
+        if not (read and read.about and _is_of_the_image(kind, sentence))
     ]
+    return claims if claims or about_things else _claims_about_things(read_things(sentence))
+
+
+def _claims_about_things(read: ThingReading) -> list[Claim]:
+    if not read.things:
+        return []
+    things = [Claim("thing", str(thing), _text(tokens), thing) for thing, tokens in read.things]
+    return things + [Claim(kind, value, _text(tokens)) for kind, value, tokens in read.places]
+
+
+def _is_of_the_image(kind: str, sentence: Sequence[Token]) -> bool:
+    """Whether a claim would give the image what is said of a thing in it: a tone or a texture."""
+    return kind in ("level", "share", "relation") or kind == "texture" and not said(sentence, Kind.IMAGE, Kind.MOST)
 
 
 def _text(tokens: Sequence[Token]) -> str:
     return " ".join([token.text for token in tokens])
-
-
-_OF_THE_IMAGE = ("level", "share", "texture")  # a thing's tone or texture is never the image's
 
 
 def _is_about_things(sentence: Sequence[Token]) -> bool:
@@ -168,7 +176,8 @@ def _read_group(tokens: list[Token]) -> Statements:
     if said(tokens, Kind.CHANGE, Kind.TONE_CHANGE, Kind.COMPARATIVE):
         tokens = [part for token in tokens for part in ENDS.get(token.text, (token,))]
     if _is_targets(tokens):
-        return [("targets", "absent" if said(tokens, Kind.NEGATION) else "present", tokens)]
+        none = any(token.kind is Kind.NEGATION and token.text != "few" for token in tokens)
+        return [("targets", "absent" if none else "present", tokens)]
     contrast = read_contrast(tokens)
     statements: Statements = [("contrast", contrast, tokens)] if contrast else []
     if contrast and said(tokens, Kind.FROM):

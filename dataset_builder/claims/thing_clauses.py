@@ -54,7 +54,7 @@ def _determined(before: Sequence[Token]) -> bool:
     if not before:
         return False
     last = before[-1]
-    if last.text in ("a", "an", "the", "their", "its", "this", "no", "some", "of", "several", "two"):
+    if last.text in ("a", "an", "the", "their", "its", "this", "no", "some", "of"):
         return True
     return last.kind in (Kind.TONE, Kind.COLOUR, Kind.WIDTH) and not said(before, Kind.VISIBLE)
 

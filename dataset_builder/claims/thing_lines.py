@@ -115,6 +115,8 @@ def judge_line(statement: ThingStatement, sight: Sight) -> str:
     runs = _at(thing, sight, of_rgb=False)
     same = [run for run in runs if run.tone == tone]
     score, against = _best(runs, tone), _best(runs, "bright" if tone == "dark" else "dark")
+    if not same and statement.value in ("black", "white") and against >= 0.6:
+        return "contradicted"
     if not same and _response(thing, tone, sight) >= _RESPONSE:
         return "unverifiable"
     if score < _UNTRACED or not same or _too_pale(statement.value, same):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .kinds import BLACK, BRIGHT, DARK, WHITE, Kind
 from .thing_clauses import main_verb, parted
-from .thing_nouns import has_noun, noun_in, thing_of
+from .thing_nouns import PREPOSITIONS, has_noun, noun_in, thing_of
 from .places import read_regions
 from .things import (
     FADES,
@@ -141,6 +141,12 @@ def _read_piece(piece: list[Token], state: _State) -> None:
 def _read_contrast(core: list[Token], state: _State) -> None:
     """`the contrast between the sand and the brown ground is weaker in the infrared than in RGB`."""
     between, joint = position(core, Kind.CONTRAST) + 1, position(core, Kind.AND)
+    if said(core, Kind.VISIBLE) and said(core, Kind.INFRARED) and not mentions(core, ("between",)):
+        amount = next((t for t in core if t.kind in (Kind.COMPARED_AMOUNT, Kind.COMPARATIVE)), None)
+        if amount is not None and not said(core, Kind.NEGATION) and not said(core, Kind.PLACE) and not has_noun(core):
+            sign = "stronger" if float(amount.value) > 0 else "weaker"
+            state.read.append((ThingStatement("contrast", Thing(head="image"), sign), core))
+        return
     amount = next((t for t in core if t.kind in (Kind.COMPARED_AMOUNT, Kind.COMPARATIVE)), None)
     verb = main_verb(core)
     if not between < joint < verb or core[between].text != "between" or amount is None:
@@ -237,6 +243,10 @@ def _read_shown(verb: Token, before: Sequence[Token], after: list[Token], piece:
 
 def _predicate(subject: Thing, verb: Token | None, after: list[Token], state: _State) -> Iterator[ThingStatement]:
     """What is said of a thing."""
+    agent = next((i for i, token in enumerate(after) if token.text == "by"), -1)
+    if agent >= 0 and has_noun(after[agent:]) and (agent == 0 or after[agent - 1].text.endswith(("ed", "en", "cut", "t"))):
+        yield from _by_other(subject, thing_of(after[agent + 1 :]), [verb, *after[:agent]] if verb else after[:agent])
+        return
     than = position(after, Kind.THAN)
     main, rest = (after[:than], after[than + 1 :]) if than >= 0 else (after, [])
     whole = [verb, *main] if verb else list(main)
@@ -263,6 +273,14 @@ def _predicate(subject: Thing, verb: Token | None, after: list[Token], state: _S
             yield ThingStatement("extreme", subject, "brightest" if sign else "darkest")
         return
     yield from _state_of(subject, verb, whole, main, rest, denied, state)
+
+
+def _by_other(subject: Thing, other: Thing, verb: Sequence[Token]) -> Iterator[ThingStatement]:
+    """`taken up by dark woods`, `cut by a light strip`: the tone is the other thing's."""
+    if words_in(verb) & FILLED and subject.places and not other.looks[:1] == ("line",):
+        yield ThingStatement("fills", other, ", ".join(subject.places))
+    elif other.looks[:1] == ("line",) and other.tones:
+        yield ThingStatement("line", replace(other, places=other.places or subject.places), _tone_name(other.tones[0]))
 
 
 def _compared(
@@ -322,10 +340,6 @@ def _state_of(
     if subject.looks[:1] == ("line",) and verb and (verb.text in RUNS or verb.text in LIES) and not denied:
         yield from _line_statement(subject, main)
         return
-    agent = next((i for i, token in enumerate(main) if token.text in ("by", "with")), -1)
-    if agent >= 0 and words_in(main[:agent]) & FILLED and has_noun(main[agent:]) and subject.places and not denied:
-        yield ThingStatement("fills", thing_of(main[agent + 1 :]), ", ".join(subject.places))
-        return
     if _both_tones(main):
         return
     if tones:
@@ -366,13 +380,15 @@ def _both_tones(tokens: Sequence[Token]) -> bool:
 def _of_other(tokens: Sequence[Token], tone: Token) -> bool:
     """Whether a tone is said of another thing behind a preposition: `a dark band across light ground`."""
     index = next(i for i, token in enumerate(tokens) if token is tone)
-    start = max((i for i in range(index) if tokens[i].text in _INTO), default=-1)
+    start = max((i for i in range(index) if tokens[i].text in PREPOSITIONS or tokens[i].text in _INTO), default=-1)
+    if start >= 0 and tokens[start].text in ("with", "to", "towards", "into"):
+        return False
     if start < 0:
         return False
     return has_noun(tokens[index : index + 4])
 
 
-_INTO = {"follows", "bounds", "borders", "across", "between", "on", "over", "through", "against", "in", "within", "along", "of", "from", "beside"}
+_INTO = {"follows", "bounds", "borders", "surrounds", "rings"}
 
 
 def _line_statement(subject: Thing, main: list[Token]) -> Iterator[ThingStatement]:

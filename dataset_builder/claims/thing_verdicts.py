@@ -288,6 +288,10 @@ def _difference(one: Thing, other: Thing, sight: Sight) -> tuple[list[float], li
 
 
 def _contrast(statement: ThingStatement, sight: Sight) -> str:
+    if statement.other is None:
+        ratio = sight.view.facts.spread / max(float(np.ptp(np.quantile(sight.view.luminance, (0.05, 0.95)))), 12.0)
+        ratio = 1 / ratio if statement.value == "stronger" else ratio
+        return "supported" if ratio <= 0.95 else "contradicted" if ratio >= 1.2 else "unverifiable"
     here, there = _difference(statement.subject, statement.other, sight)
     if not here:
         return "unverifiable"
