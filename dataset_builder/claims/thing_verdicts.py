@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from .image_verdicts import judge_texture
 from .image_view import View
-from .place_verdicts import judge_brightest, judge_darkest
+from .place_verdicts import judge_bright, judge_brightest, judge_dark, judge_darkest
 from .thing_lines import judge_line, judge_line_tone, line_apart
 from .thing_masks import Sight, places_masks, ring_of
 from .things import WIDE, Thing, ThingStatement
@@ -50,7 +50,10 @@ def _mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
 def _tone(statement: ThingStatement, sight: Sight) -> str:
     if statement.subject.looks[:1] == ("line",) and (verdict := judge_line_tone(statement, sight)):
         return verdict
-    return _kindest(tone_verdict(statement.value, mask, sight.view) for mask in sight.masks(statement.subject))
+    verdicts = [tone_verdict(statement.value, mask, sight.view) for mask in sight.masks(statement.subject)]
+    if statement.value in ("black", "white") and verdicts.count("supported") < len(verdicts) / 2:
+        return _kindest("unverifiable" if verdict == "supported" else verdict for verdict in verdicts)
+    return _kindest(verdicts)
 
 
 def tone_verdict(value: str, mask: np.ndarray, view: View) -> str:
@@ -197,8 +200,12 @@ def _place(statement: ThingStatement, sight: Sight) -> str:
     bare = set(thing.looks) <= {"any", "line"} and not thing.colours
     if thing.tones and thing.image != "rgb":
         grey = sight.view.grey if thing.tones[0] > 0 else 255 - sight.view.grey
-        verdicts.append(_concentrated(grey, places, thing.offset))
-        verdicts.append(_peaks(grey, places_masks(places, thing.offset), sight.view.scale))
+        shown = _kindest((_concentrated(grey, places, thing.offset),
+                          _peaks(grey, places_masks(places, thing.offset), sight.view.scale)))  # fmt: skip
+        judge = judge_bright if thing.tones[0] > 0 else judge_dark
+        if shown == "supported" and all(judge(place, sight.view) == "contradicted" for place in places):
+            shown = "unverifiable"
+        verdicts.append(shown)
     if not thing.tones and not thing.colours and thing.looks[:1] not in _TELLING:
         return "unverifiable"  # nothing tells it from the rest
     likeness = None if bare and thing.image != "rgb" else sight.likeness(thing)
