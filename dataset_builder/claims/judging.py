@@ -63,7 +63,7 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
 )  # of captions whose facts hold images: a caption that a rule has judged is judged again where its claims are counted
 def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
     view = View(facts)
-    return tuple(Judged(claim, _verdict(claim, view)) for claim in read_claims(caption))
+    return tuple(Judged(claim, _verdict(claim, view)) for claim in read_claims(caption, facts.images is not None))
 
 
 def _verdict(claim: Claim, view: View) -> str:

@@ -54,34 +54,45 @@ class Claim:
     thing: ThingStatement | None = None
 
 
-def read_claims(caption: str) -> list[Claim]:
+def read_claims(caption: str, of_things: bool = True) -> list[Claim]:
     """Extracts the claims about the infrared image in order; what it can't parse it leaves out.
 
     Brightness of an object (`bright roofs`) is a claim only with a place, with most of the image, or with how the
     object looks in the visible image. Statements about the visible image alone are skipped.
+
+    Args:
+        caption: One caption.
+        of_things: Whether statements about things are read as such; without RGB only their places and tones tell.
     """
-    return list(_claims(caption))
+    return list(_claims(caption, of_things))
 
 
 @lru_cache(maxsize=4096)  # rules, counts and repairs ask about the same caption
-def _claims(caption: str) -> tuple[Claim, ...]:
-    claims = [claim for sentence in sentences(caption) for claim in _claims_of(sentence)]
+def _claims(caption: str, of_things: bool) -> tuple[Claim, ...]:
+    claims = [claim for sentence in sentences(caption) for claim in _claims_of(sentence, of_things)]
     return tuple(dict.fromkeys(claims))
 
 
-def _claims_of(sentence: list[Token]) -> list[Claim]:
+def _claims_of(sentence: list[Token], of_things: bool) -> list[Claim]:
     """Claims about things where a sentence speaks of them, else those about the image and its places."""
-    about_things = _is_about_things(sentence)
+    about_things = of_things and _is_about_things(sentence)
     read = read_things(sentence) if about_things else None
-    claims = _claims_about_things(read) if read else []
-    if claims:
-        return claims
+    things = _claims_about_things(read) if read else []
+    if things and not _is_of_contrast(sentence):
+        return things
     claims = [
         Claim(kind, value, _text(tokens))
         for kind, value, tokens in _read_sentence(sentence)
         if not (read and read.about and _is_of_the_image(kind, sentence))
     ]
-    return claims if claims or about_things else _claims_about_things(read_things(sentence))
+    if things:
+        return things + [claim for claim in claims if claim.kind == "contrast"]
+    return claims if claims or about_things or not of_things else _claims_about_things(read_things(sentence))
+
+
+def _is_of_contrast(sentence: Sequence[Token]) -> bool:
+    """Whether the image's contrast is named beside its things."""
+    return said(sentence, Kind.CONTRAST) and not said(sentence, Kind.VISIBLE, Kind.PLACE, Kind.THAN)
 
 
 def _claims_about_things(read: ThingReading) -> list[Claim]:

@@ -25,6 +25,20 @@ _SPLIT_WITH = (Kind.TONE, Kind.COMPARATIVE, Kind.SUPERLATIVE, Kind.NEGATION)
 _ADVERBS = (Kind.FUNCTION, Kind.AMOUNT, Kind.STAYS, Kind.NEGATION, Kind.BUT)
 
 
+STANDING = ("stand out", "stands out", "standing out", "stood out")
+
+
+def joined_verbs(tokens: Sequence[Token]) -> list[Token]:
+    """`stands out` is one verb, and no stand of trees."""
+    result: list[Token] = []
+    for token in tokens:
+        if token.text == "out" and result and f"{result[-1].text} out" in STANDING:
+            result[-1] = Token(Kind.GROUND, 1, f"{result[-1].text} out")
+        else:
+            result.append(token)
+    return result
+
+
 def is_verb(token: Token, before: Sequence[Token] = ()) -> bool:
     """Whether it is a verb; a word that may be a noun is one after a determiner or an adjective."""
     text = token.text
@@ -32,6 +46,8 @@ def is_verb(token: Token, before: Sequence[Token] = ()) -> bool:
         return not (text in ("fade", "fall", "drop") and _determined(before))
     if token.kind is Kind.TONE:
         return text.split()[0] in _SHINES and not _determined(before)
+    if text in STANDING:
+        return True
     if token.kind is Kind.MOST or token.text in LIES or token.text in RUNS:
         if token.kind is Kind.MOST and token.text not in LIES:
             return False

@@ -55,9 +55,7 @@ def thing_of(tokens: Sequence[Token]) -> Thing:
             beside = "rest"
         if token.text in _AROUND and link != "between":
             beside = beside or "around"
-        if token.kind in (Kind.FUNCTION, Kind.TOWARDS, Kind.FROM, Kind.GROUND) and token.text in PREPOSITIONS and (
-            head or places or link
-        ):
+        if token.text in PREPOSITIONS and (head or places or link or _names_another(tokens[:index], token.text)):
             link = token.text
         elif token.kind in (Kind.FUNCTION, Kind.TOWARDS, Kind.FROM) and token.text in PREPOSITIONS:
             link = "" if token.text == "of" else link
@@ -92,6 +90,11 @@ def thing_of(tokens: Sequence[Token]) -> Thing:
         elif token.kind is Kind.COLOUR or token.text in COLOURS:
             colours.append(COLOURS.get(token.text, str(token.value)))
     return Thing(tuple(looks), head, tuple(tones), tuple(colours), joined(tokens, places), offset, "", beside, top)
+
+
+def _names_another(before: Sequence[Token], link: str) -> bool:
+    """Whether a word that names no thing is the head: `transitions between fields`."""
+    return link != "of" and bool(before) and before[-1].kind is Kind.GROUND
 
 
 def joined(tokens: Sequence[Token], places: Sequence[tuple[int, str]]) -> tuple[str, ...]:

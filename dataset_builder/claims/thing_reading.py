@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from .kinds import BLACK, BRIGHT, DARK, WHITE, Kind
-from .thing_clauses import main_verb, parted
+from .thing_clauses import joined_verbs, main_verb, parted
 from .thing_nouns import PREPOSITIONS, has_noun, noun_in, thing_of
 from .places import read_regions
 from .things import (
@@ -40,6 +40,7 @@ _CONCRETE = words_of("""
     road track street highway path lane shore shoreline hedge hedgerow ditch runway railway trail driveway motorway
     bridge dike dyke levee river stream canal creek coastline strip streak boundary
 """)
+_GROUND = {"ground", "land", "terrain", "earth", "soil"}
 _EDGES = {"boundary", "border", "edge", "outline", "line"}
 _REST = {"rest", "everything", "anything", "nothing", "else", "other", "others"}
 
@@ -58,8 +59,14 @@ class _State:
 
 
 def speaks_of_things(tokens: Sequence[Token]) -> bool:
-    """Whether a thing is named, and not only a place or a part of unnamed kind."""
-    return any(noun[0] != "any" and (noun[0] != "line" or noun[1] in _CONCRETE) for noun in map(noun_in, tokens) if noun)
+    """Whether a thing is named, and not only a place, a part of unnamed kind, or the ground as all there is."""
+    everywhere = any(token.kind is Kind.MOST and token.text not in LIES for token in tokens)
+    everywhere = everywhere and not said(tokens, Kind.COLOUR, Kind.VISIBLE, Kind.THAN)
+    return any(
+        noun[0] != "any" and (noun[0] != "line" or noun[1] in _CONCRETE) and not (everywhere and noun[1] in _GROUND)
+        for noun in map(noun_in, joined_verbs(tokens))
+        if noun
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class ThingReading:
 def read_things(tokens: list[Token]) -> ThingReading:
     """Reads one sentence."""
     state = _State()
-    for piece in parted(tokens):
+    for piece in parted(joined_verbs(tokens)):
         _read_piece(piece, state)
     about = state.spoken and state.subject is not None and state.subject.head != ""
     return ThingReading(state.read, state.places, about)
@@ -246,6 +253,8 @@ def _predicate(subject: Thing, verb: Token | None, after: list[Token], state: _S
     agent = next((i for i, token in enumerate(after) if token.text == "by"), -1)
     if agent >= 0 and has_noun(after[agent:]) and (agent == 0 or after[agent - 1].text.endswith(("ed", "en", "cut", "t"))):
         yield from _by_other(subject, thing_of(after[agent + 1 :]), [verb, *after[:agent]] if verb else after[:agent])
+        return
+    if begins(after, Kind.COMPARISON) or verb and verb.kind is Kind.COMPARISON:
         return
     than = position(after, Kind.THAN)
     main, rest = (after[:than], after[than + 1 :]) if than >= 0 else (after, [])

@@ -41,7 +41,7 @@ NOUNS: dict[str, str] = {
     "dark": "shadow shade burn lava",
     "built": """
         farmstead building house roof town city settlement village suburb factory warehouse barn hall farm block district
-        neighbourhood neighborhood houses structure housing built
+        neighbourhood neighborhood houses housing built
     """,
     "line": """
         road track street highway line path lane edge boundary border rim shore shoreline hedge hedgerow ditch runway
