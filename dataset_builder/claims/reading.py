@@ -104,6 +104,8 @@ def _claims_about_things(read: ThingReading) -> list[Claim]:
 
 def _is_of_the_image(kind: str, sentence: Sequence[Token]) -> bool:
     """Whether a claim would give the image what is said of a thing in it: a tone or a texture."""
+    if kind == "contrast":
+        return not said(sentence, Kind.CONTRAST, Kind.CLASH, Kind.RANGE, Kind.WIDTH, Kind.DISTANCE)
     return kind in ("level", "share", "relation") or kind == "texture" and not said(sentence, Kind.IMAGE, Kind.MOST)
 
 

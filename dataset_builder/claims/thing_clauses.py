@@ -46,7 +46,7 @@ def is_verb(token: Token, before: Sequence[Token] = ()) -> bool:
         return not (text in ("fade", "fall", "drop") and _determined(before))
     if token.kind is Kind.TONE:
         return text.split()[0] in _SHINES and not _determined(before)
-    if text in STANDING:
+    if text in STANDING or text in ("look", "looks") and before:
         return True
     if token.kind is Kind.MOST or token.text in LIES or token.text in RUNS:
         if token.kind is Kind.MOST and token.text not in LIES:
@@ -121,6 +121,10 @@ def parted(tokens: Sequence[Token]) -> list[list[Token]]:
 
 def _resumes(token: Token, piece: Sequence[Token]) -> bool:
     """Whether a main clause goes on behind a relative one: `forest that looks black in RGB | turns white`."""
+    if token.text in ("can", "cannot", "could"):
+        return True
+    if piece[-1].text in ("can", "cannot", "could"):
+        return False
     return token.kind is not Kind.MOST and not token.text.endswith("ing") and is_verb(token, piece[-1:])
 
 

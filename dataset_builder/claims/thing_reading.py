@@ -19,13 +19,14 @@ from .things import (
     LIES,
     PARTS,
     RUNS,
+    SEEN,
     STANDS_OUT,
     SURROUNDINGS,
     SWAPS,
     Thing,
     ThingStatement,
 )
-from .tokens import Statements, Token, begins, mentions, position, said, values, words_in
+from .tokens import Statements, Token, begins, has, mentions, position, said, values, words_in
 from .words import words_of
 
 Read = list[tuple[ThingStatement, list[Token]]]
@@ -40,6 +41,8 @@ _CONCRETE = words_of("""
     road track street highway path lane shore shoreline hedge hedgerow ditch runway railway trail driveway motorway
     bridge dike dyke levee river stream canal creek coastline strip streak boundary
 """)
+_KEEPS = {"keeps", "keep", "kept", "retains", "retain", "preserves", "preserve"}
+_LOSES = {"lose", "loses", "loses", "lost"}
 _GROUND = {"ground", "land", "terrain", "earth", "soil"}
 _EDGES = {"boundary", "border", "edge", "outline", "line"}
 _REST = {"rest", "everything", "anything", "nothing", "else", "other", "others"}
@@ -113,7 +116,10 @@ def _read_piece(piece: list[Token], state: _State) -> None:
     if verb < 0:
         _read_fragment(core, lead, visible, state)
         return
-    before, after = core[:verb], core[verb + 1 :]
+    begin = verb
+    while begin and (core[begin - 1].kind is Kind.NEGATION or core[begin - 1].text in ("can", "could", "still")):
+        begin -= 1
+    before, after = core[:begin], [*core[begin:verb], *core[verb + 1 :]]
     if core[verb].text in SWAPS:
         _read_swap(before, piece, state)
         return
@@ -148,6 +154,12 @@ def _read_piece(piece: list[Token], state: _State) -> None:
 def _read_contrast(core: list[Token], state: _State) -> None:
     """`the contrast between the sand and the brown ground is weaker in the infrared than in RGB`."""
     between, joint = position(core, Kind.CONTRAST) + 1, position(core, Kind.AND)
+    losing = next((i for i, token in enumerate(core) if token.text in _LOSES), -1)
+    if losing > 0 and has_noun(core[:losing]):
+        one, other = thing_of(core[:losing]), core[between:]
+        statement = ThingStatement("contrast", one, "weaker", thing_of(other)) if has_noun(other) else None
+        state.read.append((statement or ThingStatement("apart", one, "less"), core))
+        return
     if said(core, Kind.VISIBLE) and said(core, Kind.INFRARED) and not mentions(core, ("between",)):
         amount = next((t for t in core if t.kind in (Kind.COMPARED_AMOUNT, Kind.COMPARATIVE)), None)
         if amount is not None and not said(core, Kind.NEGATION) and not said(core, Kind.PLACE) and not has_noun(core):
@@ -240,6 +252,12 @@ def _read_with(core: list[Token], state: _State) -> None:
 
 def _read_shown(verb: Token, before: Sequence[Token], after: list[Token], piece: list[Token], state: _State) -> None:
     """`infrared shows a broad white stripe across the middle`."""
+    agent = next((i for i, token in enumerate(after) if token.text == "by"), -1)
+    if agent >= 0 and has_noun(after[agent:]) and words_in([verb, *after[:agent]]) & (FILLED | {"split", "divided"}):
+        thing = thing_of(after[agent + 1 :])
+        if thing.looks[:1] == ("line",) and thing.tones:
+            state.read.append((ThingStatement("line", thing, _tone_name(thing.tones[0])), piece))
+        return
     if verb.text not in _SEEMING or not has_noun(after) or said(after, Kind.NEGATION, Kind.ABSENCE):
         return
     thing = thing_of(after)
@@ -325,6 +343,17 @@ def _state_of(
 ) -> Iterator[ThingStatement]:
     """A tone, a texture, a place, or whether it stands out."""
     words = words_in(whole)
+    if words & SEEN and not said(main, Kind.TONE):
+        hardly = denied or has(whole, Kind.AMOUNT, -2)
+        if hardly or said(whole, Kind.STAYS) or "can" in words:
+            yield ThingStatement("apart", subject, "lost" if hardly else "seen")
+        return
+    if words & SURROUNDINGS and (said(main, Kind.LIKENESS, Kind.DISTANCE) or "same" in words) and not denied:
+        yield ThingStatement("apart", subject, "lost")
+        return
+    if verb and verb.text in _KEEPS and said(main, Kind.BRIGHTNESS) and not said(main, Kind.TONE):
+        yield ThingStatement("beside rgb", subject, "same", denied=denied)
+        return
     fades = bool(words & FADES) or bool(words & _LESS) and bool(words & (STANDS_OUT | _APART))
     distinct = bool(words & STANDS_OUT) or bool(words & _APART) and "out" in words
     if fades or distinct:

@@ -83,8 +83,9 @@ FADES = words_of("""
     muted inconspicuous fainter faint blended merged swallowed absorbed unnoticeable drowned imperceptible undetectable
     gone absent missing traced erased hidden weak weaker
 """)
+SEEN = words_of("seen made traced recognised recognized distinguished told discerned picked visible noticeable perceptible")
 STANDS_OUT = words_of("""
-    conspicuous prominent distinct contrasts striking clear obvious recognisable recognizable visible traceable
+    conspicuous prominent distinct contrasts striking clear obvious recognisable recognizable traceable
     pronounced outlined unmistakable
 """)
 COLOURS = {  # what `Kind.COLOUR` does not list, or sees as warm alone
