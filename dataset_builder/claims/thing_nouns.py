@@ -21,7 +21,7 @@ _AROUND = {"around", "surrounding", "neighbouring", "neighboring", "adjacent", "
 _NEUTRAL = (Kind.COPULA, Kind.SURFACE, Kind.DETAIL, Kind.PLACE, Kind.GROUND, Kind.PART, Kind.RANGE, Kind.TONE,
             Kind.FUNCTION, Kind.FOCUS, Kind.BECOMES, Kind.MOST, Kind.COLOUR, Kind.IMAGE, Kind.SUPERLATIVE)  # fmt: skip
 _NO_NOUN = words_of("""
-    runs run lies lie covers cover fills fill stands borders lines cross crosses cuts cut follows spread track_
+    runs run lies lie covers cover fills fill cross crosses cuts cut follows spread
     shows show looks look sits reaches carries
 """)
 

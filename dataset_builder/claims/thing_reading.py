@@ -56,6 +56,7 @@ class _State:
     other: Thing | None = None  # of the last predicate
     compared: Thing | None = None  # `compared with the field,`
     spoken: bool = False  # whether the subject has had its predicate
+    about: bool = False  # whether a thing had a predicate, though nothing may be read
     bare: bool = False  # whether the subject is the infrared image
     read: Read = field(default_factory=list)
     places: Statements = field(default_factory=list)  # about places alone, as `places` reads them
@@ -92,7 +93,7 @@ def read_things(tokens: list[Token]) -> ThingReading:
     state = _State()
     for piece in parted(joined_verbs(tokens)):
         _read_piece(piece, state)
-    about = state.spoken and state.subject is not None and state.subject.head != ""
+    about = (state.spoken or state.about) and state.subject is not None and state.subject.head != ""
     return ThingReading(state.read, state.places, about)
 
 
@@ -131,6 +132,7 @@ def _read_piece(piece: list[Token], state: _State) -> None:
     comparison = _beside_visible(after)
     if visible and not said(before, Kind.VISIBLE) and not infrared and not comparison:
         _absorb(subject, after, lead, state)  # it speaks of the visible image
+        state.about = True
         return
     if said(before, Kind.VISIBLE) and not said(before, Kind.INFRARED):
         if not infrared and begins(before, Kind.FUNCTION) and position(before, Kind.VISIBLE) <= 1 and not state.bare:
@@ -342,7 +344,7 @@ def _state_of(
     state: _State,
 ) -> Iterator[ThingStatement]:
     """A tone, a texture, a place, or whether it stands out."""
-    words = words_in(whole)
+    words = words_in([token for token in whole if token.kind is not Kind.VISIBLE])
     if words & SEEN and not said(main, Kind.TONE):
         hardly = denied or has(whole, Kind.AMOUNT, -2)
         if hardly or said(whole, Kind.STAYS) or "can" in words:

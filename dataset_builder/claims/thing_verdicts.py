@@ -19,8 +19,8 @@ from .zones import SAME, most, reversed_verdict, step
 
 # Means of a thing's pixels in grey levels, and their mean rank in the image. A tone is right by either pair and wrong
 # where both are beyond the other.
-BLACK_THING, WHITE_THING = (78.0, 98.0), (178.0, 155.0)
-APART = (0.05, -0.05)  # difference of two things' means, shares of the spread
+BLACK_THING, WHITE_THING = (82.0, 105.0), (175.0, 148.0)
+APART = (0.05, -0.08)  # difference of two things' means, shares of the spread
 
 
 def judge_thing(statement: ThingStatement, view: View) -> str:
@@ -66,12 +66,12 @@ def tone_verdict(value: str, mask: np.ndarray, view: View) -> str:
     if value == "medium":
         if 70 <= mean <= 180:
             return "supported"
-        return "contradicted" if mean < 55 or mean > 200 else "unverifiable"
+        return "contradicted" if mean < 50 or mean > 205 else "unverifiable"
     if value == "dark":
         mean, rank = 255 - mean, 1 - rank
     if mean >= 150 or rank >= 0.7 and mean >= 115:
         return "supported"
-    return "contradicted" if mean <= 105 or mean <= 135 and rank <= 0.4 else "unverifiable"
+    return "contradicted" if mean <= 95 or mean <= 130 and rank <= 0.35 else "unverifiable"
 
 
 def _than(statement: ThingStatement, sight: Sight) -> str:
@@ -119,7 +119,7 @@ def _beside_rgb(statement: ThingStatement, sight: Sight) -> str:
         if excess >= 6 or climb >= 0.25:
             verdicts.append("supported")
         else:
-            verdicts.append("contradicted" if excess <= -6 and climb <= 0 else "unverifiable")
+            verdicts.append("contradicted" if excess <= -10 and climb <= 0.02 else "unverifiable")
     return _kindest(verdicts)
 
 
@@ -137,7 +137,7 @@ def _extreme(statement: ThingStatement, sight: Sight) -> str:
         rank = rank if sign > 0 else 1 - rank
         share = float((top & mask).sum() / top.sum())
         verdicts.append("supported" if rank >= 0.85 or share >= 0.5 and rank > 0.6 else
-                        "contradicted" if rank < 0.7 else "unverifiable")  # fmt: skip
+                        "contradicted" if rank < 0.62 else "unverifiable")  # fmt: skip
     return _kindest(verdicts)
 
 
@@ -236,7 +236,7 @@ def _taken(statement: ThingStatement, sight: Sight) -> str:
         likeness = sight.likeness(thing)
         order = np.sort(likeness, axis=None)
         ranks = [float(np.searchsorted(order, likeness[mask]).mean()) / order.size for mask in masks]
-        verdicts.append(step(max(ranks), (0.45, 0.58)))
+        verdicts.append(step(max(ranks), (0.42, 0.58)))
     return _kindest(verdicts)
 
 
@@ -250,7 +250,7 @@ def _concentrated(likeness: np.ndarray, places: list[str], offset: str) -> str:
     verdicts = []
     for mask in places_masks(places, offset):
         gain = float((top & mask).sum() / top.sum()) / float(mask.mean())
-        verdicts.append("supported" if gain >= 1.2 else "contradicted" if gain < 0.6 else "unverifiable")
+        verdicts.append("supported" if gain >= 1.2 else "contradicted" if gain < 0.5 else "unverifiable")
     return _kindest(verdicts)
 
 
