@@ -17,7 +17,7 @@ from .level import is_level, read_level, read_level_beside_contrast
 from .places import ENDS, merged, read_compared_places, read_course, read_gradient, read_regions, read_superlatives
 from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
-from .thing_nouns import has_noun
+from .thing_nouns import has_noun, noun_in
 from .thing_reading import ThingReading, read_things, speaks_of_things
 from .things import ThingStatement
 from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said
@@ -77,17 +77,24 @@ def _claims_of(sentence: list[Token], of_things: bool) -> list[Claim]:
     """Claims about things where a sentence speaks of them, else those about the image and its places."""
     about_things = of_things and _is_about_things(sentence)
     read = read_things(sentence) if about_things else None
+    subject_is_thing = read is not None and read.about and not _is_of_image(sentence)
     things = _claims_about_things(read) if read else []
     if things and not _is_of_contrast(sentence):
         return things
     claims = [
         Claim(kind, value, _text(tokens))
         for kind, value, tokens in _read_sentence(sentence)
-        if not (read and read.about and _is_of_the_image(kind, sentence))
+        if not (subject_is_thing and _is_of_the_image(kind, sentence))
     ]
     if things:
         return things + [claim for claim in claims if claim.kind == "contrast"]
     return claims if claims or about_things or not of_things else _claims_about_things(read_things(sentence))
+
+
+def _is_of_image(sentence: Sequence[Token]) -> bool:
+    """Whether the image is named before anything in it: `near-infrared image, dark overall, of open water`."""
+    first = next((index for index, token in enumerate(sentence) if noun_in(token)), len(sentence))
+    return said(sentence[:first], Kind.IMAGE) and sentence[0].text not in ("in", "across", "throughout")
 
 
 def _is_of_contrast(sentence: Sequence[Token]) -> bool:
