@@ -129,7 +129,7 @@ def _is_about_things(sentence: Sequence[Token]) -> bool:
 
 
 def _read_sentence(tokens: list[Token]) -> Statements:
-    pieces = pieces_of(amounts_as_tones(tokens))
+    pieces = [part for piece in pieces_of(amounts_as_tones(tokens)) for part in _after_denial(piece)]
     if said(tokens, Kind.VISIBLE) or _is_reversal(tokens):
         return _read_beside_visible(pieces)
     if _has_visible_part(tokens):
@@ -143,6 +143,14 @@ def _read_sentence(tokens: list[Token]) -> Statements:
         else:
             groups.append(piece)
     return [item for group in groups for part in _conjuncts(group) for item in _read_group(part)]
+
+
+def _after_denial(piece: list[Token]) -> list[list[Token]]:
+    """A denial ends at a coordinated verb: `shows no water and is bright`."""
+    for index, token in enumerate(piece[:-1]):
+        if token.kind is Kind.AND and piece[index + 1].kind is Kind.COPULA and said(piece[:index], Kind.NEGATION):
+            return [piece[:index], piece[index + 1 :]]
+    return [piece]
 
 
 def _is_reversal(tokens: Sequence[Token]) -> bool:

@@ -172,6 +172,17 @@ def _is_part(thing: Thing) -> bool:
     return thing.head in WIDE and bool(thing.colours or thing.tones or len(thing.looks) > 1)
 
 
+def is_line(thing: Thing) -> bool:
+    """Whether it is judged by what is traced: a road, and no wide strip."""
+    return thing.looks[:1] == ("line",) and not _is_part(thing)
+
+
+def line_masks(thing: Thing, sight: Sight) -> list[np.ndarray]:
+    """Masks of the two most salient runs that fit a description in RGB; where none does, of those in the infrared."""
+    seen = _transferred(thing, sight) or _at(thing, sight, of_rgb=False)[:2]
+    return [run.mask for run in seen if run.score >= _TRACED]
+
+
 def judge_line_tone(statement: ThingStatement, sight: Sight) -> str | None:
     """The tone of a line that is seen in RGB, or that the infrared has at its place; None for a wide strip."""
     thing = statement.subject

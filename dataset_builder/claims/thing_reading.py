@@ -41,6 +41,7 @@ _CONCRETE = words_of("""
     road track street highway path lane shore shoreline hedge hedgerow ditch runway railway trail driveway motorway
     bridge dike dyke levee river stream canal creek coastline strip streak boundary
 """)
+_COPULAR = (Kind.COPULA, Kind.BECOMES, Kind.STAYS, Kind.TONE, Kind.CHANGE, Kind.TONE_CHANGE)
 _KEEPS = {"keeps", "keep", "kept", "retains", "retain", "preserves", "preserve"}
 _LOSES = {"lose", "loses", "loses", "lost"}
 _GROUND = {"ground", "land", "terrain", "earth", "soil"}
@@ -236,7 +237,7 @@ def _read_fragment(core: list[Token], lead: str, visible: bool, state: _State) -
             image=image,
         )
         return
-    if visible:
+    if visible or core[0].text.endswith("ing"):
         return
     if lead == "with":
         _read_with(core, state)
@@ -371,6 +372,8 @@ def _state_of(
         return
     degree = next((i for i, token in enumerate(whole) if token.text in _DEGREES), -1)
     tones = [token for token in whole if token.kind is Kind.TONE]
+    if verb and verb.kind not in _COPULAR:  # hugging the pale field
+        tones = [tone for tone in tones if not has_noun(whole[whole.index(tone) + 1 :][:3])]
     if degree >= 0 and tones:
         tail = whole[degree + 1 :]
         again = next((i for i, token in enumerate(tail) if token.text == "as"), -1)

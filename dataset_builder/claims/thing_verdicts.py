@@ -11,7 +11,7 @@ from scipy import ndimage
 from .image_verdicts import judge_texture
 from .image_view import View
 from .place_verdicts import judge_bright, judge_brightest, judge_dark, judge_darkest
-from .thing_lines import judge_line, judge_line_tone, line_apart
+from .thing_lines import is_line, judge_line, judge_line_tone, line_apart, line_masks
 from .thing_masks import Sight, places_masks, ring_of
 from .things import WIDE, Thing, ThingStatement
 from .visible_verdicts import judge_object_relation
@@ -41,6 +41,11 @@ def _kindest(verdicts: Iterable[str]) -> str:
     return "contradicted" if verdicts and wrong >= 0.75 * len(verdicts) else "unverifiable"
 
 
+def _masks(sight: Sight, thing: Thing, subject: np.ndarray | None = None) -> list[np.ndarray]:
+    """Candidate masks of a thing; of a line, those that are traced in RGB, else in the infrared."""
+    return line_masks(thing, sight) if is_line(thing) else sight.masks(thing, subject)
+
+
 def _mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
     values = view.grey[mask]
     ranks = np.searchsorted(view.ranked, values, "left") + np.searchsorted(view.ranked, values, "right")
@@ -50,7 +55,7 @@ def _mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
 def _tone(statement: ThingStatement, sight: Sight) -> str:
     if statement.subject.looks[:1] == ("line",) and (verdict := judge_line_tone(statement, sight)):
         return verdict
-    verdicts = [tone_verdict(statement.value, mask, sight.view) for mask in sight.masks(statement.subject)]
+    verdicts = [tone_verdict(statement.value, mask, sight.view) for mask in _masks(sight, statement.subject)]
     if statement.value in ("black", "white") and verdicts.count("supported") < len(verdicts) / 2:
         return _kindest("unverifiable" if verdict == "supported" else verdict for verdict in verdicts)
     return _kindest(verdicts)
@@ -76,9 +81,9 @@ def tone_verdict(value: str, mask: np.ndarray, view: View) -> str:
 
 def _than(statement: ThingStatement, sight: Sight) -> str:
     view, verdicts = sight.view, []
-    for mask in sight.masks(statement.subject):
+    for mask in _masks(sight, statement.subject):
         other = statement.other or Thing(beside="around")
-        others = [ring_of(mask)] if other.beside == "around" and other.plain else sight.masks(other, mask)
+        others = [ring_of(mask)] if other.beside == "around" and other.plain else _masks(sight, other, mask)
         for beside in others:
             apart = beside & ~mask
             if apart.sum() < 6:
@@ -107,11 +112,11 @@ def _beside_rgb(statement: ThingStatement, sight: Sight) -> str:
     if statement.value == "same":
         return _kindest(
             step(-float(np.abs(view.grey - view.luminance)[mask].mean()), (-SAME[0], -SAME[1]))
-            for mask in sight.masks(statement.subject)
+            for mask in _masks(sight, statement.subject)
         )
     if not statement.subject.places and judge_object_relation(statement.value, view) == "contradicted":
         return "contradicted"
-    for mask in sight.masks(statement.subject):
+    for mask in _masks(sight, statement.subject):
         excess = sign * float((view.grey - view.luminance)[mask].mean())
         rank = _mean_rank(mask, view)[1]
         before = float(np.searchsorted(np.sort(view.luminance, axis=None), view.luminance[mask]).mean()) / mask.size
@@ -132,7 +137,7 @@ def _extreme(statement: ThingStatement, sight: Sight) -> str:
     view, verdicts = sight.view, []
     sign = 1 if statement.value == "brightest" else -1
     top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
-    for mask in sight.masks(statement.subject):
+    for mask in _masks(sight, statement.subject):
         rank = _mean_rank(mask, view)[1]
         rank = rank if sign > 0 else 1 - rank
         share = float((top & mask).sum() / top.sum())
@@ -171,7 +176,7 @@ def _apart(statement: ThingStatement, sight: Sight) -> str:
     if statement.subject.looks[:1] == ("line",) and (verdict := line_apart(statement, sight)):
         return verdict
     view, verdicts = sight.view, []
-    for mask in sight.masks(statement.subject):
+    for mask in _masks(sight, statement.subject):
         ring = ring_of(mask)
         if ring.sum() < 6:
             continue
@@ -268,7 +273,7 @@ def _texture(statement: ThingStatement, sight: Sight) -> str:
     view, verdicts = sight.view, []
     across, down = np.gradient(view.grey)
     steps = np.hypot(across, down)
-    for mask in sight.masks(statement.subject):
+    for mask in _masks(sight, statement.subject):
         rough = float(np.median(steps[mask])) * 0.75
         grain = rough**2 / view.scale
         if statement.value == "rough":
@@ -287,8 +292,8 @@ def _difference(one: Thing, other: Thing, sight: Sight) -> tuple[list[float], li
     view = sight.view
     spread = max(float(np.ptp(np.quantile(view.luminance, (0.05, 0.95)))), 12.0)
     here, there = [], []
-    for mask in sight.masks(one):
-        for beside in sight.masks(other, mask):
+    for mask in _masks(sight, one):
+        for beside in _masks(sight, other, mask):
             here.append(float(view.grey[mask].mean() - view.grey[beside].mean()))
             there.append(float(view.luminance[mask].mean() - view.luminance[beside].mean()))
     return here, there
