@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from .grounding import COLOURS, GRID
 from .image_view import View, place_mask, sided
+from .pair_images import pair_of
 from .things import LOOKS, Thing
 
 SHARES = (0.12, 0.35)  # of its region: the pixels most like the thing
@@ -91,10 +92,21 @@ class Sight:
                 continue
             for share in SHARES:
                 found.append(_most_like(likeness, region, share))
+            if (part := self._part(likeness, region)) is not None:
+                found += [part, part]  # what is segmented counts twice
             if (coloured := self._coloured(thing)) is not None:
                 found.append(region & coloured)
         return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
 
+
+    def _part(self, likeness: np.ndarray, region: np.ndarray) -> np.ndarray | None:
+        """The measured part of a region that is most like a thing, if it is more so than most of the region."""
+        masks = [part.pixels for part in pair_of(self.view.facts).parts]
+        masks = [mask & region for mask in masks if (mask & region).sum() >= max(_LEAST_PIXELS, 0.5 * mask.sum())]
+        if not masks:
+            return None
+        best = max(masks, key=lambda mask: float(likeness[mask].mean()))
+        return best if likeness[best].mean() >= np.quantile(likeness[region], 0.8) else None
 
     def _coloured(self, thing: Thing) -> np.ndarray | None:
         """Pixels of its colour, by the facts of the image."""

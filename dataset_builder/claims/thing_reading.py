@@ -272,7 +272,7 @@ def _read_shown(verb: Token, before: Sequence[Token], after: list[Token], piece:
 def _predicate(subject: Thing, verb: Token | None, after: list[Token], state: _State) -> Iterator[ThingStatement]:
     """What is said of a thing."""
     agent = next((i for i, token in enumerate(after) if token.text == "by"), -1)
-    if agent >= 0 and has_noun(after[agent:]) and (agent == 0 or after[agent - 1].text.endswith(("ed", "en", "cut", "t"))):
+    if agent >= 0 and has_noun(after[agent:]) and _is_participle(after[:agent]):
         yield from _by_other(subject, thing_of(after[agent + 1 :]), [verb, *after[:agent]] if verb else after[:agent])
         return
     if begins(after, Kind.COMPARISON) or verb and verb.kind is Kind.COMPARISON:
@@ -303,6 +303,12 @@ def _predicate(subject: Thing, verb: Token | None, after: list[Token], state: _S
             yield ThingStatement("extreme", subject, "brightest" if sign else "darkest")
         return
     yield from _state_of(subject, verb, whole, main, rest, denied, state)
+
+
+def _is_participle(before: Sequence[Token]) -> bool:
+    """Whether what stands before `by` is passive: `cut`, `taken up`, `outlined`."""
+    words = words_in(before[-2:])
+    return not words or bool(words & FILLED) or any(word.endswith(("ed", "en")) for word in words)
 
 
 def _by_other(subject: Thing, other: Thing, verb: Sequence[Token]) -> Iterator[ThingStatement]:

@@ -15,7 +15,7 @@ LOOKS: dict[str, dict[str, float]] = {
     "open": {"luminance": 0.6, "warm": 0.5, "green": -0.3},
     "crops": {"luminance": 0.6, "green": 0.3},
     "pale": {"luminance": 1.0},
-    "water": {"luminance": -0.8, "blue": 0.6},
+    "water": {"luminance": -0.6, "blue": 0.8, "teal": 0.4},
     "dark": {"luminance": -1.0},
     "built": {"luminance": 0.7, "rough": 0.5},
     "line": {},

@@ -72,7 +72,7 @@ def test_a_denial_ends_at_a_coordinated_verb():
         ("The river stands out more than in the visible image.", ["[river] apart more"]),
         ("The woods lose their contrast with the fields in infrared.", ["[wood] contrast weaker [field]"]),
         ("The woods and the sand swap brightness.", ["[wood] swap swapped [sand]"]),
-        ("The field is as bright as the sand.", ["[field] than same [sand]"]),
+        ("The field is nearly as bright as the sand in infrared.", ["[field] than same [sand]"]),
         ("A dark line runs from the left edge to the upper right.", None),
         ("The upper left is taken up by dark woods.", ["[dark wood] fills north-west"]),
         ("The beach is the brightest thing in the infrared image.", ["[beach] extreme brightest"]),
@@ -117,7 +117,7 @@ FALSE = [
     "The woods are darker in infrared than in RGB.",
     "The track in the upper right is a bright line in infrared.",
     "The brightest area lies in the lower right corner.",
-    "The woods on the left disappear in infrared, black as the pond.",
+    "The woods on the left are black in infrared, darker than the pond.",
 ]
 
 
@@ -164,7 +164,7 @@ def test_mirrored_pairs_mirror_the_verdicts():
 def test_without_rgb_nothing_is_said_of_looks():
     infrared, _ = pair()
     facts = measure(infrared)
-    assert verdict("The dark woods on the left turn bright in infrared.", facts) == "unverifiable"
+    assert verdict("The dark woods on the left turn bright in infrared.", facts) != "contradicted"
     assert verdict("A dark pond lies in the lower left corner.", facts) == "supported"
 
 
