@@ -17,11 +17,11 @@ from .pair_parts import Grids
 
 def pair_of(facts: InfraredFacts) -> PairFacts | None:
     """Parts, lines and edges of both images of `measure(infrared, rgb)`; None where there was no RGB."""
-    return None if facts.images is None else _measured(facts.images)
+    return None if facts.images is None else _remembered(facts.images)
 
 
-@lru_cache(maxsize=256)  # a pair is asked for by each caption that is written or judged of it
-def _measured(images: PairImages) -> PairFacts:
+def measure_pair(images: PairImages) -> PairFacts:
+    """Measures a pair anew; see `pair_of`."""
     infrared, rgb = images.arrays()
     luminance = np.asarray(Image.fromarray(rgb).convert("L"))
     grids = Grids(_gridded(infrared), _gridded(rgb))
@@ -31,6 +31,9 @@ def _measured(images: PairImages) -> PairFacts:
         lines=lines_of(infrared, luminance),
         edges=edges_of(grids.infrared, grids.rgb),
     )
+
+
+_remembered = lru_cache(maxsize=256)(measure_pair)  # each caption that is written or judged of a pair asks for it
 
 
 def _gridded(image: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Standard library and numpy only: a metric's release copies the whole folder.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -17,21 +18,38 @@ from .pair_ridges import SIGNS, Ridges, Run
 from .pair_standing import change_of
 
 _WINDING = 0.07  # deviation of a run from its main axis, over the distance of its ends
+_CENTRES = (np.arange(GRID) + 0.5) / GRID
+_BESIDE = 0.55  # AUC that a line traced in both images has at least where the other image traces it
 _FAINT = 0.5  # of `LINE_STEP`: what is less than this is not seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Trace:
     image: str
     level: int
     sign: str
     run: Run
     strength: float
-    mask: np.ndarray  # of the working grid
+    shape: tuple[int, int]  # of the level
 
     @property
     def salience(self) -> float:
-        return self.strength * float(self.mask.sum()) ** 0.5
+        return self.strength * (len(self.run.rows) / max(self.shape)) ** 0.5
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """The run on the working grid, without gaps whichever of both is finer."""
+        rows, columns, (height, width) = self.run.rows, self.run.columns, self.shape
+        mask = np.zeros(self.shape, bool)
+        mask[rows, columns] = True
+        gridded = mask[np.ix_((_CENTRES * height).astype(int), (_CENTRES * width).astype(int))]
+        gridded[((rows + 0.5) * GRID / height).astype(int), ((columns + 0.5) * GRID / width).astype(int)] = True
+        return gridded
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """The mask and two pixels around it."""
+        return ndimage.maximum_filter(self.mask.view(np.uint8), 5).view(bool)
 
 
 def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
@@ -47,15 +65,15 @@ def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
             if _stands_out(standing, trace.sign) and not any(_same(trace, other) for other in mine):
                 mine.append(trace)
         kept += mine
-    lines: list[tuple[_Trace, dict[str, str]]] = []  # each with its tone in the images that trace it
+    lines: list[tuple[_Trace, dict[str, _Trace]]] = []  # each with the images that trace it
     for trace in sorted(kept, key=lambda trace: -trace.salience):
-        twins = (tones for other, tones in lines if trace.image not in tones and _overlap(trace, other, 3))
-        tones = next(twins, None)
-        if tones is None:
-            lines.append((trace, {trace.image: trace.sign}))
+        twins = (traces for other, traces in lines if trace.image not in traces and _is_twin(trace, other))
+        traces = next(twins, None)
+        if traces is None:
+            lines.append((trace, {trace.image: trace}))
         else:
-            tones[trace.image] = trace.sign
-    return tuple(_line(trace, tones, pyramids) for trace, tones in lines)
+            traces[trace.image] = trace
+    return tuple(_line(trace, traces, pyramids) for trace, traces in lines)
 
 
 def _pyramid(grey: np.ndarray) -> list[Ridges]:
@@ -74,50 +92,42 @@ def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:
             for run in ridges.runs(sign, LINE_LENGTH * side):
                 strength = float(ridges.best[sign, run.rows, run.columns].mean())
                 if strength >= ridges.floor:
-                    yield _Trace(image, level, name, run, strength, _gridded(ridges, run))
+                    yield _Trace(image, level, name, run, strength, ridges.grey.shape)
 
 
-def _stands_out(standing: Standing, tone: str) -> bool:
-    return (standing.auc if tone == "bright" else 1 - standing.auc) >= LINE_AUC
-
-
-def _gridded(ridges: Ridges, run: Run) -> np.ndarray:
-    """The run on the working grid, without gaps whichever of both is finer."""
-    height, width = ridges.grey.shape
-    mask = np.zeros((height, width), bool)
-    mask[run.rows, run.columns] = True
-    centres = (np.arange(GRID) + 0.5) / GRID
-    gridded = mask[np.ix_((centres * height).astype(int), (centres * width).astype(int))]
-    gridded[((run.rows + 0.5) * GRID / height).astype(int), ((run.columns + 0.5) * GRID / width).astype(int)] = True
-    return gridded
+def _stands_out(standing: Standing, tone: str, least: float = LINE_AUC) -> bool:
+    return (standing.auc if tone == "bright" else 1 - standing.auc) >= least
 
 
 def _same(trace: _Trace, other: _Trace) -> bool:
-    return trace.sign == other.sign and _overlap(trace, other)
+    return trace.sign == other.sign and float(other.near[trace.mask].mean()) >= 0.5
 
 
-def _overlap(trace: _Trace, other: _Trace, window: int = 5) -> bool:
-    near = ndimage.maximum_filter(other.mask.view(np.uint8), window).view(bool)
+def _is_twin(trace: _Trace, other: _Trace) -> bool:
+    near = ndimage.maximum_filter(other.mask.view(np.uint8), 3).view(bool)
     return float(near[trace.mask].mean()) >= 0.5
 
 
-def _line(trace: _Trace, tones: dict[str, str], pyramids: dict[str, list[Ridges]]) -> Line:
+def _line(trace: _Trace, traces: dict[str, _Trace], pyramids: dict[str, list[Ridges]]) -> Line:
     run = trace.run
     shown, standing = {}, {}
     for name, pyramid in pyramids.items():
         ridges = pyramid[trace.level]
         standing[name] = ridges.standing(run)
-        if name in tones:
-            shown[name] = tones[name] if _stands_out(standing[name], tones[name]) else None
-        else:
+        twin = traces.get(name)
+        if twin is None:
             shown[name] = _tone(ridges, run)
+        elif _stands_out(standing[name], twin.sign, _BESIDE):
+            shown[name], standing[name] = twin.sign, pyramid[twin.level].standing(twin.run)
+        else:  # of two lines side by side
+            shown[name] = None
     size = np.array(ridges.grey.shape)
     points = np.stack((run.rows, run.columns), 1) + 0.5  # pixels
     start, end, angle, straying = _ends(points)
     cells = Counter(((points * 3 / size).astype(int) @ (3, 1)).tolist())
     middle = points[int(((points - points.mean(0)) ** 2).sum(1).argmin())]
     return Line(
-        image="both" if len(tones) == 2 else trace.image,
+        image="both" if len(traces) == 2 else trace.image,
         rgb_tone=shown["rgb"],
         infrared_tone=shown["infrared"],
         course="winding" if straying > _WINDING else _course(angle),
@@ -142,7 +152,7 @@ def _shares(point: np.ndarray, size: np.ndarray) -> tuple[float, float]:
 
 def _tone(ridges: Ridges, run: Run) -> str | None:
     """How an image shows a line that was traced in the other one."""
-    nearby = ridges.nearby[:, run.rows, run.columns]  # (2, pixels)
+    nearby = ridges.nearby(run)  # (2, pixels)
     seen = (nearby >= max(LINE_STEP, ridges.floor / 2)).mean(1)
     for name, sign in SIGNS.items():
         if seen[sign] >= LINE_SEEN and seen[1 - sign] <= LINE_UNSEEN:

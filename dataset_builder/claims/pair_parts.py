@@ -56,31 +56,29 @@ class Grids:
         smooth = ndimage.uniform_filter(self.rgb, (3, 3, 1))
         luminance = ndimage.uniform_filter(self.luminance, 3)
         looks = len(TONES) * hues_of(smooth) + tones_of(luminance)
-        return self._described("rgb", looks)
+        return tuple(self._part("rgb", look, mask) for look, mask in segments(looks))
 
     def regions(self) -> tuple[Part, ...]:
         """Dark and bright segments of the infrared that stand out from what is around them, the largest first."""
         tones = tones_of(ndimage.uniform_filter(self.infrared, 3))
-        regions = self._described("infrared", len(TONES) * HUES.index("neutral") + tones)
-        against = {"dark": "darker", "pale": "brighter"}
-        return tuple(
-            region
-            for region in regions
-            if region.share <= MOST_SHARE and region.infrared.against == against.get(region.tone, "nothing")
-        )
-
-    def _described(self, image: str, looks: np.ndarray) -> tuple[Part, ...]:
-        return tuple(self._part(image, look, mask) for look, mask in segments(looks))
+        against = {TONES.index("dark"): "darker", TONES.index("pale"): "brighter"}
+        regions = []
+        for tone, mask in segments(tones):
+            if tone in against and mask.sum() <= MOST_SHARE * mask.size:
+                region = self._part("infrared", len(TONES) * HUES.index("neutral") + tone, mask)
+                regions += [region] if region.infrared.against == against[tone] else []
+        return tuple(regions)
 
     def _part(self, image: str, look: int, mask: np.ndarray) -> Part:
         hue, tone = divmod(look, len(TONES))
         rows, columns = positions = np.stack(np.nonzero(mask))
         ring = ring_of(mask)
         rgb, infrared = self.luminance_tones.standing(mask, ring), self.infrared_tones.standing(mask, ring)
-        if image == "rgb":
-            only = infrared.against == "level" and (
-                rgb.against in ("darker", "brighter") or self._tint(mask, ring) > 0
-            )
+        if mask.sum() > MOST_SHARE * mask.size:
+            only = False
+        elif image == "rgb":
+            plain = rgb.against in ("darker", "brighter") or self._tint(mask, ring) > 0
+            only = plain and infrared.against == "level"
         else:
             only = rgb.against == "level" and self._tint(mask, ring) < 0
         centre = (positions.mean(1) + 0.5) / GRID
@@ -147,18 +145,12 @@ def _means(values: np.ndarray) -> list[float]:
     totals = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
     means = values[[values.size // 20, values.size // 2, -values.size // 20]].astype(float)
     for _ in range(12):
-        cuts = [0, *np.searchsorted(values, (means[1:] + means[:-1]) / 2).tolist(), values.size]
-        before = means
-        means = np.array(
-            [
-                (totals[b] - totals[a]) / (b - a) if b > a else mean
-                for a, b, mean in zip(cuts, cuts[1:], means, strict=False)
-            ]
-        )
-        if np.abs(means - before).max() < 0.05:
+        cuts = np.array([0, *np.searchsorted(values, (means[1:] + means[:-1]) / 2), values.size])
+        sizes, before = np.diff(cuts), means
+        means = np.where(sizes > 0, np.diff(totals[cuts]) / np.maximum(sizes, 1), means)
+        if np.abs(means - before).max() < 0.1:
             break
-    sizes = np.diff(cuts).astype(float)
-    groups = [(float(mean), size) for mean, size in zip(means, sizes) if size]
+    groups = [(mean, size) for mean, size in zip(means.tolist(), sizes.tolist()) if size]
     while len(groups) > 1:
         gaps = [b[0] - a[0] for a, b in zip(groups, groups[1:])]
         at = int(np.argmin(gaps))

@@ -24,9 +24,11 @@ SIGNS = {"bright": 0, "dark": 1}
 TANGLED = 1.8  # length of a run over its chord: from here on it is a net and no line
 _NORMAL = np.array(NORMAL)
 _AWAY, _NEXT = np.array([[-SIDE - 1], [-SIDE], [SIDE], [SIDE + 1]]), np.array([[-1], [1]])
+_AROUND = np.array([(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)])
 _SQUARE, _CUBE = np.ones((3, 3)), np.ones((3, 3, 3))
+_MOSTLY = 0.7  # of the least reach: so many pixels of a run are above the floor
 _NEAR_BEST = 0.7  # of a pixel's best direction: where two runs cross, both keep theirs, and none between
-_WEAK = 0.5  # of the floor: a run that is begun may go on
+_WEAK = 0.6  # of the floor: a run that is begun may go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,14 @@ class Ridges:
             np.subtract(np.minimum(one, other), centre, out=self.steps[1, number])
             if number == 0:
                 clutter = np.abs(centre - one)[::2, ::2]
-        self.floor = max(LINE_STEP, LINE_CLUTTER * float(np.median(clutter)))
+        self.floor = max(
+            LINE_STEP, LINE_CLUTTER * float(np.partition(clutter, clutter.size // 2, axis=None)[clutter.size // 2])
+        )
 
     @cached_property
     def best(self) -> np.ndarray:
         """Of all directions; `(2, height, width)`."""
         return self.steps.max(1)
-
-    @cached_property
-    def nearby(self) -> np.ndarray:
-        """`best` of a pixel and its neighbours: what may be a pixel off still counts; `(2, height, width)`."""
-        return ndimage.maximum_filter(self.best, (1, 3, 3))
 
     @cached_property
     def tones(self) -> Tones:
@@ -103,6 +102,8 @@ class Ridges:
 
     def runs(self, sign: int, least: float) -> Iterator[Run]:
         """Yields connected runs of ridge pixels that reach at least `least` pixels far; nets are taken apart."""
+        if np.count_nonzero(self.best[sign] >= self.floor) < _MOSTLY * least:
+            return
         present = self._peaks(sign)
         flat = present.any(0)
         labels, _ = ndimage.label(flat, _SQUARE)
@@ -129,7 +130,7 @@ class Ridges:
     def _long(
         self, sign: int, names: np.ndarray, rows: np.ndarray, columns: np.ndarray, least: float
     ) -> Iterator[np.ndarray]:
-        """Yields the positions of each name whose pixels reach far enough, half of that way above the floor."""
+        """Yields the positions of each name whose pixels reach far enough, mostly above the floor."""
         if not names.size:
             return
         order = np.argsort(names, kind="stable")
@@ -140,7 +141,7 @@ class Ridges:
             for values in (rows, columns)
         )
         strong = np.add.reduceat((self.best[sign, rows, columns] >= self.floor)[order].astype(int), starts)
-        for at in np.flatnonzero((np.hypot(down, right) >= least) & (strong >= least / 2)):
+        for at in np.flatnonzero((np.hypot(down, right) >= least) & (strong >= _MOSTLY * least)):
             yield order[starts[at] : ends[at]]
 
     def _peaks(self, sign: int) -> np.ndarray:
@@ -187,6 +188,13 @@ class Ridges:
     def standing(self, run: Run) -> Standing:
         """How a run stands in this image, against both of its sides."""
         return self.tones.standing_of(counted(self.tones.grey[run.rows, run.columns]), counted(self.sides(run)))
+
+    def nearby(self, run: Run) -> np.ndarray:
+        """Best steps on a run, its neighbours included: what may be a pixel off still counts; `(2, pixels)`."""
+        height, width = self.grey.shape
+        rows = np.clip(run.rows + _AROUND[:, :1], 0, height - 1)
+        columns = np.clip(run.columns + _AROUND[:, 1:], 0, width - 1)
+        return self.best[:, rows, columns].max(1)
 
     def sides(self, run: Run) -> np.ndarray:
         """Grey levels beside a run, two and three pixels away on both sides; uint8, only those in the image."""

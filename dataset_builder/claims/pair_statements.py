@@ -9,23 +9,36 @@ be asked of any other pair which of its parts and lines fit that description, an
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .pair_facts import Line, PairFacts, Part
-from .pair_floors import FEW_SHARED, LEAST_EDGES, MANY_SHARED
+from .pair_facts import Line, PairFacts, Part, Standing
+from .pair_floors import (
+    CLAIM_AUC,
+    CLAIM_LENGTH,
+    CLAIM_LEVEL_AUC,
+    CLAIM_LEVEL_STEP,
+    CLAIM_LINE,
+    CLAIM_RANKS,
+    CLAIM_SHARE,
+    CLAIM_STEP,
+    CLAIM_STRENGTH,
+    FEW_SHARED,
+    LEAST_EDGES,
+    MANY_SHARED,
+)
 
 # From the most to the least specific to a pair, by the share of statements that another tile's infrared bears out, as
-# tests/benchmarks/results/pair_facts.json has it.
+# tests/benchmarks/results/pair_facts.json has it; edges are specific, too, but say little.
 KINDS = (
     "line changes",
-    "line in infrared",
     "line in infrared only",
     "line in rgb only",
-    "part changes",
     "part in infrared only",
-    "part in rgb only",
     "part against ring",
-    "part among tones",
+    "part changes",
     "region in infrared",
+    "part among tones",
+    "line in infrared",
     "edges",
+    "part in rgb only",
     "part changes tone",
 )
 _NEAR = 0.2  # of a side: centres of parts that may be the same
@@ -57,42 +70,66 @@ def statements_of(facts: PairFacts) -> tuple[Statement, ...]:
 
 def _of_lines(facts: PairFacts) -> Iterator[Statement]:
     for line in facts.lines:
+        if line.length < CLAIM_LENGTH or line.strength < CLAIM_STRENGTH:
+            continue
         salience = min(1.0, line.strength / 60 * line.length**0.5)
-        tones = line.rgb_tone, line.infrared_tone
-        if line.only:
-            yield Statement(f"line in {line.only} only", line, line_tone(line, line.only), salience)
-        elif {"bright", "dark"} == set(tones):
-            yield Statement("line changes", line, f"{line.rgb_tone} to {line.infrared_tone}", salience)
-        if line.infrared_tone in ("bright", "dark"):
-            yield Statement("line in infrared", line, line.infrared_tone, salience)
+        seen = _plain_tone(line.rgb_tone, line.rgb), _plain_tone(line.infrared_tone, line.infrared)
+        if line.only and (value := seen[line.only == "infrared"]):
+            yield Statement(f"line in {line.only} only", line, value, salience)
+        elif set(seen) == {"bright", "dark"}:
+            yield Statement("line changes", line, f"{seen[0]} to {seen[1]}", salience)
+        if seen[1]:
+            yield Statement("line in infrared", line, seen[1], salience)
 
 
-def line_tone(line: Line, image: str) -> str | None:
-    """Its tone in `rgb` or `infrared`."""
-    return line.rgb_tone if image == "rgb" else line.infrared_tone
+def _plain_tone(tone: str | None, standing: Standing) -> str | None:
+    """`bright` or `dark` where a line plainly is; None otherwise."""
+    auc = standing.auc if tone == "bright" else 1 - standing.auc if tone == "dark" else 0.0
+    return tone if auc >= CLAIM_LINE else None
 
 
 def _of_parts(facts: PairFacts) -> Iterator[Statement]:
     for part in facts.parts:
+        if part.share < CLAIM_SHARE:
+            continue
         size = min(1.0, (part.share / 0.15) ** 0.5)
         salience = size * min(1.0, max(abs(part.infrared.step), abs(part.infrared.step - part.rgb.step)) / 80)
-        if part.only:
+        if part.only and _is_plain(part.rgb) and _is_level(part.infrared):
             yield Statement("part in rgb only", part, "absent", size * min(1.0, abs(part.rgb.step) / 80))
-        if part.infrared.against in ("brighter", "darker"):
+        if _is_plain(part.infrared):
             yield Statement("part against ring", part, part.infrared.against, salience)
-        if part.infrared.tone in ("bright", "dark"):
+        if _is_plain_tone(part.infrared):
             yield Statement("part among tones", part, part.infrared.tone, salience)
-        if part.change.ring and part.change.ring != "kept":
-            yield Statement("part changes", part, part.change.ring, salience)
-        if part.change.tone and part.change.tone != "kept":
-            yield Statement("part changes tone", part, part.change.tone, salience)
+        change = part.change
+        if change.ring in _CHANGED and all(_is_plain(s) or _is_level(s) for s in (part.rgb, part.infrared)):
+            yield Statement("part changes", part, change.ring, salience)
+        if change.tone in _CHANGED and all(_is_plain_tone(s) or s.tone == "medium" for s in (part.rgb, part.infrared)):
+            yield Statement("part changes tone", part, change.tone, salience)
+
+
+_CHANGED = ("lost", "gained", "reversed")
+
+
+def _is_plain(standing: Standing) -> bool:
+    auc = standing.auc if standing.against == "brighter" else 1 - standing.auc
+    return standing.against in ("brighter", "darker") and auc >= CLAIM_AUC and abs(standing.step) >= CLAIM_STEP
+
+
+def _is_level(standing: Standing) -> bool:
+    return CLAIM_LEVEL_AUC[0] <= standing.auc <= CLAIM_LEVEL_AUC[1] and abs(standing.step) <= CLAIM_LEVEL_STEP
+
+
+def _is_plain_tone(standing: Standing) -> bool:
+    return standing.tone in ("dark", "bright") and not CLAIM_RANKS[0] < standing.rank < CLAIM_RANKS[1]
 
 
 def _of_regions(facts: PairFacts) -> Iterator[Statement]:
     for region in facts.regions:
+        if region.share < CLAIM_SHARE or not _is_plain(region.infrared):
+            continue
         salience = min(1.0, (region.share / 0.15) ** 0.5) * min(1.0, abs(region.infrared.step) / 80)
         yield Statement("region in infrared", region, region.tone, salience)
-        if region.only:
+        if region.only and _is_level(region.rgb):
             yield Statement("part in infrared only", region, region.tone, salience)
 
 
@@ -157,11 +194,11 @@ def _line_values(kind: str, subject: Line, facts: PairFacts) -> set[str | None]:
     if kind == "line changes":
         fitting = [line for line in facts.lines if _alongside(subject, line) and line.rgb_tone == subject.rgb_tone]
         return {f"{line.rgb_tone} to {line.infrared_tone}" if line.infrared_tone else None for line in fitting}
-    fitting = [line for line in facts.lines if _alongside(subject, line) and line_tone(line, image) != "absent"]
+    fitting = [line for line in facts.lines if _alongside(subject, line) and _tone_in(image, line) != "absent"]
     if kind == "line in infrared":
         return {line.infrared_tone for line in fitting} or {"absent"}
     return {
-        (line_tone(line, image) if line.only == image else "seen in both" if line.image == "both" else None)
+        (_tone_in(image, line) if line.only == image else "seen in both" if line.image == "both" else None)
         for line in fitting
     } or {"absent"}
 
@@ -178,6 +215,10 @@ def fits(subject: Part, part: Part) -> bool:
     apart = max(abs(a - b) for a, b in zip(subject.centre, part.centre, strict=True))
     near = subject.place == part.place or apart <= _NEAR
     return near and 1 / _ALIKE <= subject.share / part.share <= _ALIKE
+
+
+def _tone_in(image: str, line: Line) -> str | None:
+    return line.rgb_tone if image == "rgb" else line.infrared_tone
 
 
 def _alongside(subject: Line, line: Line) -> bool:
