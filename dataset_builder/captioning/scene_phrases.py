@@ -28,7 +28,8 @@ _BETWEEN = re.compile(  # what stands between two noun phrases: verbs, prepositi
     re.IGNORECASE,
 )
 VERB = re.compile(
-    r"\b(?:go(?:es)?|pass(?:es)?|cross(?:es)?|runs?|flows?|winds|leads?|(?:lines?|wash(?:es)?) (?:the|an?)) ?\b", re.IGNORECASE
+    r"\b(?:go(?:es)?|pass(?:es)?|cross(?:es)?|runs?|flows?|winds|leads?|(?:lines?|wash(?:es)?) (?:the|an?)) ?\b",
+    re.IGNORECASE,
 )
 _PICTURE = re.compile(r"\b(?:image|picture|photo(?:graph)?|view|scene)s?\b", re.IGNORECASE)
 _EMPTY = re.compile(r"^(?:also|just|quite|very|only|some of|all of|each|other)\b\s*", re.IGNORECASE)
@@ -56,4 +57,8 @@ def _things(text: str) -> list[Mention]:
 
 def keeps_all(subject: str | None, caption: str) -> bool:
     """Whether a phrase names every object that the caption names, and is no sentence."""
-    return subject is not None and not VERB.search(subject) and {m.senses for m in _things(caption)} <= {m.senses for m in _things(subject)}
+    return (
+        subject is not None
+        and not VERB.search(subject)
+        and {m.senses for m in _things(caption)} <= {m.senses for m in _things(subject)}
+    )

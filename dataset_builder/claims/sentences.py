@@ -59,7 +59,12 @@ _PHRASES = _phrases()
 
 def sentences(text: str) -> Iterator[list[Token]]:
     """Yields the classified words of each sentence; colons and semicolons end one as full stops do."""
-    plain = _GENITIVE.sub("", _IS.sub(r"\1 is", text.casefold())).replace(" - ", ", ").replace(" because ", "; ").translate(_NORMAL)
+    plain = (
+        _GENITIVE.sub("", _IS.sub(r"\1 is", text.casefold()))
+        .replace(" - ", ", ")
+        .replace(" because ", "; ")
+        .translate(_NORMAL)
+    )
     words = [_SPELLING.get(word, word) for word in _TOKEN.findall(plain)]
     sentence: list[Token] = []
     index = 0

@@ -84,8 +84,10 @@ def main_verb(tokens: Sequence[Token]) -> int:
         if token.text.endswith("ing") or token.text in _PARTICIPLES:
             participle = index if participle < 0 else participle
             continue
-        if index and tokens[index - 1].text in ("that", "which") and any(
-            is_verb(other, tokens[: index + 1 + at]) for at, other in enumerate(tokens[index + 1 :])
+        if (
+            index
+            and tokens[index - 1].text in ("that", "which")
+            and any(is_verb(other, tokens[: index + 1 + at]) for at, other in enumerate(tokens[index + 1 :]))
         ):
             continue
         return index
@@ -136,8 +138,11 @@ def _goes_on(piece: Sequence[Token], after: Sequence[Token]) -> bool:
     if not piece:
         return True
     if main_verb(piece) < 0 and not has_noun(piece) and piece[-1].kind is not Kind.INFRARED:
-        return not said(piece, Kind.INFRARED, Kind.VISIBLE, Kind.PLACE) and piece[0].text in (
-            "a", "an", "the", "one", "some", "several", "two", "this", "its", "their") or only_adjectives(piece)
+        return (
+            not said(piece, Kind.INFRARED, Kind.VISIBLE, Kind.PLACE)
+            and piece[0].text in ("a", "an", "the", "one", "some", "several", "two", "this", "its", "their")
+            or only_adjectives(piece)
+        )
     if _only_places(after):
         return True
     tail = [token for token in piece[-4:] if token.text in ("a", "an", "the", "as", "one")]

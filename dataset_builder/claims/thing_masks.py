@@ -98,7 +98,6 @@ class Sight:
                 found.append(region & coloured)
         return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
 
-
     def _part(self, likeness: np.ndarray, region: np.ndarray) -> np.ndarray | None:
         """The measured part of a region that is most like a thing, if it is more so than most of the region."""
         masks = [part.pixels for part in pair_of(self.view.facts).parts]

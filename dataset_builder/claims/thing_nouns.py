@@ -78,7 +78,9 @@ def thing_of(tokens: Sequence[Token]) -> Thing:
             break
         if noun:
             if not head or not link:
-                looks = [noun[0]] if noun[0] not in ("any", "line") or not looks or looks[0] in ("any", "line") else looks
+                looks = (
+                    [noun[0]] if noun[0] not in ("any", "line") or not looks or looks[0] in ("any", "line") else looks
+                )
                 head = f"{noun[1]}"
             elif looks[:1] in (["any"], ["line"]) and noun[0] not in ("any", "line"):
                 looks.append(noun[0])

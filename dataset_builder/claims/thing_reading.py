@@ -347,7 +347,12 @@ def _also_toned(subject: Thing, whole: list[Token], main: list[Token]) -> Iterat
 
 
 def _state_of(
-    subject: Thing, verb: Token | None, whole: list[Token], main: list[Token], rest: list[Token], denied: bool,
+    subject: Thing,
+    verb: Token | None,
+    whole: list[Token],
+    main: list[Token],
+    rest: list[Token],
+    denied: bool,
     state: _State,
 ) -> Iterator[ThingStatement]:
     """A tone, a texture, a place, or whether it stands out."""

@@ -191,7 +191,13 @@ def _apart_verdict(value: str, here: float, there: float) -> str:
     if value == "seen":
         return "supported" if here >= 0.25 else "contradicted" if here <= 0.08 else "unverifiable"
     if value == "lost":
-        return "supported" if here <= 0.15 or here <= 0.45 * there else "contradicted" if here >= max(0.4, 0.9 * there) else "unverifiable"
+        return (
+            "supported"
+            if here <= 0.15 or here <= 0.45 * there
+            else "contradicted"
+            if here >= max(0.4, 0.9 * there)
+            else "unverifiable"
+        )
     ratio = here / max(there, 0.05)
     if value == "more":
         ratio = 1 / max(ratio, 0.05)
@@ -231,7 +237,15 @@ def _taken(statement: ThingStatement, sight: Sight) -> str:
     masks = places_masks(statement.value.split(", "), thing.offset)
     verdicts = []
     if thing.tones and thing.image != "rgb":
-        name = "black" if thing.tones[0] < -2 else "white" if thing.tones[0] > 2 else "dark" if thing.tones[0] < 0 else "bright"
+        name = (
+            "black"
+            if thing.tones[0] < -2
+            else "white"
+            if thing.tones[0] > 2
+            else "dark"
+            if thing.tones[0] < 0
+            else "bright"
+        )
         verdicts.append(_kindest(tone_verdict(name, mask, view) for mask in masks))
         if thing.image == "infrared":
             return verdicts[0]
@@ -316,7 +330,14 @@ def _contrast(statement: ThingStatement, sight: Sight) -> str:
 def _swap(statement: ThingStatement, sight: Sight) -> str:
     here, there = _difference(statement.subject, statement.other, sight)
     return _vote(
-        ["supported" if a * b < 0 and min(abs(a), abs(b)) > 6 else "contradicted" if a * b > 0 and min(abs(a), abs(b)) > 12 else "unverifiable" for a, b in zip(here, there)]
+        [
+            "supported"
+            if a * b < 0 and min(abs(a), abs(b)) > 6
+            else "contradicted"
+            if a * b > 0 and min(abs(a), abs(b)) > 12
+            else "unverifiable"
+            for a, b in zip(here, there)
+        ]
     )
 
 

@@ -54,7 +54,9 @@ NOUNS: dict[str, str] = {
         corners belt surface crown shape stain veil tongue wedge triangle square rectangle oval ring arm
     """,
 }
-WIDE = words_of("band strip stripe belt streak edge fringe margin river stream channel canal creek")  # lines that may be parts as well
+WIDE = words_of(
+    "band strip stripe belt streak edge fringe margin river stream channel canal creek"
+)  # lines that may be parts as well
 LINES = words_of(NOUNS["line"])
 PARTS = words_of(NOUNS["any"])
 IRREGULAR = {"shadows": "shadow", "beaches": "beach", "branches": "branch", "patches": "patch", "bushes": "bush",
@@ -83,16 +85,37 @@ FADES = words_of("""
     muted inconspicuous fainter faint blended merged swallowed absorbed unnoticeable drowned imperceptible undetectable
     gone absent missing traced erased hidden weak weaker
 """)
-SEEN = words_of("seen made traced recognised recognized distinguished told discerned picked visible noticeable perceptible")
+SEEN = words_of(
+    "seen made traced recognised recognized distinguished told discerned picked visible noticeable perceptible"
+)
 STANDS_OUT = words_of("""
     conspicuous prominent distinct contrasts striking clear obvious recognisable recognizable traceable
     pronounced outlined unmistakable
 """)
 COLOURS = {  # what `Kind.COLOUR` does not list, or sees as warm alone
-    "brown": "brown", "brownish": "brown", "tan": "brown", "pink": "pink", "pinkish": "pink", "reddish": "pink",
-    "red": "pink", "maroon": "pink", "purple": "pink", "purplish": "pink", "salmon": "pink", "cream": "pale",
-    "creamy": "pale", "beige": "pale", "buff": "pale", "yellow": "warm", "turquoise": "teal", "teal": "teal",
-    "cyan": "teal", "blue green": "teal", "green blue": "teal", "bluish green": "teal", "greenish blue": "teal",
+    "brown": "brown",
+    "brownish": "brown",
+    "tan": "brown",
+    "pink": "pink",
+    "pinkish": "pink",
+    "reddish": "pink",
+    "red": "pink",
+    "maroon": "pink",
+    "purple": "pink",
+    "purplish": "pink",
+    "salmon": "pink",
+    "cream": "pale",
+    "creamy": "pale",
+    "beige": "pale",
+    "buff": "pale",
+    "yellow": "warm",
+    "turquoise": "teal",
+    "teal": "teal",
+    "cyan": "teal",
+    "blue green": "teal",
+    "green blue": "teal",
+    "bluish green": "teal",
+    "greenish blue": "teal",
 }
 SURROUNDINGS = words_of("surroundings surrounding surround neighbours neighbors neighbourhood background neighbouring")
 SWAPS = words_of("swap swaps swapped reverse reverses reversed exchange exchanges trade switch switches inverted flip")
