@@ -108,9 +108,16 @@ def parted(tokens: Sequence[Token]) -> list[list[Token]]:
             pieces.append([])
         elif token.kind is Kind.BUT and not (piece and piece[-1].text == "nothing"):
             pieces.append([])
-        elif token.text in _RELATIVES and piece or token.text in ("that", "where") and _is_clause(tokens[index + 1 :]):
-            pieces.append([token])
-        elif piece and piece[0].text in _LEADS and main_verb(piece[1:]) >= 0 and _resumes(token, piece):
+        elif (
+            token.text in _RELATIVES
+            and piece
+            or token.text in ("that", "where")
+            and _is_clause(tokens[index + 1 :])
+            or piece
+            and piece[0].text in _LEADS
+            and main_verb(piece[1:]) >= 0
+            and _resumes(token, piece)
+        ):
             pieces.append([token])
         elif token.kind is Kind.AND and _coordinates(piece, tokens[index + 1 :]) or token.text == "so":
             pieces.append([])

@@ -23,6 +23,7 @@ _INSIDE = 0.35  # share of a run that lies in the place
 _TRACED, _UNTRACED = 0.42, 0.3  # strength of a run over the image's floor times the root of its length
 _BLACK_RUN, _WHITE_RUN = (95.0, 110.0), (175.0, 140.0)  # mean grey levels of a run: right, wrong
 _STEP, _LEVEL = 8.0, 3.0  # grey levels against both sides: seen, unseen
+_LENIENT = 0.75  # of the floor that lines are claimed by: fainter ones may be meant by somebody who sees them
 _RESPONSE = 0.62  # of the floor
 _EDGE, _NO_EDGE = 6.0, 2.5  # grey levels a working pixel, of the image's strongest edges
 
@@ -70,7 +71,9 @@ def _runs(images: PairImages, of_rgb: bool) -> tuple[_Traced, ...]:
 def _levels(grey: np.ndarray, other: np.ndarray) -> Iterator[_Level]:
     values = [grey.astype(np.float32), other.astype(np.float32)]
     while min(values[0].shape) >= GRID // 2:
-        yield _Level(Ridges(values[0]), Ridges(values[1]))
+        level = _Level(Ridges(values[0]), Ridges(values[1]))
+        level.ridges.floor *= _LENIENT
+        yield level
         height, width = (side // 2 * 2 for side in values[0].shape)
         values = [v[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for v in values]
 
@@ -135,7 +138,7 @@ def _response(thing: Thing, tone: str, sight: Sight) -> float:
     region = places_masks(thing.places, thing.offset)[-1] if thing.places else np.ones((GRID, GRID), bool)
     height, width = ridges.grey.shape
     there = np.asarray(Image.fromarray(region).resize((width, height), Image.Resampling.NEAREST))
-    return float(np.quantile(ridges.best[SIGNS[tone]][there], 0.97)) / ridges.floor
+    return float(np.quantile(ridges.best[SIGNS[tone]][there], 0.97)) / ridges.floor / _LENIENT
 
 
 def _too_pale(value: str, runs: list[_Traced]) -> bool:

@@ -40,8 +40,8 @@ NOUNS: dict[str, str] = {
     "water": "water lake pond sea ocean bay reservoir pool lagoon wetland marsh swamp inlet river stream creek canal",
     "dark": "shadow shade burn lava",
     "built": """
-        farmstead building house roof town city settlement village suburb factory warehouse barn hall farm block district
-        neighbourhood neighborhood houses housing built
+        farmstead building house roof town city settlement village suburb factory warehouse barn hall farm block
+        district neighbourhood neighborhood houses housing built
     """,
     "line": """
         road track street highway line path lane edge boundary border rim shore shoreline hedge hedgerow ditch runway
@@ -75,8 +75,8 @@ RUNS = words_of("""
 """)
 LIES = words_of("""
     lies lie lying sits sit sitting located situated touches touch touching fills fill filling covers cover covering
-    occupies occupy occupying stretches extends taken takes take clusters crowded scattered concentrated gathered sprinkled
-    found spread spreads spreading hugs nestles strewn dotted confined limited placed positioned huddle abuts adjoins
+    occupies occupy occupying stretches extends taken takes take clusters crowded scattered concentrated gathered
+    sprinkled     found spread spreads spreading hugs nestles strewn dotted confined limited placed positioned huddle abuts adjoins
     reaches huddled stand stands surrounds surround rings ring gather borders
 """)
 FADES = words_of("""

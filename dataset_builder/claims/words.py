@@ -374,7 +374,8 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         russet buff khaki terracotta salmon
     """,
     (Kind.GROUND, 1): """
-        likely; infrared light; near infrared light; ir light; nir light; of a piece of; a piece of; piece of; centre line; center line; middle line; most likely; patchwork of; small patches of; many small patches
+        likely; infrared light; near infrared light; ir light; nir light; of a piece of; a piece of; piece of;
+        centre line; center line; middle line; most likely; patchwork of; small patches of; many small patches
         of; tiny patches of; mosaic of; network of; mix of; mixture of; expanse of; stretch of; cover of; blend of;
         this plain; the plains; across the plain; unlike in colour; different in colour; alike in colour
     """,

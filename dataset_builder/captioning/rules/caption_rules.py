@@ -155,8 +155,8 @@ _CUE = re.compile(
     r"|saturated|glow\w*|gleam\w*|textur\w*|smooth\w*|rough\w*|grain(?:y|ier)|coarse\w*|speckled|mottled|striped|blurr\w+"
     r"|uniform\w*|homogen\w+|heterogen\w+|featureless|outlin\w+|silhouett\w+|edges(?! of)"
     r"|(?:crisp|sharp|soft|clear|strong) edge|lighter|lightest|light(?=[ -](?:ton|shad|gr[ea]y|patch|area|region))"
-    r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light|blotch\w*|speckles?|boundar(?:y|ies)|stands? out|blends? in\w*"
-    r"|vanish(?:es|ed)?|(?:in)?conspicuous|(?:no longer|hardly|barely|scarcely|cannot|can not) (?:be )?(?:visible|seen"
+    r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light|blotch\w*|speckles?|boundar(?:y|ies)|stands? out"
+    r"|blends? in\w*|vanish(?:es|ed)?|(?:in)?conspicuous|(?:no longer|hardly|barely|scarcely|cannot|can not) (?:be )?(?:visible|seen"
     r"|traced|made out))\b"
 )
 
@@ -237,7 +237,8 @@ _HEDGE = re.compile(
     rf"|(?:appear|seem|look)(?:s|ed|ing)? (?:to be|like)(?! {_SEEN})|(?:appear|seem)s? to (?:suggest|indicate"
     r"|represent|correspond|possibly|perhaps|depict|contain|include|serve|function)"
     r"|(?:difficult|hard|impossible|not possible) to (?:say|tell|determine|identify|judge|know)"
-    r"|(?:cannot|can not|can't|could not) be (?:determined|identified|confirmed|verified|known)|unclear(?! (?:outline|edge|boundar|contour|texture|detail|border)))\b"
+    r"|(?:cannot|can not|can't|could not) be (?:determined|identified|confirmed|verified|known)"
+    r"|unclear(?! (?:outline|edge|boundar|contour|texture|detail|border)))\b"
 )
 
 
