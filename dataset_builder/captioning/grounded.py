@@ -102,9 +102,11 @@ def scene_subject(caption: str) -> str | None:
     """Returns what a scene caption is about, as a noun phrase or a list of them; None if no plain one is found.
 
     "An aerial image of a farm with two barns." gives "a farm and two barns". Words for brightness,
-    colour and temperature are taken off ("mostly warm open ground" gives "mostly open ground"): they would read as claims about the infrared.
+    colour and temperature are taken off ("mostly warm open ground" gives "mostly open ground"): they would
+    read as claims about the infrared.
     """
-    subject = _plain_phrase(_TAIL.split(_PREAMBLE.sub("", " ".join(caption.split())), maxsplit=1)[0])
+    caption = _PREAMBLE.sub("", " ".join(caption.split()))
+    subject = _plain_phrase(_TAIL.split(caption, maxsplit=1)[0])
     if keeps_all(subject, caption):
         return subject
     return _listed(named_things(caption)) or subject

@@ -10,20 +10,23 @@ from dataset_builder.captioning.rules.lexicon import Mention, lexicon, objects
 
 MAX_PHRASES = 4
 _BY_RULE = re.compile(
-    r"^(?:mostly|chiefly)\b|\b(?:north\w*|south\w*|east\w*|west\w*|of the area|tenth of|trace of|driest|dampest|wettest|warmest|hottest|coolest"
+    r"^(?:mostly|chiefly)\b|\b(?:north\w*|south\w*|east\w*|west\w*|of the area|tenth of|trace of"
+    r"|driest|dampest|wettest|warmest|hottest|coolest"
     r"|greenest|barest|least|throughout|in many places|across the area|from side to side|in all parts|here and there"
     r"|right across|reaching far|near the middle)\b",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(  # what stands between two noun phrases: verbs, prepositions, conjunctions
-    r"[,;:.()]|\b(?:with(?:out)?|in|at|on|near(?:by)?|next to|beside|besides|by|around|along|alongside|under(?:neath)?|between"
-    r"|among|amid|across|over|through|above|below|behind|against|inside|outside|into|onto|from|to|toward|towards|for|and"
-    r"|or|but|while|which|that|where|who|whose|as|than|is|are|was|were|be|been|being|has|have|had|can|there|here|it"
+    r"[,;:.()]|\b(?:with(?:out)?|in|at|on|near(?:by)?|next to|beside|besides|by|around|along|alongside"
+    r"|under(?:neath)?|between|among|amid|across|over|through|above|below|behind|against"
+    r"|inside|outside|into|onto|from|to|toward|towards|for|and"
+    r"|or|but|while|which|that|where|who|whose|as|than|is|are|was|were|be|been|being|has|have|had"
+    r"|can|there|here|it"
     r"|goes|go|passes|pass|crosses|cross|runs|run|lies|lie|stands|stand(?=s? (?:in|on|at|by|near|next))|sits|sit|lines"
     r"|flows|flow|winds|wash|washes|shows|show|contains|contain|includes|include|consists of|composed of|made up of"
-    r"|surrounds?|surrounded(?: by)?|covered(?: by)?|lined|filled|parked|docked|located|situated|arranged|built|planted"
-    r"|scattered|piled(?: up)?|distributed|divided|separated|connected|seen|displayed|vertical|parallel|each other|one"
-    r" another|other half|half of|both sides of|one side of|the other side of|the middle of|the cent(?:er|re) of"
+    r"|surrounds?|surrounded(?: by)?|covered(?: by)?|lined|filled|parked|docked|located|situated"
+    r"|arranged|built|planted|scattered|piled(?: up)?|distributed|divided|separated|connected"
+    r"|seen|displayed|vertical|parallel|each other|one another|other half|half of|both sides of|one side of|the other side of|the middle of|the cent(?:er|re) of"
     r"|a part of|part of|neatly|closely|densely|together|aerial view of|close-up of)\b",
     re.IGNORECASE,
 )
@@ -52,7 +55,7 @@ def named_things(caption: str) -> list[str]:
 
 
 def _things(text: str) -> list[Mention]:
-    return [mention for mention in objects(text) if not mention.senses <= lexicon().anywhere]
+    return [m for m in objects(text) if not m.loose and not m.senses <= lexicon().anywhere]
 
 
 def keeps_all(subject: str | None, caption: str) -> bool:

@@ -46,7 +46,7 @@ def is_verb(token: Token, before: Sequence[Token] = ()) -> bool:
         return not (text in ("fade", "fall", "drop") and _determined(before))
     if token.kind is Kind.TONE:
         return text.split()[0] in _SHINES and not _determined(before)
-    if text in STANDING or text in ("look", "looks") and before:
+    if text == "contrasts" or text in STANDING or text in ("look", "looks") and before:
         return True
     if token.kind is Kind.MOST or token.text in LIES or token.text in RUNS:
         if token.kind is Kind.MOST and token.text not in LIES:
@@ -98,7 +98,7 @@ _PARTICIPLES = words_of("crossed divided cut found located situated spread scatt
 
 
 def parted(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Clauses and fragments of a sentence: at commas, conjunctions that set against, relatives and coordinated verbs."""
+    """Parts a sentence at commas, conjunctions that set against, relatives and coordinated verbs."""
     pieces: list[list[Token]] = [[]]
     for index, token in enumerate(tokens):
         piece = pieces[-1]

@@ -106,8 +106,9 @@ def joined(tokens: Sequence[Token], places: Sequence[tuple[int, str]]) -> tuple[
     for index, name in places:
         word = name.split(" ")[0]
         before = names[-1].split(" ")[0] if names else ""
-        apart = any(token.kind in (Kind.AND, Kind.THAN) or token.text == "to" and tokens[max(0, last)].kind is Kind.FROM
-                    for token in tokens[max(0, last) : index])  # fmt: skip
+        between = tokens[max(0, last) : index]
+        ranged = bool(between) and between[0].kind is Kind.FROM
+        apart = any(token.kind in (Kind.AND, Kind.THAN) or token.text == "to" and ranged for token in between)
         if before in ("north", "south") and word in ("west", "east") and not apart:
             names[-1] = f"{before}-{word}"
         elif before in ("west", "east") and word in ("north", "south") and not apart:

@@ -16,6 +16,7 @@ _TELLING = (("woods",), ("water",), ("pale",), ("plants",))  # looks that tell a
 
 
 def judge_extreme(statement: ThingStatement, sight: Sight) -> str:
+    """Whether a thing is the brightest or the darkest one."""
     view, verdicts = sight.view, []
     sign = 1 if statement.value == "brightest" else -1
     top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
@@ -29,6 +30,7 @@ def judge_extreme(statement: ThingStatement, sight: Sight) -> str:
 
 
 def judge_extreme_at(statement: ThingStatement, sight: Sight) -> str:
+    """Whether the extreme of the image lies where it is said to lie; a corner by ninth or by quadrant."""
     grey = statement.subject.top * sight.view.grey
     places = statement.value.split(", ")
     verdict = _peaks(grey, places_masks(places, statement.subject.offset), sight.view.scale)
@@ -55,6 +57,7 @@ def _peaks(grey: np.ndarray, masks: list[np.ndarray], scale: float) -> str:
 
 
 def judge_place(statement: ThingStatement, sight: Sight) -> str:
+    """Whether there is more of a thing in a place than elsewhere, by its look in RGB or its tone in the infrared."""
     thing = statement.subject
     places = statement.value.split(", ")
     verdicts = []

@@ -1,4 +1,4 @@
-"""Reads what a clause says of its subject: a tone, a comparison, an extreme, a place, a texture, whether it stands out.
+"""Reads what a clause says of its subject: tone, comparison, extreme, place, texture, whether it stands out.
 
 Standard library only: a metric's release copies the whole folder.
 """

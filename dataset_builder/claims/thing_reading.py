@@ -246,6 +246,10 @@ def _read_shown(verb: Token, before: Sequence[Token], after: list[Token], piece:
         if thing.looks[:1] == ("line",) and thing.tones:
             state.read.append((ThingStatement("line", thing, tone_name(thing.tones[0])), piece))
         return
+    if verb.text in _SEEMING and mentions(after, ("no trace of", "no sign of")) and speaks_of_things(after):
+        trace = position(after, Kind.NEGATION)
+        state.read.append((ThingStatement("apart", thing_of(after[trace + 1 :]), "lost"), piece))
+        return
     if verb.text not in _SEEMING or not has_noun(after) or said(after, Kind.NEGATION, Kind.ABSENCE):
         return
     thing = thing_of(after)

@@ -76,8 +76,8 @@ RUNS = words_of("""
 LIES = words_of("""
     lies lie lying sits sit sitting located situated touches touch touching fills fill filling covers cover covering
     occupies occupy occupying stretches extends taken takes take clusters crowded scattered concentrated gathered
-    sprinkled     found spread spreads spreading hugs nestles strewn dotted confined limited placed positioned huddle abuts adjoins
-    reaches huddled stand stands surrounds surround rings ring gather borders
+    sprinkled found spread spreads spreading hugs nestles strewn dotted confined limited placed positioned huddle abuts
+    adjoins reaches huddled stand stands surrounds surround rings ring gather borders
 """)
 FADES = words_of("""
     disappears disappear vanishes vanish blends blend blending merges merge merging dissolves dissolve melts melt

@@ -156,7 +156,8 @@ _CUE = re.compile(
     r"|uniform\w*|homogen\w+|heterogen\w+|featureless|outlin\w+|silhouett\w+|edges(?! of)"
     r"|(?:crisp|sharp|soft|clear|strong) edge|lighter|lightest|light(?=[ -](?:ton|shad|gr[ea]y|patch|area|region))"
     r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light|blotch\w*|speckles?|boundar(?:y|ies)|stands? out"
-    r"|blends? in\w*|vanish(?:es|ed)?|(?:in)?conspicuous|(?:no longer|hardly|barely|scarcely|cannot|can not) (?:be )?(?:visible|seen"
+    r"|blends? in\w*|vanish(?:es|ed)?|(?:in)?conspicuous"
+    r"|(?:no longer|hardly|barely|scarcely|cannot|can not) (?:be )?(?:visible|seen"
     r"|traced|made out))\b"
 )
 
