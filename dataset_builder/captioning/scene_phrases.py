@@ -26,7 +26,8 @@ _BETWEEN = re.compile(  # what stands between two noun phrases: verbs, prepositi
     r"|flows|flow|winds|wash|washes|shows|show|contains|contain|includes|include|consists of|composed of|made up of"
     r"|surrounds?|surrounded(?: by)?|covered(?: by)?|lined|filled|parked|docked|located|situated"
     r"|arranged|built|planted|scattered|piled(?: up)?|distributed|divided|separated|connected"
-    r"|seen|displayed|vertical|parallel|each other|one another|other half|half of|both sides of|one side of|the other side of|the middle of|the cent(?:er|re) of"
+    r"|seen|displayed|vertical|parallel|each other|one another"
+    r"|other half|half of|both sides of|one side of|the other side of|the middle of|the cent(?:er|re) of"
     r"|a part of|part of|neatly|closely|densely|together|aerial view of|close-up of)\b",
     re.IGNORECASE,
 )
