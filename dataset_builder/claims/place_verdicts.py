@@ -56,12 +56,22 @@ def _extreme(place: str, view: View, sign: int) -> str:
 
 def judge_bright(value: str, view: View) -> str:
     """Whether something bright is in a place, or all of it is; with the words of `Claim.value` before the place."""
-    return _region(value, view, 1)
+    return _by_ninth_or_quadrant(value, view, 1)
 
 
 def judge_dark(value: str, view: View) -> str:
     """Whether something dark is in a place, as `judge_bright`."""
-    return _region(value, view, -1)
+    return _by_ninth_or_quadrant(value, view, -1)
+
+
+def _by_ninth_or_quadrant(value: str, view: View, sign: int) -> str:
+    """A corner that is wrong by its ninth and right by its quadrant is neither."""
+    verdict = _region(value, view, sign)
+    *_, place = value.split(": ")
+    if verdict == "contradicted" and "-" in place and not place.endswith(" half"):
+        wide = _region(f"{value} half", view, sign)
+        return verdict if wide == "contradicted" else "unverifiable"
+    return verdict
 
 
 def _region(value: str, view: View, sign: int) -> str:

@@ -20,7 +20,7 @@ from .texture import edges_of_things, read_sharpness, read_texture
 from .thing_nouns import has_noun, noun_in
 from .thing_reading import ThingReading, read_things, speaks_of_things
 from .things import ThingStatement
-from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said
+from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said, words_in
 
 _COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
 _SMALL = {"small", "tiny", "isolated", "compact", "minute", "little"}
@@ -84,17 +84,34 @@ def _claims_of(sentence: list[Token], of_things: bool) -> list[Claim]:
     claims = [
         Claim(kind, value, _text(tokens))
         for kind, value, tokens in _read_sentence(sentence)
-        if not (subject_is_thing and _is_of_the_image(kind, sentence))
+        if not (subject_is_thing and _is_of_the_image(kind, sentence) or _is_of_extent(kind, sentence))
     ]
     if things:
         return things + [claim for claim in claims if claim.kind == "contrast"]
-    return claims if claims or about_things or not of_things else _claims_about_things(read_things(sentence))
+    if claims or about_things or not of_things:
+        return claims
+    return [
+        claim for claim in _claims_about_things(read_things(sentence)) if claim.thing and claim.thing.aspect == "line"
+    ]
 
 
 def _is_of_image(sentence: Sequence[Token]) -> bool:
     """Whether the image is named before anything in it: `near-infrared image, dark overall, of open water`."""
     first = next((index for index, token in enumerate(sentence) if noun_in(token)), len(sentence))
     return said(sentence[:first], Kind.IMAGE) and sentence[0].text not in ("in", "across", "throughout")
+
+
+def _is_of_extent(kind: str, sentence: Sequence[Token]) -> bool:
+    """Whether a size is meant: `covers a third of the tile`, `is only a few pixels wide`, `a tiny part is bright`."""
+    words = words_in(sentence)
+    if kind in ("level", "share"):
+        small = any(token.kind is Kind.AMOUNT and token.value < 0 for token in sentence) and said(sentence, Kind.PART)
+        fraction = words & _FRACTIONS and said(sentence, Kind.IMAGE, Kind.PART) and not said(sentence, Kind.PLACE)
+        return bool(small or fraction)
+    return kind == "contrast" and said(sentence, Kind.WIDTH) and "wide" in words and "pixels" in words
+
+
+_FRACTIONS = {"third", "quarter", "fifth", "sixth", "tenth", "eighth"}
 
 
 def _is_of_contrast(sentence: Sequence[Token]) -> bool:
@@ -227,7 +244,10 @@ def _read_group(tokens: list[Token]) -> Statements:
 
 def _is_targets(tokens: Sequence[Token]) -> bool:
     """Whether it speaks of small bright spots anywhere: `a few tiny bright dots stand out`."""
-    bright = any(token.kind is Kind.TONE and token.value > 0 for token in tokens)
+    spot = next((index for index, token in enumerate(tokens) if token.text in _SPOTS), 0)
+    near = [token.value for token in tokens[max(0, spot - 5) : spot] if token.kind is Kind.TONE]
+    tones = near[-1:] or [token.value for token in tokens if token.kind is Kind.TONE]
+    bright = bool(tones) and min(tones) > 0
     return bright and mentions(tokens, _SMALL) and mentions(tokens, _SPOTS) and not said(tokens, Kind.PLACE)
 
 

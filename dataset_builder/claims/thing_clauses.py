@@ -97,6 +97,22 @@ def main_verb(tokens: Sequence[Token]) -> int:
 _PARTICIPLES = words_of("crossed divided cut found located situated spread scattered strewn dotted crowded crossed")
 
 
+def restored(tokens: Sequence[Token]) -> list[Token]:
+    """Puts the verb back that a second clause leaves out: `the sand is at the top and the mud at the bottom`."""
+    result = list(tokens)
+    for joint in reversed([index for index, token in enumerate(tokens) if token.kind is Kind.AND]):
+        left, right = tokens[:joint], tokens[joint + 1 :]
+        until = next((i for i, t in enumerate(right) if t.kind in (Kind.COMMA, Kind.BUT, Kind.AND)), len(right))
+        right = right[:until]
+        place = next((i for i, token in enumerate(right) if token.kind is Kind.PLACE), -1)
+        toned = place > 0 and (said(right[:place], Kind.TONE, Kind.SUPERLATIVE) or has_noun(right[:place]))
+        if toned and said(left, Kind.PLACE) and main_verb(left) >= 0 and main_verb(right) < 0:
+            start = next((i for i, token in enumerate(right) if i and token.text in ("at", "in", "on", "along")), -1)
+            if 0 < start < place:
+                result.insert(joint + 1 + start, Token(Kind.COPULA, 1, "is"))
+    return result
+
+
 def parted(tokens: Sequence[Token]) -> list[list[Token]]:
     """Parts a sentence at commas, conjunctions that set against, relatives and coordinated verbs."""
     pieces: list[list[Token]] = [[]]

@@ -119,5 +119,5 @@ def concentrated(likeness: np.ndarray, places: list[str], offset: str) -> str:
     verdicts = []
     for mask in places_masks(places, offset):
         gain = float((top & mask).sum() / top.sum()) / float(mask.mean())
-        verdicts.append("supported" if gain >= 1.2 else "contradicted" if gain < 0.5 else "unverifiable")
+        verdicts.append("supported" if gain >= 1.35 else "contradicted" if gain < 0.4 else "unverifiable")
     return kindest(verdicts)

@@ -29,6 +29,7 @@ _MORE = {"more", "stronger", "sharper", "higher", "greater", "clearer", "crisper
 _APART = {"stand", "stands", "standing", "stood"}
 _FILLS = words_of("fill fills filling covers cover covering occupies occupy take takes taken occupied")
 _COPULAR = (Kind.COPULA, Kind.BECOMES, Kind.STAYS, Kind.TONE, Kind.CHANGE, Kind.TONE_CHANGE)
+_AROUND = {"surrounded", "ringed", "framed", "enclosed", "encircled"}
 _KEEPS = {"keeps", "keep", "kept", "retains", "retain", "preserves", "preserve"}
 _EDGES = {"boundary", "border", "edge", "outline", "line"}
 _REST = {"rest", "everything", "anything", "nothing", "else", "other", "others"}
@@ -88,6 +89,9 @@ def _is_participle(before: Sequence[Token]) -> bool:
 
 def _by_other(subject: Thing, other: Thing, verb: Sequence[Token]) -> Iterator[ThingStatement]:
     """`taken up by dark woods`, `cut by a light strip`: the tone is the other thing's."""
+    if words_in(verb) & _AROUND and other.tones and other.tones[0]:
+        yield ThingStatement("than", subject, "darker" if other.tones[0] > 0 else "brighter", Thing(beside="around"))
+        return
     if words_in(verb) & FILLED and subject.places and other.looks[:1] != ("line",):
         yield ThingStatement("fills", other, ", ".join(subject.places))
     elif other.looks[:1] == ("line",) and other.tones:
@@ -204,6 +208,10 @@ def _placed(
         return None
     if denied or not said(main, Kind.PLACE):
         return None
+    if verb.text in ("surrounds", "surround", "rings", "encloses", "encircles"):
+        other, tones = thing_of(main), subject.tones or (0.0,)
+        sign = "darker" if tones[0] > 0 else "brighter"
+        return [ThingStatement("than", other, sign, Thing(beside="around"))] if tones[0] and other.head else []
     fills = verb.text in _FILLS or bool(words_in(main[:2]) & _FILLS)
     return [ThingStatement("fills" if fills else "place", subject, ", ".join(thing_of(main).places))]
 
@@ -212,7 +220,7 @@ def _textured(
     subject: Thing, verb: Token | None, whole: list[Token], main: list[Token], denied: bool
 ) -> list[ThingStatement] | None:
     """Rough or smooth."""
-    surface = values(main, Kind.SURFACE) or values(main, Kind.DETAIL)
+    surface = values(main, Kind.SURFACE)
     if not surface or said(main, Kind.IMAGE):
         return None
     return [ThingStatement("texture", subject, "rough" if (surface[0] > 0) != denied else "smooth")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .kinds import Kind
 from .places import read_regions
-from .thing_clauses import joined_verbs, main_verb, parted
+from .thing_clauses import joined_verbs, main_verb, parted, restored
 from .thing_nouns import has_noun, noun_in, thing_of
 from .thing_predicates import DEGREES, predicate_of, tone_name
 from .things import (
@@ -77,7 +77,7 @@ class ThingReading:
 def read_things(tokens: list[Token]) -> ThingReading:
     """Reads one sentence."""
     state = _State()
-    for piece in parted(joined_verbs(tokens)):
+    for piece in parted(restored(joined_verbs(tokens))):
         _read_piece(piece, state)
     about = (state.spoken or state.about) and state.subject is not None and state.subject.head != ""
     return ThingReading(state.read, state.places, about)
@@ -178,6 +178,8 @@ def _subject(before: Sequence[Token], lead: str, state: _State) -> Thing | None:
         return state.other if state.spoken else state.subject
     if has_noun(before) or said(before, Kind.PLACE):
         return thing_of(before)
+    if mentions(before, ("rest", "remainder", "infrared", "near infrared")) and not state.bare:
+        return None if mentions(before, ("rest", "remainder")) or not state.subject else state.subject
     if mentions(before, ("infrared", "near infrared")) and not state.subject:
         return None
     return state.subject

@@ -410,7 +410,10 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         over; right up; right down; to the full; on the light side of; in total; a few; quite a few; in it; of it; for
         a; no matter; left over; nothing left; none left; is left; are left; sheet of; expanse of pure; sea of;
         blanket of; veil of; taken as a whole; on the whole; that is to say; worth mentioning; worth the name; to
-        speak of; it comes down to; catches the eye
+        speak of; evenly over; evenly across;
+        scattered evenly;
+        evenly scattered; evenly spread; spread evenly; evenly distributed; distributed evenly;
+        it comes down to; catches the eye
     """,
 }
 _STEMS = {
