@@ -51,7 +51,17 @@ def _extreme(place: str, view: View, sign: int) -> str:
     first, near = (part or behind <= border * view.scale for border in EXTREME_BEHIND)
     if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
         return "supported" if mean >= sign * facts.mean else "unverifiable"  # a spot in a place of the other tone
-    return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
+    if share >= EXTREME_SHARE[0] or near or _mostly_near(top, place):
+        return "unverifiable"
+    return "contradicted"
+
+
+def _mostly_near(top: np.ndarray, place: str) -> bool:
+    """Whether half of the most extreme pixels lie in the quadrant of a corner, or in the half of a side."""
+    if place in ("centre", "margins") or place.endswith(" half"):
+        return False
+    wide = place_mask(f"{place.removesuffix(' side')} half")
+    return float((top & wide).sum()) >= 0.5 * float(top.sum())
 
 
 def judge_bright(value: str, view: View) -> str:

@@ -175,7 +175,7 @@ def _is_beside(tokens: Sequence[Token], place: int) -> bool:
 
 
 def _is_denied(tokens: Sequence[Token], place: int, denied: bool) -> bool:
-    """Whether a place is denied: all of them, unless `not` stands before one alone (`at the top, not at the bottom`)."""
+    """Whether a place is denied: all are, unless `not` stands before one alone (`at the top, not at the bottom`)."""
     alone = [
         index
         for index, token in enumerate(tokens[:-1])

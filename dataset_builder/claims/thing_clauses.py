@@ -209,7 +209,7 @@ def _coordinates(piece: Sequence[Token], after: Sequence[Token]) -> bool:
         if token.kind in (Kind.COMMA, Kind.AND, Kind.BUT, Kind.THAN):
             return False
         if index and is_verb(token, after[:index]) and not token.text.endswith("ing"):
-            return has_noun(after[:index]) or said(after[:index], Kind.PLACE)
+            return has_noun(after[:index]) or said(after[:index], Kind.PLACE, Kind.SUPERLATIVE)
     return False
 
 

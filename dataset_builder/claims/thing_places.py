@@ -39,7 +39,7 @@ def judge_extreme_at(statement: ThingStatement, sight: Sight) -> str:
         by_mean = judge(places[0], sight.view)
         if "contradicted" in (by_mean, verdict) and "supported" in (by_mean, verdict):
             return "unverifiable"
-        return by_mean if verdict == "unverifiable" else verdict
+        return "supported" if "supported" in (by_mean, verdict) else verdict
     return verdict
 
 
@@ -49,10 +49,10 @@ def _peaks(grey: np.ndarray, masks: list[np.ndarray], scale: float) -> str:
     for size in (3, 9):
         smooth = ndimage.uniform_filter(grey, size)
         strict, tolerant = ((float(smooth.max()) - float(smooth[mask].max())) / scale for mask in masks)
-        if strict <= 0.06 or tolerant <= 0.02:
+        if strict <= 0.03 or tolerant <= 0.01:
             verdicts.append("supported")
         else:
-            verdicts.append("contradicted" if strict >= 0.14 and tolerant >= 0.06 else "unverifiable")
+            verdicts.append("contradicted" if strict >= 0.14 and tolerant >= 0.1 else "unverifiable")
     return kindest(verdicts) if verdicts[0] != "contradicted" or verdicts[1] != "supported" else "unverifiable"
 
 

@@ -182,6 +182,8 @@ def _subject(before: Sequence[Token], lead: str, state: _State) -> Thing | None:
         return None if mentions(before, ("rest", "remainder")) or not state.subject else state.subject
     if mentions(before, ("infrared", "near infrared")) and not state.subject:
         return None
+    if said(before, Kind.SUPERLATIVE) and state.subject:  # and the darkest
+        return replace(state.subject, top=1 if values(before, Kind.SUPERLATIVE)[0] > 0 else -1)
     return state.subject
 
 
