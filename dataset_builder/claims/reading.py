@@ -105,7 +105,8 @@ def _is_of_extent(kind: str, sentence: Sequence[Token]) -> bool:
     """Whether a size is meant: `covers a third of the tile`, `is only a few pixels wide`, `a tiny part is bright`."""
     words = words_in(sentence)
     if kind in ("level", "share"):
-        small = any(token.kind is Kind.AMOUNT and token.value < 0 for token in sentence) and said(sentence, Kind.PART)
+        pairs = zip(sentence, sentence[1:], strict=False)
+        small = any(one.text in ("tiny", "small", "little") and other.kind is Kind.PART for one, other in pairs)
         fraction = words & _FRACTIONS and said(sentence, Kind.IMAGE, Kind.PART) and not said(sentence, Kind.PLACE)
         return bool(small or fraction)
     return kind == "contrast" and said(sentence, Kind.WIDTH) and "wide" in words and "pixels" in words
