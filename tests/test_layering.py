@@ -37,7 +37,19 @@ FACES = {  # packages whose `__init__` shows names of their files
     "dataset_builder.filters",
     "fusionrs_hf",
 }
-MEASURING = {"grounding", "pair_edges", "pair_images", "pair_lines", "pair_parts", "pair_ridges", "pair_standing"}
+MEASURING = {
+    "grounding",
+    "pair_edges",
+    "pair_images",
+    "pair_lines",
+    "pair_parts",
+    "pair_ridges",
+    "pair_standing",
+    "thing_lines",
+    "thing_masks",
+    "thing_places",
+    "thing_verdicts",
+}
 FILES = source_files()
 GRAPH = import_graph()
 

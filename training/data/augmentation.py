@@ -14,7 +14,14 @@ DRAWS = 7
 SYMMETRIES = (None, *Image.Transpose)  # of the square: four turns, each as it is or mirrored
 # Said of a turned image these would be false, too; of a mirrored one not all.
 _ORIENTATION = {"horizontal", "horizontally", "vertical", "vertically", "diagonal", "diagonally", "clockwise"}
-_BESIDE_VISIBLE = {"relation", "local relation", "object relation", "disagreement", "visible"}  # kinds of claims
+_BESIDE_VISIBLE = {
+    "relation",
+    "local relation",
+    "object relation",
+    "disagreement",
+    "visible",
+    "thing",
+}  # kinds of claims
 _WORD = re.compile("[a-z]+")
 
 
