@@ -67,7 +67,7 @@ class PairAugmentation:
             left, top = draw[2] * (1 - side), draw[3] * (1 - side)
             pair = tuple(_window(image, left, top, side) for image in pair)
         changed, infrared = pair
-        if self.color and not any(claim.kind in _BESIDE_VISIBLE for claim in read_claims(caption)):
+        if self.color and not any(claim.kind in _BESIDE_VISIBLE for claim in read_claims(caption, False)):
             for enhance, number in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), draw[4:]):
                 changed = enhance(changed).enhance(1 + self.color * (2 * number - 1))
         return (changed, infrared) if _has_colour(changed) else (rgb, ir)
