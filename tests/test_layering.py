@@ -37,7 +37,19 @@ FACES = {  # packages whose `__init__` shows names of their files
     "dataset_builder.filters",
     "fusionrs_hf",
 }
-MEASURING = {"grounding", "pair_edges", "pair_images", "pair_lines", "pair_parts", "pair_ridges", "pair_standing"}
+MEASURING = {
+    "grounding",
+    "pair_edges",
+    "pair_images",
+    "pair_lines",
+    "pair_parts",
+    "pair_ridges",
+    "pair_standing",
+    "thing_lines",
+    "thing_masks",
+    "thing_places",
+    "thing_verdicts",
+}
 FILES = source_files()
 GRAPH = import_graph()
 
@@ -174,8 +186,14 @@ def test_names_are_imported_from_their_owner(path):
 
 
 def test_a_file_reaches_few_others():
+    """The room of claims travels whole and counts as one file: who judges one statement reaches all of it."""
     builder = import_graph(packages=["dataset_builder"])
-    assert mean_reach(builder) <= 7.5
+    room = "dataset_builder.claims"
+    one = {name: room if name.startswith(f"{room}.") else name for name in builder}
+    joined: dict[str, set[str]] = {}
+    for name, targets in builder.items():
+        joined.setdefault(one[name], set()).update(one[target] for target in targets if one[target] != one[name])
+    assert mean_reach(joined) <= 6
     assert len(reached(GRAPH, "dataset_builder.rights.table")) <= 3
     assert len(reached(GRAPH, "dataset_builder.publish.clearance")) <= 10
     assert module_name(ROOT / "dataset_builder" / "schema.py") in GRAPH

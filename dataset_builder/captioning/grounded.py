@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dataset_builder.captioning.protocol import Written
+from dataset_builder.captioning.scene_phrases import keeps_all, named_things
 from dataset_builder.claims.grounding import CELLS, REGION_DEPARTURE, InfraredFacts
 from dataset_builder.schema import stable_seed
 
@@ -100,10 +101,28 @@ MAX_SUBJECT_WORDS = 12
 def scene_subject(caption: str) -> str | None:
     """Returns what a scene caption is about, as a noun phrase or a list of them; None if no plain one is found.
 
-    "An aerial image of a farm with two barns." gives "a farm". Words for brightness, colour and temperature are taken
-    off ("mostly warm open ground" gives "mostly open ground"): they would read as claims about the infrared.
+    "An aerial image of a farm with two barns." gives "a farm and two barns". Words for brightness,
+    colour and temperature are taken off ("mostly warm open ground" gives "mostly open ground"): they would
+    read as claims about the infrared.
     """
-    phrase = _TAIL.split(_PREAMBLE.sub("", " ".join(caption.split())), maxsplit=1)[0].strip(" ,'\"")
+    caption = _PREAMBLE.sub("", " ".join(caption.split()))
+    subject = _plain_phrase(_TAIL.split(caption, maxsplit=1)[0])
+    if keeps_all(subject, caption):
+        return subject
+    return _listed(named_things(caption)) or subject
+
+
+def _listed(phrases: Sequence[str]) -> str | None:
+    """Several things as one list, without those that would read as claims; None where nothing is left."""
+    plain = [phrase for phrase in map(_plain_phrase, phrases) if phrase]
+    while len(" ".join(plain).split()) + 1 > MAX_SUBJECT_WORDS and len(plain) > 1:
+        plain.pop()
+    return " and ".join([", ".join(plain[:-1]), plain[-1]] if plain[1:] else plain) or None
+
+
+def _plain_phrase(phrase: str) -> str | None:
+    """A noun phrase, or a list of them, without words that would read as claims; None if it is not plain."""
+    phrase = phrase.strip(" ,'\"")
     if not _LIST.match(phrase):
         phrase = phrase.split(",")[0]
     plain = _ADJECTIVE.sub("", phrase)

@@ -12,6 +12,7 @@ from .image_verdicts import judge_contrast, judge_level, judge_share, judge_targ
 from .image_view import View
 from .place_verdicts import judge_bright, judge_brightest, judge_compare, judge_dark, judge_darkest
 from .reading import Claim, read_claims
+from .thing_verdicts import judge_thing
 from .visible_verdicts import (
     judge_disagreement,
     judge_local_relation,
@@ -62,7 +63,13 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
 )  # of captions whose facts hold images: a caption that a rule has judged is judged again where its claims are counted
 def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
     view = View(facts)
-    return tuple(Judged(claim, _VERDICTS[claim.kind](claim.value, view)) for claim in read_claims(caption))
+    return tuple(Judged(claim, _verdict(claim, view)) for claim in read_claims(caption, facts.images is not None))
+
+
+def _verdict(claim: Claim, view: View) -> str:
+    if claim.thing is not None:
+        return judge_thing(claim.thing, view)
+    return _VERDICTS[claim.kind](claim.value, view)
 
 
 def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:

@@ -51,17 +51,37 @@ def _extreme(place: str, view: View, sign: int) -> str:
     first, near = (part or behind <= border * view.scale for border in EXTREME_BEHIND)
     if share >= EXTREME_SHARE[1] or first and share >= EXTREME_FIRST:
         return "supported" if mean >= sign * facts.mean else "unverifiable"  # a spot in a place of the other tone
-    return "contradicted" if share < EXTREME_SHARE[0] and not near else "unverifiable"
+    if share >= EXTREME_SHARE[0] or near or _mostly_near(top, place):
+        return "unverifiable"
+    return "contradicted"
+
+
+def _mostly_near(top: np.ndarray, place: str) -> bool:
+    """Whether half of the most extreme pixels lie in the quadrant of a corner, or in the half of a side."""
+    if place in ("centre", "margins") or place.endswith(" half"):
+        return False
+    wide = place_mask(f"{place.removesuffix(' side')} half")
+    return float((top & wide).sum()) >= 0.5 * float(top.sum())
 
 
 def judge_bright(value: str, view: View) -> str:
     """Whether something bright is in a place, or all of it is; with the words of `Claim.value` before the place."""
-    return _region(value, view, 1)
+    return _by_ninth_or_quadrant(value, view, 1)
 
 
 def judge_dark(value: str, view: View) -> str:
     """Whether something dark is in a place, as `judge_bright`."""
-    return _region(value, view, -1)
+    return _by_ninth_or_quadrant(value, view, -1)
+
+
+def _by_ninth_or_quadrant(value: str, view: View, sign: int) -> str:
+    """A corner that is wrong by its ninth and right by its quadrant is neither."""
+    verdict = _region(value, view, sign)
+    *_, place = value.split(": ")
+    if verdict == "contradicted" and "-" in place and not place.endswith(" half"):
+        wide = _region(f"{value} half", view, sign)
+        return verdict if wide == "contradicted" else "unverifiable"
+    return verdict
 
 
 def _region(value: str, view: View, sign: int) -> str:

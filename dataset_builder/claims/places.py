@@ -144,7 +144,7 @@ def read_regions(tokens: Sequence[Token]) -> Statements:
         "bright": "white: " if has(tokens, Kind.TONE, WHITE) else "",
     }
     denied = said(tokens, Kind.NEGATION) or has(tokens, Kind.AMOUNT, -2)
-    places = positions(tokens, Kind.PLACE)
+    places = [place for place in positions(tokens, Kind.PLACE) if not _is_beside(tokens, place)]
     comma = last_position(tokens, Kind.COMMA)
     if tones[0] < comma:  # a piece without a tone only adds to the place
         places = [place for place in places if place < comma] or places
@@ -153,10 +153,35 @@ def read_regions(tokens: Sequence[Token]) -> Statements:
         start = places[number - 1] if number else -1
         end = places[number + 1] if number + 1 < len(places) else len(tokens)
         tone = _tone_of_place(tokens, tones, start, place, end)
-        prefix = "no: " if denied else "all: " if _is_whole(tokens, tones, start, place, tone) else ""
+        prefix = (
+            "no: "
+            if _is_denied(tokens, place, denied)
+            else "all: "
+            if _is_whole(tokens, tones, start, place, tone)
+            else ""
+        )
         name = "bright" if float(tokens[tone].value) > 0 else "dark"
         statements.append((name, f"{prefix}{extremes[name]}{tokens[place].value}", list(tokens)))
     return statements
+
+
+def _is_beside(tokens: Sequence[Token], place: int) -> bool:
+    """Whether it lies near a place and not in it: `slightly above the centre`, `between the centre and the edge`."""
+    before = [token.text for token in tokens[max(0, place - 3) : place]]
+    if tokens[place].value == "centre" and {"above", "below"} & set(before):
+        return True
+    between = next((index for index, token in enumerate(tokens) if token.text == "between"), len(tokens))
+    return between < place and said(tokens[between:], Kind.AND) and not said(tokens[between:place], Kind.COPULA)
+
+
+def _is_denied(tokens: Sequence[Token], place: int, denied: bool) -> bool:
+    """Whether a place is denied: all are, unless `not` stands before one alone (`at the top, not at the bottom`)."""
+    alone = [
+        index
+        for index, token in enumerate(tokens[:-1])
+        if token.text == "not" and tokens[index + 1].text in ("at", "along", "in", "on", "near")
+    ]
+    return any(index < place <= index + 4 for index in alone) if alone else denied
 
 
 def _tone_of_place(tokens: Sequence[Token], tones: list[int], start: int, place: int, end: int) -> int:
@@ -182,4 +207,8 @@ def _is_whole(tokens: Sequence[Token], tones: list[int], start: int, place: int,
         for index, token in enumerate(tokens)
         if max(first - 4, start) < index < last and not any(index < other < first for other in tones)
     ]
-    return said(near, Kind.MOST) or mentions(near, ("whole", "entire"))
+    emphasis = ("mainly", "mostly", "largely", "chiefly", "predominantly", "mainly in")
+    if tone < place and said(tokens[tone:place], Kind.COPULA):  # all the bright patches lie along the edge
+        near = [token for token in near if any(token is other for other in tokens[tone:])]
+    whole = [token for token in near if token.kind is Kind.MOST and token.text not in emphasis]
+    return bool(whole) or mentions(near, ("whole", "entire", "uniformly", "uniform"))

@@ -17,7 +17,10 @@ from .level import is_level, read_level, read_level_beside_contrast
 from .places import ENDS, merged, read_compared_places, read_course, read_gradient, read_regions, read_superlatives
 from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
-from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said
+from .thing_nouns import has_noun, noun_in
+from .thing_reading import ThingReading, read_things, speaks_of_things
+from .things import ThingStatement
+from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said, words_in
 
 _COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
 _SMALL = {"small", "tiny", "isolated", "compact", "minute", "little"}
@@ -42,31 +45,109 @@ class Claim:
             `featureless`, shares `all bright`, `nearly dark`, `mostly white`; `uneven` is short of rough,
             `grainy` speaks of grain and speckle; contrast `full` runs from black to white.
         text: The words that say so.
+        thing: Of the kind `thing`, what `value` tells in words.
     """
 
     kind: str
     value: str
     text: str
+    thing: ThingStatement | None = None
 
 
-def read_claims(caption: str) -> list[Claim]:
+def read_claims(caption: str, of_things: bool = True) -> list[Claim]:
     """Extracts the claims about the infrared image in order; what it can't parse it leaves out.
 
     Brightness of an object (`bright roofs`) is a claim only with a place, with most of the image, or with how the
     object looks in the visible image. Statements about the visible image alone are skipped.
+
+    Args:
+        caption: One caption.
+        of_things: Whether statements about things are read as such; without RGB only their places and tones tell.
     """
-    return list(_claims(caption))
+    return list(_claims(caption, of_things))
 
 
 @lru_cache(maxsize=4096)  # rules, counts and repairs ask about the same caption
-def _claims(caption: str) -> tuple[Claim, ...]:
-    statements = [item for sentence in sentences(caption) for item in _read_sentence(sentence)]
-    claims = (Claim(kind, value, " ".join([token.text for token in tokens])) for kind, value, tokens in statements)
+def _claims(caption: str, of_things: bool) -> tuple[Claim, ...]:
+    claims = [claim for sentence in sentences(caption) for claim in _claims_of(sentence, of_things)]
     return tuple(dict.fromkeys(claims))
 
 
+def _claims_of(sentence: list[Token], of_things: bool) -> list[Claim]:
+    """Claims about things where a sentence speaks of them, else those about the image and its places."""
+    about_things = of_things and _is_about_things(sentence)
+    read = read_things(sentence) if about_things else None
+    subject_is_thing = read is not None and read.about and not _is_of_image(sentence)
+    things = _claims_about_things(read) if read else []
+    if things and not _is_of_contrast(sentence):
+        return things
+    claims = [
+        Claim(kind, value, _text(tokens))
+        for kind, value, tokens in _read_sentence(sentence)
+        if not (subject_is_thing and _is_of_the_image(kind, sentence) or _is_of_extent(kind, sentence))
+    ]
+    if things:
+        return things + [claim for claim in claims if claim.kind == "contrast"]
+    if claims or about_things or not of_things:
+        return claims
+    return [
+        claim for claim in _claims_about_things(read_things(sentence)) if claim.thing and claim.thing.aspect == "line"
+    ]
+
+
+def _is_of_image(sentence: Sequence[Token]) -> bool:
+    """Whether the image is named before anything in it: `near-infrared image, dark overall, of open water`."""
+    first = next((index for index, token in enumerate(sentence) if noun_in(token)), len(sentence))
+    return said(sentence[:first], Kind.IMAGE) and sentence[0].text not in ("in", "across", "throughout")
+
+
+def _is_of_extent(kind: str, sentence: Sequence[Token]) -> bool:
+    """Whether a size is meant: `covers a third of the tile`, `is only a few pixels wide`, `a tiny part is bright`."""
+    words = words_in(sentence)
+    if kind in ("level", "share"):
+        pairs = zip(sentence, sentence[1:], strict=False)
+        small = any(one.text in ("tiny", "small", "little") and other.kind is Kind.PART for one, other in pairs)
+        fraction = words & _FRACTIONS and said(sentence, Kind.IMAGE, Kind.PART) and not said(sentence, Kind.PLACE)
+        return bool(small or fraction)
+    return kind == "contrast" and said(sentence, Kind.WIDTH) and "wide" in words and "pixels" in words
+
+
+_FRACTIONS = {"third", "quarter", "fifth", "sixth", "tenth", "eighth"}
+
+
+def _is_of_contrast(sentence: Sequence[Token]) -> bool:
+    """Whether the image's contrast is named beside its things."""
+    return said(sentence, Kind.CONTRAST) and not said(sentence, Kind.VISIBLE, Kind.PLACE, Kind.THAN)
+
+
+def _claims_about_things(read: ThingReading) -> list[Claim]:
+    if not read.things:
+        return []
+    things = [Claim("thing", str(thing), _text(tokens), thing) for thing, tokens in read.things]
+    return things + [Claim(kind, value, _text(tokens)) for kind, value, tokens in read.places]
+
+
+def _is_of_the_image(kind: str, sentence: Sequence[Token]) -> bool:
+    """Whether a claim would give the image what is said of a thing in it: a tone or a texture."""
+    if kind == "contrast":
+        return not said(sentence, Kind.CONTRAST, Kind.CLASH, Kind.RANGE, Kind.WIDTH, Kind.DISTANCE)
+    return kind in ("level", "share", "relation") or kind == "texture" and not said(sentence, Kind.IMAGE, Kind.MOST)
+
+
+def _text(tokens: Sequence[Token]) -> str:
+    return " ".join([token.text for token in tokens])
+
+
+def _is_about_things(sentence: Sequence[Token]) -> bool:
+    """Whether things are named, or parts of unnamed kind with their look in RGB or a change."""
+    if speaks_of_things(sentence):
+        return True
+    change = said(sentence, Kind.VISIBLE) or said(sentence, Kind.BECOMES) and said(sentence, Kind.INFRARED)
+    return change and has_noun(sentence)
+
+
 def _read_sentence(tokens: list[Token]) -> Statements:
-    pieces = pieces_of(amounts_as_tones(tokens))
+    pieces = [part for piece in pieces_of(amounts_as_tones(tokens)) for part in _after_denial(piece)]
     if said(tokens, Kind.VISIBLE) or _is_reversal(tokens):
         return _read_beside_visible(pieces)
     if _has_visible_part(tokens):
@@ -80,6 +161,14 @@ def _read_sentence(tokens: list[Token]) -> Statements:
         else:
             groups.append(piece)
     return [item for group in groups for part in _conjuncts(group) for item in _read_group(part)]
+
+
+def _after_denial(piece: list[Token]) -> list[list[Token]]:
+    """A denial ends at a coordinated verb: `shows no water and is bright`."""
+    for index, token in enumerate(piece[:-1]):
+        if token.kind is Kind.AND and piece[index + 1].kind is Kind.COPULA and said(piece[:index], Kind.NEGATION):
+            return [piece[:index], piece[index + 1 :]]
+    return [piece]
 
 
 def _is_reversal(tokens: Sequence[Token]) -> bool:
@@ -133,7 +222,8 @@ def _read_group(tokens: list[Token]) -> Statements:
     if said(tokens, Kind.CHANGE, Kind.TONE_CHANGE, Kind.COMPARATIVE):
         tokens = [part for token in tokens for part in ENDS.get(token.text, (token,))]
     if _is_targets(tokens):
-        return [("targets", "absent" if said(tokens, Kind.NEGATION) else "present", tokens)]
+        none = any(token.kind is Kind.NEGATION and token.text != "few" for token in tokens)
+        return [("targets", "absent" if none else "present", tokens)]
     contrast = read_contrast(tokens)
     statements: Statements = [("contrast", contrast, tokens)] if contrast else []
     if contrast and said(tokens, Kind.FROM):
@@ -155,7 +245,10 @@ def _read_group(tokens: list[Token]) -> Statements:
 
 def _is_targets(tokens: Sequence[Token]) -> bool:
     """Whether it speaks of small bright spots anywhere: `a few tiny bright dots stand out`."""
-    bright = any(token.kind is Kind.TONE and token.value > 0 for token in tokens)
+    spot = next((index for index, token in enumerate(tokens) if token.text in _SPOTS), 0)
+    near = [token.value for token in tokens[max(0, spot - 5) : spot] if token.kind is Kind.TONE]
+    tones = near[-1:] or [token.value for token in tokens if token.kind is Kind.TONE]
+    bright = bool(tones) and min(tones) > 0
     return bright and mentions(tokens, _SMALL) and mentions(tokens, _SPOTS) and not said(tokens, Kind.PLACE)
 
 

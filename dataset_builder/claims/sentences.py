@@ -31,7 +31,8 @@ _SPELLING = {
 }
 
 _TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[.;:!?]|,|[()]|--| - |[0-9]+%?")
-_IS = re.compile("['\u2019]s\\b")  # a genitive read as a copula does no harm
+_IS = re.compile("\\b(it|that|there|here|what|this|all|everything|nothing)['\u2019]s\\b")
+_GENITIVE = re.compile("['\u2019]s\\b")
 _NORMAL = str.maketrans(
     {"\u2019": "'", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": ",", "\u2014": ",", "\u2015": ",", "-": " "}
 )
@@ -58,7 +59,12 @@ _PHRASES = _phrases()
 
 def sentences(text: str) -> Iterator[list[Token]]:
     """Yields the classified words of each sentence; colons and semicolons end one as full stops do."""
-    plain = _IS.sub(" is", text.casefold()).replace(" - ", ", ").replace(" because ", "; ").translate(_NORMAL)
+    plain = (
+        _GENITIVE.sub("", _IS.sub(r"\1 is", text.casefold()))
+        .replace(" - ", ", ")
+        .replace(" because ", "; ")
+        .translate(_NORMAL)
+    )
     words = [_SPELLING.get(word, word) for word in _TOKEN.findall(plain)]
     sentence: list[Token] = []
     index = 0

@@ -99,6 +99,8 @@ def read_texture(tokens: Sequence[Token]) -> str | None:
     textured = next((index for index, token in enumerate(tokens) if token.text == "textured"), None)
     if textured is not None and count(tokens, Kind.SURFACE) == 1:
         before = tokens[:textured]
+        if ends(before, Kind.COMPARED_AMOUNT):
+            return None  # more textured than what?
         strong = any(token.kind is Kind.AMOUNT and token.value > 0 or token.text == "very" for token in before)
         return "strongly textured" if strong else "moderately textured"
     return "strongly textured" if noun is not None or textured is not None else "grainy"

@@ -374,7 +374,8 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         russet buff khaki terracotta salmon
     """,
     (Kind.GROUND, 1): """
-        likely; centre line; center line; middle line; most likely; patchwork of; small patches of; many small patches
+        likely; infrared light; near infrared light; ir light; nir light; of a piece of; a piece of; piece of;
+        centre line; center line; middle line; most likely; patchwork of; small patches of; many small patches
         of; tiny patches of; mosaic of; network of; mix of; mixture of; expanse of; stretch of; cover of; blend of;
         this plain; the plains; across the plain; unlike in colour; different in colour; alike in colour
     """,
@@ -409,7 +410,10 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         over; right up; right down; to the full; on the light side of; in total; a few; quite a few; in it; of it; for
         a; no matter; left over; nothing left; none left; is left; are left; sheet of; expanse of pure; sea of;
         blanket of; veil of; taken as a whole; on the whole; that is to say; worth mentioning; worth the name; to
-        speak of; it comes down to; catches the eye
+        speak of; evenly over; evenly across;
+        scattered evenly;
+        evenly scattered; evenly spread; spread evenly; evenly distributed; distributed evenly;
+        it comes down to; catches the eye
     """,
 }
 _STEMS = {

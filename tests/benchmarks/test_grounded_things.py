@@ -173,3 +173,21 @@ def test_of_sealed_statements_only_figures_come_out(annotations, tmp_path, monke
     assert "precision: 0.500" in said
     score.main(["things_open"])
     assert "The infrared image is bright." in capsys.readouterr().out
+
+
+def test_true_sentences_are_counted_by_verdict_and_by_reason():
+    """A colour word is rejected rightly, a guess wrongly; figures name no sentence."""
+    infrared = np.full((48, 48), 30, np.uint8)
+    facts = {"t01": score.measure(infrared, np.full((48, 48, 3), 40, np.uint8))}
+    texts = [
+        "The infrared image is very dark.",
+        "The infrared image is very bright.",
+        "The dark green woods stay dark in the infrared.",
+        "A dark patch might be a pond.",
+    ]
+    rows = [{"tile": "t01", "sentence": text} for text in texts]
+    result = score.sentences_report(rows, facts, {"t01": "nir"})
+    assert result["contradicted"]["hits"] == 1 and result["contradicted"]["of"] == 4
+    assert result["rejected_wrongly"]["hits"] == 1
+    assert result["reasons"] == {"hedging": 1, "rgb_color": 1}
+    assert not any(text in json.dumps(result) for text in texts)

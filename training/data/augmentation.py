@@ -14,7 +14,14 @@ DRAWS = 7
 SYMMETRIES = (None, *Image.Transpose)  # of the square: four turns, each as it is or mirrored
 # Said of a turned image these would be false, too; of a mirrored one not all.
 _ORIENTATION = {"horizontal", "horizontally", "vertical", "vertically", "diagonal", "diagonally", "clockwise"}
-_BESIDE_VISIBLE = {"relation", "local relation", "object relation", "disagreement", "visible"}  # kinds of claims
+_BESIDE_VISIBLE = {
+    "relation",
+    "local relation",
+    "object relation",
+    "disagreement",
+    "visible",
+    "thing",
+}  # kinds of claims
 _WORD = re.compile("[a-z]+")
 
 
@@ -60,7 +67,7 @@ class PairAugmentation:
             left, top = draw[2] * (1 - side), draw[3] * (1 - side)
             pair = tuple(_window(image, left, top, side) for image in pair)
         changed, infrared = pair
-        if self.color and not any(claim.kind in _BESIDE_VISIBLE for claim in read_claims(caption)):
+        if self.color and not any(claim.kind in _BESIDE_VISIBLE for claim in read_claims(caption, False)):
             for enhance, number in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), draw[4:]):
                 changed = enhance(changed).enhance(1 + self.color * (2 * number - 1))
         return (changed, infrared) if _has_colour(changed) else (rgb, ir)

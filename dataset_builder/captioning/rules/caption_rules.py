@@ -155,7 +155,10 @@ _CUE = re.compile(
     r"|saturated|glow\w*|gleam\w*|textur\w*|smooth\w*|rough\w*|grain(?:y|ier)|coarse\w*|speckled|mottled|striped|blurr\w+"
     r"|uniform\w*|homogen\w+|heterogen\w+|featureless|outlin\w+|silhouett\w+|edges(?! of)"
     r"|(?:crisp|sharp|soft|clear|strong) edge|lighter|lightest|light(?=[ -](?:ton|shad|gr[ea]y|patch|area|region))"
-    r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light)\b"
+    r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light|blotch\w*|speckles?|boundar(?:y|ies)|stands? out"
+    r"|blends? in\w*|vanish(?:es|ed)?|(?:in)?conspicuous"
+    r"|(?:no longer|hardly|barely|scarcely|cannot|can not) (?:be )?(?:visible|seen"
+    r"|traced|made out))\b"
 )
 
 
@@ -234,15 +237,18 @@ _HEDGE = re.compile(
     r"|(?:a|some) (?:kind|sort) of|not (?:entirely |fully |quite )?(?:clear|certain|sure)"
     rf"|(?:appear|seem|look)(?:s|ed|ing)? (?:to be|like)(?! {_SEEN})|(?:appear|seem)s? to (?:suggest|indicate"
     r"|represent|correspond|possibly|perhaps|depict|contain|include|serve|function)"
-    r"|(?:difficult|hard|impossible|not possible) to (?:tell|say|see|determine|identify|discern|distinguish|judge"
-    r"|know|make)|(?:cannot|can not|can't|could not) be (?:determined|identified|confirmed|discerned|verified|known"
-    r"|seen|distinguished)|unclear(?! (?:outline|edge|boundar|contour|texture|detail|border)))\b"
+    r"|(?:difficult|hard|impossible|not possible) to (?:say|tell|determine|identify|judge|know)"
+    r"|(?:cannot|can not|can't|could not) be (?:determined|identified|confirmed|verified|known)"
+    r"|unclear(?! (?:outline|edge|boundar|contour|texture|detail|border)))\b"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Hedging:
-    """The caption guesses (`might be`, `likely`); `appears bright` is an observation and no guess."""
+    """The caption guesses (`might be`, `likely`); `appears bright` is an observation and no guess.
+
+    So is `hard to distinguish`: it tells what the image shows.
+    """
 
     reason: ClassVar[str] = "hedging"
 

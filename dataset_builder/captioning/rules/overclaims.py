@@ -67,7 +67,8 @@ _TERMS = {
         rf"|reflect(?:s|ed|ing)?(?= (?:\w+[ -]){{0,3}}(?:{_ENERGY}|strongly|weakly|poorly|highly)\b)"
     ),
     "material_property": (
-        r"materials?|metal(?:s|lic)?|concrete|asphalt|steel|alumin(?:i)?um|copper|bricks?|wooden|timber|plastic|glass"
+        r"(?<!er )(?<!bright )(?<!dark )(?<!pale )materials?|metal(?:s|lic)?|concrete"
+        r"|asphalt|steel|alumin(?:i)?um|copper|bricks?|wooden|timber|plastic|glass"
         r"|bitumen|granite|marble|conductiv\w*|conductance|insulat(?:ed|ion|ing)|porous|porosity|dielectric|moisture"
         r"|humid(?:ity)?|water content|chlorophyll|biomass|photosynth\w+|(?:un)?healthy"
         r"|(?:vegetation|plant|crop|canopy) (?:health|vigou?r|stress)"

@@ -1,12 +1,15 @@
 """Scores the judge on one part of the claims.
 
     python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed|sealed_second
-    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed --packages FOLDER
+    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed|model_sentences --packages FOLDER
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed parts no text is
 printed or written; of sealed statements about things nothing but figures is. Those about things that the second reader
 disputes are dropped before scoring; FOLDER is that of requirements-tiles.txt.
+
+Sentences in the manner of a model are all true: how many the judge contradicts, and how many another caption rule
+rejects. A colour word is rejected rightly, as captions of the infrared keep to greys; every other reason is wrong.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from scipy.stats import binomtest
 
+from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
 from fusionrs_hf.errors import InputError
@@ -35,6 +39,8 @@ RESULTS = HERE.parent / "results"
 VERDICTS = ("supported", "contradicted", "abstained")
 PLAIN = ("open", "practice", "rehearsal", "sealed", "sealed_second")
 THINGS = ("things_open", "things_sealed")
+SENTENCES = "model_sentences"
+RIGHT_REASON = "rgb_color"  # of a true sentence that names a colour
 
 
 def measured(rows: Sequence[dict[str, Any]]) -> dict[str, InfraredFacts]:
@@ -153,6 +159,63 @@ def score_things(half: str, packages: Path | None, folder: Path) -> dict[str, An
     return {"half": half, "sha256": hashlib.sha256(content).hexdigest(), **figures}
 
 
+def sentences_report(
+    rows: Sequence[dict[str, Any]], facts: Mapping[str, InfraredFacts], bands: Mapping[str, str]
+) -> dict[str, Any]:
+    """Verdicts on true sentences, and why caption rules other than the judge reject them; figures only.
+
+    Args:
+        rows: Lines of `model_sentences.jsonl` that the second reader found true.
+        facts: Of each tile.
+        bands: Infrared band of each tile.
+    """
+    rules = [rule for rule in make_caption_rules() if rule.reason != "contradicted"]
+    verdicts = Counter(verdict(row["sentence"], facts[row["tile"]]) for row in rows)
+    reasons: Counter[str] = Counter()
+    rejected = 0
+    for row in rows:
+        record = {"captions": (), "ir_origin": "sensor", "ir_band": bands[row["tile"]]}
+        faults = [rule.reason for rule in rules if rule(row["sentence"], record) is not None]
+        reasons.update(faults)
+        rejected += any(reason != RIGHT_REASON for reason in faults)
+    return {
+        "sentences": len(rows),
+        "verdicts": {name: verdicts[name] for name in VERDICTS},
+        "contradicted": proportion(verdicts["contradicted"], len(rows)),
+        "rejected_wrongly": proportion(rejected, len(rows)),
+        "reasons": dict(sorted(reasons.items())),
+    }
+
+
+def score_sentences(packages: Path | None) -> dict[str, Any]:
+    """Scores the sentences in the manner of a model, those about open and about sealed tiles apart."""
+    content = (HERE / f"{SENTENCES}.jsonl").read_bytes()
+    rows = [row for row in map(json.loads, content.decode().splitlines()) if row["second_reader"] is True]
+    tiles = read_index()
+    pairs = read_pairs([tiles[name] for name in sorted({row["tile"] for row in rows})], packages)
+    facts = {tile: measure(ir, rgb) for tile, (ir, rgb) in pairs.items()}
+    bands = {name: tile["band"] for name, tile in tiles.items()}
+    parts = {
+        part: sentences_report([row for row in rows if tiles[row["tile"]]["part"] == part], facts, bands)
+        for part in ("open", "sealed")
+    }
+    return {"half": SENTENCES, "sha256": hashlib.sha256(content).hexdigest(), **parts}
+
+
+def sentence_lines(result: dict[str, Any]) -> list[str]:
+    """The figures of `score_sentences` as text."""
+    out = []
+    for part in ("open", "sealed"):
+        figures = result[part]
+        out.append(f"{part}: {figures['sentences']} true sentences")
+        for name in ("contradicted", "rejected_wrongly"):
+            share = figures[name]
+            low, high = share["interval"]
+            out.append(f"{name}: {share['share']:.3f} [{low:.3f}, {high:.3f}] ({share['hits']}/{share['of']})")
+        out.append(f"verdicts: {figures['verdicts']}; reasons: {figures['reasons']}")
+    return out
+
+
 def lines(result: dict[str, Any]) -> list[str]:
     """The figures as text."""
     out = [f"{result.get('half', 'where a second reader agrees')}: {result['claims']} claims"]
@@ -173,15 +236,21 @@ def lines(result: dict[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Scores, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("half", choices=(*PLAIN, *THINGS))
+    parser.add_argument("half", choices=(*PLAIN, *THINGS, SENTENCES))
     parser.add_argument("--packages", type=Path, help="folder of requirements-tiles.txt, for statements about things")
     chosen = parser.parse_args(arguments)
     half = chosen.half
     try:
-        result = score_things(half, chosen.packages, HERE) if half in THINGS else report(half)
+        if half == SENTENCES:
+            result = score_sentences(chosen.packages)
+        else:
+            result = score_things(half, chosen.packages, HERE) if half in THINGS else report(half)
     except InputError as error:
         parser.error(str(error))
     (RESULTS / f"grounded_claims_{half}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if half == SENTENCES:
+        sys.stdout.write("\n".join(sentence_lines(result)) + "\n")
+        return
     out = lines(result)
     if "second_reader_agrees" in result:
         out += ["", *lines(result["second_reader_agrees"])]

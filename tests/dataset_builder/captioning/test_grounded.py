@@ -104,9 +104,9 @@ def test_captions_depend_on_sample_and_seed_only():
 @pytest.mark.parametrize(
     ("caption", "subject"),
     [
-        ("An aerial image of a farm with two barns.", "a farm"),
+        ("An aerial image of a farm with two barns.", "a farm and two barns"),
         ("Many cars are parked in a lot.", "many cars"),
-        ("There is a river between two meadows", "a river"),
+        ("There is a river between two meadows", "a river and two meadows"),
         ("Farmland and woods, seen from above", "farmland and woods"),
         (
             "A patchwork of woodland, dry land and water, driest in the north.",
@@ -114,8 +114,8 @@ def test_captions_depend_on_sample_and_seed_only():
         ),
         ("Mostly warm open ground, with shaded slopes", "mostly open ground"),
         ("A mosaic of mildly warm open ground, cool open ground and water", "a mosaic of open ground and water"),
-        ("New York harbour near the bridge", "New York harbour"),
-        ("Dense forest next to a lake", "dense forest"),
+        ("New York harbour near the bridge", "New York harbour and the bridge"),
+        ("Dense forest next to a lake", "dense forest and a lake"),
         ("A bright old roof in the north", "an old roof"),
         ("Dense Green Park", None),
         ("Red Square at noon", None),

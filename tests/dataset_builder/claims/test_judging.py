@@ -19,7 +19,8 @@ JUDGED = [line[3:].split(" | ", 2) for line in LINES if line.startswith("on ")] 
 
 
 def claims(text):
-    return [(claim.kind, claim.value) for claim in read_claims(text)]
+    """What is read where there is no RGB to find things by: the image, its places, and tones of the visible image."""
+    return [(claim.kind, claim.value) for claim in read_claims(text, of_things=False)]
 
 
 def verdicts(text, facts):

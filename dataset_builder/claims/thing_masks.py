@@ -1,0 +1,195 @@
+"""Finds the pixels of a thing by its look in RGB, its tone and its place, on the working grid.
+
+Standard library, numpy, scipy and Pillow only: a metric's release copies the whole folder. No mask is certain: a thing
+has several, and a statement is wrong only where it is wrong of all of them.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from .grounding import COLOURS, GRID
+from .image_view import View, place_mask, sided
+from .pair_images import pair_of
+from .things import LOOKS, Thing
+
+SHARES = (0.12, 0.35)  # of its region: the pixels most like the thing
+_LEAST_SPREAD = 6.0  # grey levels that count as one step of a feature
+_LEAST_PIXELS = 6
+COLOUR_LOOKS: dict[str, dict[str, float]] = {
+    "green": {"green": 1.0},
+    "blue": {"blue": 1.0},
+    "teal": {"teal": 1.0},
+    "warm": {"warm": 1.0},
+    "brown": {"warm": 1.0, "luminance": -0.4},
+    "pink": {"pink": 1.0, "luminance": 0.2},
+    "pale": {"luminance": 1.0},
+}
+_SMALL = frozenset({"spot", "speck", "dot", "clearing", "building", "house", "roof", "barn", "crust", "fleck", "mark",
+                    "streak", "point", "streaks", "farmstead"})  # fmt: skip
+
+
+class Sight:
+    """The looks of one pair, by pixel."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    @cached_property
+    def rgb(self) -> np.ndarray:
+        """float32 `(GRID, GRID, 3)`."""
+        _, pixels = self.view.facts.images.arrays()
+        return np.asarray(Image.fromarray(pixels).resize((GRID, GRID), Image.Resampling.BOX), np.float32)
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Steps of a feature from its median by pixel, about -2 to 2."""
+        red, green, blue = (self.rgb[..., channel] for channel in range(3))
+        luminance = self.view.luminance
+        deviation = luminance - ndimage.uniform_filter(luminance, 3)
+        return {
+            "luminance": _steps(luminance),
+            "green": _steps(green - (red + blue) / 2),
+            "warm": _steps(red - blue),
+            "pink": _steps(red - green),
+            "blue": _steps(blue - (red + green) / 2),
+            "teal": _steps(np.minimum(green, blue) - red),
+            "chroma": _steps(self.rgb.max(-1) - self.rgb.min(-1)),
+            "rough": _steps(np.sqrt(ndimage.uniform_filter(deviation**2, 5))),
+        }
+
+    def likeness(self, thing: Thing) -> np.ndarray | None:
+        """How much each pixel looks like a thing in RGB; None where nothing tells."""
+        weights: dict[str, float] = {}
+        explicit = bool(thing.colours) or bool(thing.tones) and thing.image != "infrared"
+        for look in thing.looks[:1] if thing.looks[:1] not in (("any",), ("line",)) else thing.looks[1:2]:
+            for name, weight in LOOKS[look].items():
+                weights[name] = weights.get(name, 0.0) + weight * (0.4 if explicit else 1.0)
+        for colour in thing.colours:
+            for name, weight in COLOUR_LOOKS[colour].items():
+                weights[name] = weights.get(name, 0.0) + weight
+        if thing.image != "infrared":
+            for tone in thing.tones[:2]:
+                weights["luminance"] = weights.get("luminance", 0.0) + tone / 2
+                if tone > 2:
+                    weights["chroma"] = weights.get("chroma", 0.0) - 0.3
+        if not weights:
+            return None
+        score = sum(weight * self.features[name] for name, weight in weights.items())
+        return score if thing.head in _SMALL else ndimage.uniform_filter(score, 3)
+
+    def masks(self, thing: Thing, subject: np.ndarray | None = None) -> list[np.ndarray]:
+        """Candidate masks; `subject` is the thing that it lies beside."""
+        likeness = self.likeness(thing)
+        found = []
+        for region in regions(thing):
+            region = _beside(region, thing.beside, subject)
+            if likeness is None:
+                found.append(region)
+                continue
+            for share in SHARES:
+                found.append(_most_like(likeness, region, share))
+            if (part := self._part(likeness, region)) is not None:
+                found += [part, part]  # what is segmented counts twice
+            if (coloured := self._coloured(thing)) is not None:
+                found.append(region & coloured)
+        return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
+
+    def _part(self, likeness: np.ndarray, region: np.ndarray) -> np.ndarray | None:
+        """The measured part of a region that is most like a thing, if it is more so than most of the region."""
+        masks = [part.pixels for part in pair_of(self.view.facts).parts]
+        masks = [mask & region for mask in masks if (mask & region).sum() >= max(_LEAST_PIXELS, 0.5 * mask.sum())]
+        if not masks:
+            return None
+        best = max(masks, key=lambda mask: float(likeness[mask].mean()))
+        return best if likeness[best].mean() >= np.quantile(likeness[region], 0.8) else None
+
+    def _coloured(self, thing: Thing) -> np.ndarray | None:
+        """Pixels of its colour, by the facts of the image."""
+        name = {"teal": "blue", "brown": "warm", "pink": "warm"}
+        bits = [COLOURS.index(name.get(c, c)) for c in thing.colours if name.get(c, c) in COLOURS]
+        if not bits or thing.tones:
+            return None
+        mask = (self.view.colours >> bits[0] & 1).astype(bool)
+        return mask if mask.mean() >= 0.02 else None
+
+
+def _steps(values: np.ndarray) -> np.ndarray:
+    return np.clip((values - np.median(values)) / max(float(values.std()), _LEAST_SPREAD), -2.5, 2.5)
+
+
+def _most_like(likeness: np.ndarray, region: np.ndarray, share: float) -> np.ndarray:
+    if not region.any():
+        return region
+    border = np.quantile(likeness[region], 1 - share)
+    return region & (likeness >= border)
+
+
+def regions(thing: Thing) -> list[np.ndarray]:
+    """Where a thing may lie: a corner by ninth or by quadrant; everywhere where no place is named."""
+    if not thing.places:
+        return [np.ones((GRID, GRID), bool)]
+    return places_masks(thing.places, thing.offset)
+
+
+def places_masks(places: Sequence[str], offset: str = "") -> list[np.ndarray]:
+    """Masks of places, all together: the strict one, then the tolerant one."""
+    strict, tolerant = np.zeros((GRID, GRID), bool), np.zeros((GRID, GRID), bool)
+    for place in places:
+        one, other = place_masks(place, offset)
+        strict |= one
+        tolerant |= other
+    return [strict, tolerant]
+
+
+def place_masks(place: str, offset: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """A place and the larger one that people may mean by it: a corner's quadrant, a side's half, the inner half."""
+    if offset and place == "centre":
+        rows = np.arange(GRID)[:, None] + np.zeros((1, GRID), int)
+        inner = place_mask("centre")
+        shift = GRID // 8 * (1 if offset == "south" else -1)
+        moved = np.roll(inner, shift, 0)
+        half = rows >= GRID // 2 if offset == "south" else rows < GRID // 2
+        columns = np.zeros((GRID, GRID), bool)
+        columns[:, GRID // 5 : -GRID // 5] = True
+        return moved & half, columns & half
+    mask = place_mask(sided(place)) if place not in ("north", "south", "west", "east") else place_mask(_cell(place))
+    if place == "centre":
+        wide = np.zeros((GRID, GRID), bool)
+        wide[GRID // 5 : -GRID // 5, GRID // 5 : -GRID // 5] = True
+        return mask, wide
+    if place == "margins" or place.endswith(" half"):
+        return mask, mask
+    if "-" in place:
+        return mask, place_mask(f"{place} half")
+    return mask, place_mask(f"{place.split(' ')[0]} half")
+
+
+def _cell(place: str) -> str:
+    return f"{place} side"
+
+
+def _beside(region: np.ndarray, beside: str, subject: np.ndarray | None) -> np.ndarray:
+    if subject is None or not beside:
+        return region
+    if beside in ("around", "rest"):
+        near = ndimage.binary_dilation(subject, iterations=GRID // 5 if beside == "around" else GRID)
+        return region & near & ~ndimage.binary_dilation(subject, iterations=1)
+    rows, columns = np.nonzero(subject)
+    grid = np.mgrid[0:GRID, 0:GRID]
+    side = {
+        "north": grid[0] < rows.mean() - 2,
+        "south": grid[0] > rows.mean() + 2,
+        "west": grid[1] < columns.mean() - 2,
+        "east": grid[1] > columns.mean() + 2,
+    }.get(beside.split("-")[0])
+    return region if side is None else region & side & ~subject
+
+
+def ring_of(mask: np.ndarray, width: int = 5) -> np.ndarray:
+    """What lies around a mask, without its immediate border."""
+    near = ndimage.binary_dilation(mask, iterations=1)
+    return ndimage.binary_dilation(near, iterations=width) & ~near
