@@ -12,7 +12,7 @@ from typing import Any
 
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.captioning.variety import distinct_n, self_bleu
-from dataset_builder.claims.judging import judge
+from dataset_builder.claims import judge
 from model_cards.markdown import visible
 
 EXAMPLES = 3  # a reason

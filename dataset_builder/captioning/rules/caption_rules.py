@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 from dataset_builder.captioning.rules.lexicon import implied, lemma, lexicon, lowered, objects, scene_captions, words
 from dataset_builder.captioning.rules.overclaims import OVERCLAIM_RULES
-from dataset_builder.claims.judging import judge
+from dataset_builder.claims import judge
 from dataset_builder.thresholds import Thresholds, build_rules, threshold
 
 
