@@ -25,14 +25,14 @@ from dataset_builder.filters import make_rules
 from dataset_builder.filters.image_rules import InfraredTooFlat
 from dataset_builder.filters.pair_rules import InfraredIsGrayOfRgb, Misaligned
 from dataset_builder.images.decoding import DecodeError, open_image, rgb_array
-from dataset_builder.shards.folder import check_finished, find_shards
+from dataset_builder.shards.folder import find_shards
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.rasters import RasterOptions, translate_raster
 from dataset_builder.translators.rewriting import translate_shard
 from dataset_builder.translators.stage import TranslateStage, Translation, check_band
 from fusionrs_hf.atomic import atomic_path
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.output_folder import OutputFolder, writing
+from fusionrs_hf.output_folder import OutputFolder, reading, writing
 
 logger = logging.getLogger(__name__)
 
@@ -226,14 +226,14 @@ def _translate_dataset(
 ) -> None:
     if options.raster != RasterOptions() or options.trust:
         raise InputError("trust and what tells how a raster is read are not for a dataset; drop them")
-    check_finished(source)
-    shards = find_shards(source)
-    output.list_files(f"data/{name}" for name in shards)
-    for name in tqdm(shards, unit="shard", desc="translating"):
-        target = output.path / "data" / name
-        if f"data/{name}" not in log.records or not target.is_file():
-            stage = TranslateStage(translator, options.band)
-            log.add(f"data/{name}", **translate_shard(source / "data" / name, target, stage, rejection))
+    with reading(source):
+        shards = find_shards(source)
+        output.list_files(f"data/{name}" for name in shards)
+        for name in tqdm(shards, unit="shard", desc="translating"):
+            target = output.path / "data" / name
+            if f"data/{name}" not in log.records or not target.is_file():
+                stage = TranslateStage(translator, options.band)
+                log.add(f"data/{name}", **translate_shard(source / "data" / name, target, stage, rejection))
 
 
 def _translate_file(
