@@ -1,21 +1,7 @@
 import json
 
-import pytest
-
 from dataset_builder.building.identity import fingerprint
-from dataset_builder.recipe import BuildRecipe
-from tests.dataset_builder.made.identities import build_identity
-
-
-def recipe(base, **changes):
-    return BuildRecipe.from_mapping({"name": "x", "sources": [{"kind": "folder", "path": "in"}], **changes}, base=base)
-
-
-@pytest.fixture
-def inputs(tmp_path):
-    (tmp_path / "in" / "deep").mkdir(parents=True)
-    (tmp_path / "in" / "deep" / "a.png").write_bytes(b"123")
-    return tmp_path
+from tests.dataset_builder.made.identities import build_identity, recipe
 
 
 def test_an_identity_does_not_depend_on_where_the_inputs_lie(inputs, tmp_path_factory):

@@ -81,6 +81,17 @@ def change_while_reading(monkeypatch, moment, change):
     monkeypatch.setattr(folder_source, "read_image", reading)
 
 
+def interrupted(monkeypatch, recipe, out):
+    """Builds until half of the images are read."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    change_while_reading(monkeypatch, "4.png", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build(recipe, out, workers=1)
+
+
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("name", ["0.png", "5.png", "metadata.jsonl", "../left_out.txt"])
 def test_a_file_that_changes_is_told_with_both_hashes_and_nothing_is_kept(made, monkeypatch, change, name):
@@ -137,29 +148,15 @@ def test_a_file_written_anew_with_the_same_bytes_is_no_change(made, monkeypatch,
 
 def test_a_file_that_changes_between_two_runs_of_one_build_is_told(made, monkeypatch):
     recipe, images, out = made
-
-    def stop():
-        raise KeyboardInterrupt
-
-    change_while_reading(monkeypatch, "4.png", stop)
-    with pytest.raises(KeyboardInterrupt):
-        build(recipe, out, workers=1)
-    in_place_with_its_times(
-        images / "1.png"
-    )  # its row is read already, of a size that the identity takes for the same
+    interrupted(monkeypatch, recipe, out)
+    in_place_with_its_times(images / "1.png")  # read already, of a size that the identity takes for the same
     with pytest.raises(InputError, match="1.png"):
         build(recipe, out, workers=1)
 
 
 def test_inputs_that_moved_with_their_bytes_continue(made, monkeypatch):
     recipe, images, out = made
-
-    def stop():
-        raise KeyboardInterrupt
-
-    change_while_reading(monkeypatch, "4.png", stop)
-    with pytest.raises(KeyboardInterrupt):
-        build(recipe, out, workers=1)
+    interrupted(monkeypatch, recipe, out)
     moved = out.with_name("moved")
     shutil.copytree(images.parent, moved, copy_function=shutil.copyfile)
     shutil.rmtree(images.parent)

@@ -7,23 +7,11 @@ import pytest
 
 from dataset_builder.building import work_folder
 from dataset_builder.building.work_folder import WORK, at_work, last_world_size, start
-from dataset_builder.recipe import BuildRecipe
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_lock import FolderInUseError
 from fusionrs_hf.folder_manifest import read_manifest
 from fusionrs_hf.output_folder import writing
-from tests.dataset_builder.made.identities import build_identity
-
-
-def recipe(base, **changes):
-    return BuildRecipe.from_mapping({"name": "x", "sources": [{"kind": "folder", "path": "in"}], **changes}, base=base)
-
-
-@pytest.fixture
-def inputs(tmp_path):
-    (tmp_path / "in" / "deep").mkdir(parents=True)
-    (tmp_path / "in" / "deep" / "a.png").write_bytes(b"123")
-    return tmp_path
+from tests.dataset_builder.made.identities import build_identity, recipe
 
 
 def begin(out, identity, prepare=lambda work: ()):
