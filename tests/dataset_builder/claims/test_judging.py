@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -279,14 +278,3 @@ def test_relation_and_disagreement_are_judged_from_the_pair():
     assert set(verdicts("Darker than visible; the north is darker than the visible suggests", alone).values()) == {
         "unverifiable"
     }
-
-
-def test_measuring_and_judging_a_128_px_row_takes_under_6_ms():
-    infrared, rgb = landscape(0, 128), gray_rgb(landscape(1, 128))
-    judge(COMPACT, measure(infrared, rgb))
-    seconds = []
-    for _ in range(15):
-        begin = time.process_time()
-        judge(COMPACT, measure(infrared, rgb))
-        seconds.append(time.process_time() - begin)
-    assert np.median(seconds) < 6e-3  # the bar of 300 rows/s on two cores
