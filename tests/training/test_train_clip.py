@@ -205,6 +205,8 @@ def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.parametrize(
     "options",
     [

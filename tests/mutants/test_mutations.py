@@ -1,0 +1,64 @@
+import ast
+
+import pytest
+
+from tests.house import source_files
+from tests.mutants.mutations import mutations
+
+
+def faulty(source):
+    return {(fault.kind, fault.applied(source)) for fault in mutations(source)}
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("a < b", {("comparison", "(a <= b)")}),
+        ("x = a and b", {("condition dropped", "x = a"), ("condition dropped", "x = b"), ("and, or", "x = (a or b)")}),
+        ("x = not a", {("sign", "x = a")}),
+        (
+            "x = 2 * (a + b)",
+            {("off by one", "x = 3 * (a + b)"), ("operator", "x = (2 / (a + b))"), ("operator", "x = 2 * ((a - b))")},
+        ),
+        (
+            "x = a.mean(axis=0)",
+            {("opposite", "x = a.sum(axis=0)"), ("axis", "x = a.mean(axis=1)"), ("off by one", "x = a.mean(axis=1)")},
+        ),
+        ("x = F.normalize(v)", {("call lost", "x = v")}),
+        ("a.add(b)", {("statement skipped", "pass")}),
+        ("height, width = size", {("swapped", "width, height = size")}),
+        ("if a:\n    return", {("guard lost", "pass")}),
+        ("x = b if a else c", {("branch", "x = b"), ("branch", "x = c")}),
+    ],
+    ids=str,
+)
+def test_each_kind_of_fault_is_put_where_it_belongs(source, faults):
+    assert faulty(source) == faults
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A page of 3 words."""',
+        "x: int | None",
+        "raise ValueError(f'{a + 1} is too many')",
+        "logger.info('%d rows', rows + 1)",
+        "x = 'a' + b",
+        "def f(x: tuple[int, 3]) -> 'y < 2':\n    ...",
+    ],
+)
+def test_what_decides_nothing_has_no_fault(source):
+    assert faulty(source) == set()
+
+
+def test_bytes_and_not_letters_are_counted():
+    assert faulty("x = 'µ', 1") == {("off by one", "x = 'µ', 2")}
+
+
+def test_every_fault_of_the_packages_is_source_again_and_differs():
+    path = next(path for path in source_files() if path.name == "splits.py")
+    source = path.read_text()
+    found = mutations(source)
+    assert len(found) > 100
+    for fault in found:
+        assert ast.dump(ast.parse(fault.applied(source))) != ast.dump(ast.parse(source)), fault
