@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from dataset_builder.claims.grounding import measure
 from dataset_builder.claims.judging import fact_matches, judge
 from dataset_builder.claims.reading import read_claims
 from dataset_builder.claims.words import WORDS
+from tests.benchmarks.grounded_claims import score
 from tests.dataset_builder.claims.test_grounding import cells_image, gray_rgb, landscape
 
 COMPACT = "Infrared: bright, low contrast, brightest north-west, darkest south, darker than visible."
@@ -278,3 +280,10 @@ def test_relation_and_disagreement_are_judged_from_the_pair():
     assert set(verdicts("Darker than visible; the north is darker than the visible suggests", alone).values()) == {
         "unverifiable"
     }
+
+
+@pytest.mark.parametrize("half", ["open", "practice", "rehearsal"])
+def test_the_committed_figures_are_what_the_judge_gives_on_the_shipped_tiles(half):
+    """People wrote these statements with their truth; whoever changes a verdict scores the parts anew."""
+    committed = json.loads((score.RESULTS / f"grounded_claims_{half}.json").read_text())
+    assert score.report(half) == committed
