@@ -122,6 +122,77 @@ READ += [
 ]
 
 
+READ += [
+    (
+        "The fields that are bright in infrared are dark in the visible.",
+        [("visible", "dark, any, anywhere -> bright")],
+    ),
+    ("Dark in the visible, yet white in the infrared.", [("visible", "dark, any, anywhere -> white")]),
+    ("Its tones are the inverse of the visible image.", [("relation", "inverted")]),
+    ("It does not follow the visible image.", [("relation", "different")]),
+    ("It closely follows the visible image.", [("relation", "follows closely")]),
+    ("The pattern stays as in the visible image.", [("relation", "follows")]),
+    ("The layout is the same as in the visible image.", [("relation", "follows")]),
+    ("The white roofs of the visible stay white.", [("visible", "bright, any, anywhere -> white")]),
+    (
+        "The green fields of the visible become the brightest here.",
+        [("visible", "any, green, anywhere -> brightest")],
+    ),
+    ("The dark lake of the visible turns medium grey.", [("visible", "dark, any, anywhere -> medium")]),
+    (
+        "The bright north of the visible is no longer bright in the infrared.",
+        [("visible", "bright, any, north -> not bright")],
+    ),
+    ("There is no contrast at all.", [("contrast", "very low")]),
+    ("A wide range of greys, from black to white.", [("contrast", "high")]),
+    ("The greys range from dark to black.", [("contrast", "low")]),
+    ("Black and white stand side by side.", [("contrast", "high")]),
+    ("The tones are all alike.", [("contrast", "low")]),
+    ("The tones hardly differ.", [("contrast", "low")]),
+    ("The tones differ widely.", [("contrast", "high")]),
+    ("Its greys lie close together.", [("contrast", "low")]),
+    ("Its greys lie far apart.", [("contrast", "high")]),
+    ("The north contrasts strongly with the south.", []),
+    ("Dark patches against bright ground.", [("contrast", "high")]),
+    ("A small difference between the lightest and the darkest grey.", [("contrast", "low")]),
+    ("A large difference between its tones.", [("contrast", "high")]),
+    ("Almost uniform in tone.", [("contrast", "very low")]),
+    ("Completely uniform.", [("contrast", "none")]),
+    ("It is not uniform.", [("contrast", "high")]),
+    ("The texture is moderate.", [("texture", "moderately textured")]),
+    ("There is some texture.", [("texture", "moderately textured")]),
+    ("No texture at all.", [("texture", "smooth")]),
+    ("The surface is very textured.", [("texture", "strongly textured")]),
+    ("The surface is moderately textured.", [("texture", "moderately textured")]),
+    ("The surface is patchy.", [("texture", "uneven")]),
+    ("No line breaks the surface.", [("texture", "featureless")]),
+    ("The edges are sharp.", [("texture", "sharp")]),
+    ("The outlines are not sharp.", [("texture", "soft")]),
+    ("Nearly all of the image is dark.", [("level", "dark")]),
+    ("Most of the pixels are white.", [("share", "mostly white")]),
+    ("The image is bright everywhere.", [("level", "bright"), ("share", "all bright")]),
+    ("Nothing is dark.", [("share", "no dark")]),
+    ("The image is not dark, it is bright.", [("level", "not dark"), ("level", "bright")]),
+    ("The image is neither dark nor bright.", [("level", "medium")]),
+    ("A dark image with low contrast.", [("contrast", "low"), ("level", "dark")]),
+    ("The lower left quarter is dark.", [("dark", "south-west")]),
+    (
+        "The north-west corner is the darkest, the south the brightest.",
+        [("darkest", "north-west"), ("brightest", "south")],
+    ),
+    ("The right edge is brighter than the left edge.", [("compare", "east side > west side")]),
+    ("It brightens towards the bottom.", [("compare", "south side > north side")]),
+    ("No dark spot in the south.", [("dark", "no: south")]),
+    ("Bright spots are scattered over the image.", []),
+    ("There are no small bright dots.", [("targets", "absent")]),
+    ("The infrared is much darker than the RGB.", [("relation", "darker")]),
+    ("The south is brighter than the visible image suggests.", [("disagreement", "south brighter")]),
+    ("In the north the infrared is darker than the visible.", [("local relation", "north darker")]),
+    ("The centre is less bright than the edges.", [("compare", "margins > centre")]),
+    ("Apart from the north, it is bright.", [("level", "bright")]),
+]
+
+
 @pytest.mark.parametrize(("text", "expected"), READ)
 def test_free_wordings_are_read(text, expected):
     assert claims(text) == expected
