@@ -235,6 +235,7 @@ def test_roughness_is_the_median_of_all_windows():
     image[:, :24] = 100  # 23 columns flat, one of 2/9, one of 2/3 of the amplitude squared, the others 8/9
     assert measure(image).roughness == pytest.approx(8 * np.sqrt(2 / 3), rel=1e-3)
     assert measure(stripes(8)).texture == "strongly textured"
+    assert measure(stripes(0)).roughness == 0
 
 
 def test_sharpness_is_the_steepness_that_one_in_twenty_pixels_exceed():

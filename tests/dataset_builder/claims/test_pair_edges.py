@@ -65,3 +65,12 @@ def test_edges_run_down_and_across_alike():
     turned = edges_of(np.ascontiguousarray(image.T), grey(image))
     assert found == turned and found.rgb_share == pytest.approx(2 / 48)
     assert found.infrared_shared == pytest.approx(4 / 48)  # where they cross
+
+
+@pytest.mark.parametrize(("bright", "edges"), [(115, True), (116, False)])
+def test_the_spread_leaves_out_the_brightest_twentieth(bright, edges):
+    image = step_at(24, 100, 120)  # ten levels a pixel, on 40 of 48 rows: 0.035 of the area
+    image[40:], image[40:].flat[:bright] = 100, 250  # of 116 pixels one counts: then an edge is 18 levels a pixel
+    found = edges_of(image, grey(np.zeros((48, 48), np.float32))).infrared_share
+    alone = edges_of(np.where(image == 120, np.float32(100), image), grey(np.zeros((48, 48), np.float32)))
+    assert found == pytest.approx(alone.infrared_share + (80 / 2304 if edges else 0), abs=0.002)
