@@ -194,3 +194,15 @@ def test_each_held_out_group_and_band_has_one_representative(marked, wrong):
     elsewhere = np.arange(5)  # stored groups hold, not components
     assert told(check_representatives(rows_of(**columns), elsewhere))[:4] == (status, len(wrong), 3, wrong)
     assert check_representatives(rows_of(**columns | {"representative": [None] * 5}), None).status == "skipped"
+
+
+@pytest.mark.parametrize("stored", [[8, 8], [8, 8, None]])
+def test_stored_groups_hold_where_there_are_any(stored):
+    """Components, by which each row is one of its own, are for a dataset that stores no groups."""
+    splits = ["test", "test", "train"][: len(stored)]
+    marked = [True, None, None][: len(stored)]
+    columns = {"split": splits, "joint_group": stored, "ir_band": ["nir"] * len(stored), "representative": marked}
+    components = np.arange(len(stored))
+    assert told(check_representatives(rows_of(**columns), components)) == ("passed", 0, 1, [], "")
+    without = rows_of(**columns | {"joint_group": [None] * len(stored)})
+    assert check_representatives(without, components).examples == ["b's group and band: 0"]
