@@ -135,8 +135,8 @@ class SceneSource:
             raise InputError(
                 f"rgb of scene {self.name} must name three bands (red, green, blue), got {list(self.rgb)}"
             )
-        if not self.ir or (unknown := [kind for kind in self.ir if kind not in IR_BANDS]):
-            raise InputError(f"ir of scene {self.name} needs bands by {', '.join(IR_BANDS)}, got {self.ir or unknown}")
+        if not self.ir or not self.ir.keys() <= set(IR_BANDS):
+            raise InputError(f"ir of scene {self.name} needs bands by {', '.join(IR_BANDS)}, got {self.ir}")
         if self.ir_unit not in IR_UNITS:
             raise InputError(
                 f"ir_unit of scene {self.name} must be one of {', '.join(IR_UNITS)}, got {self.ir_unit!r}"

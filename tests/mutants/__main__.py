@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 RESULT = ROOT / "tests/benchmarks/results/mutants.json"
 FOLDER = ROOT / "runs/mutants"
 EQUIVALENT = Path(__file__).with_name("equivalent.jsonl")
+NAMED = ("module", "text", "was", "is")  # what tells a fault from all others, wherever its line moves
 
 
 def sample(modules: Iterable[Path], count: int, seed: int) -> list[trials.Trial]:
@@ -48,10 +49,10 @@ def try_all(wanted: Sequence[trials.Trial], log: Path, processes: int) -> list[d
     pending = [trial for trial in wanted if trial.key not in known]
     spawn = get_context("spawn")
     with ProcessPoolExecutor(processes, spawn, initializer=trials.load_libraries) as pool, log.open("a") as file:
-        started = [pool.submit(trials.try_one, trial) for trial in pending]
+        started = {pool.submit(trials.try_one, trial): trial for trial in pending}
         for number, future in enumerate(as_completed(started), 1):
             record = future.result()
-            known[record["key"]] = record
+            known[started[future].key] = record  # its own key is another where a file was changed meanwhile
             file.write(json.dumps(record) + "\n")
             file.flush()
             where = f"{record['module']}:{record['line']}"
@@ -59,18 +60,18 @@ def try_all(wanted: Sequence[trials.Trial], log: Path, processes: int) -> list[d
     return [known[trial.key] for trial in wanted]
 
 
-def equivalents() -> dict[tuple[str, str, str], str]:
-    """Faults that change nothing anyone could see, each with the reason, by (module, was, is)."""
+def equivalents() -> dict[tuple[str, ...], str]:
+    """Faults that change nothing anyone could see, each with the reason, by (module, text of its line, was, is)."""
     rows = map(json.loads, EQUIVALENT.read_text().splitlines()) if EQUIVALENT.exists() else ()
-    return {(row["module"], row["was"], row["is"]): row["why"] for row in rows}
+    return {tuple(row[field] for field in NAMED): row["why"] for row in rows}
 
 
 def summary(records: Iterable[dict[str, Any]], seed: int) -> dict[str, Any]:
     """Counts by module; equivalent faults apart."""
     argued, modules, survivors, apart = equivalents(), {}, [], []
     for record in records:
-        name = (record["module"], record["was"], record["is"])
-        shown = {field: record[field] for field in ("module", "line", "kind", "was", "is")}
+        name = tuple(record.get(field) for field in NAMED)
+        shown = {field: record.get(field) for field in ("module", "line", "kind", "text", "was", "is")}
         survived = record["end"] == trials.SURVIVED
         if survived and name in argued:
             apart.append(shown | {"why": argued[name]})

@@ -1,8 +1,11 @@
 import ast
+import json
 
 import pytest
 
-from tests.house import source_files
+from tests.house import ROOT, source_files
+from tests.mutants import __main__ as mutants
+from tests.mutants import trials
 from tests.mutants.mutations import mutations
 
 
@@ -62,3 +65,21 @@ def test_every_fault_of_the_packages_is_source_again_and_differs():
     assert len(found) > 100
     for fault in found:
         assert ast.dump(ast.parse(fault.applied(source))) != ast.dump(ast.parse(source)), fault
+
+
+def test_equivalent_faults_are_told_apart_by_the_text_of_their_line(tmp_path, monkeypatch):
+    fault = {"module": "a.py", "kind": "off by one", "was": "1", "is": "2"}
+    (tmp_path / "equivalent.jsonl").write_text(json.dumps({**fault, "text": "x = 1", "why": "x is not read"}))
+    monkeypatch.setattr(mutants, "EQUIVALENT", tmp_path / "equivalent.jsonl")
+    ends = {"x = 1": trials.SURVIVED, "y = 1": trials.SURVIVED, "z = 1": trials.CAUGHT, "w = 1": trials.TIMED_OUT}
+    records = [{**fault, "text": text, "line": line, "end": end} for line, (text, end) in enumerate(ends.items(), 1)]
+    found = mutants.summary(records, seed=3)
+    assert (found["tried"], found["caught"], found["modules"]) == (3, 2, {"a.py": {"tried": 3, "caught": 2}})
+    assert [survivor["text"] for survivor in found["survivors"]] == ["y = 1"]
+    assert [(one["line"], one["why"]) for one in found["equivalent"]] == [(1, "x is not read")]
+
+
+def test_what_is_listed_as_equivalent_is_still_in_its_file():
+    for module, text, was, _ in mutants.equivalents():
+        lines = [line.strip() for line in (ROOT / module).read_text().splitlines()]
+        assert text in lines and was.partition("\n")[0] in text, (module, text)

@@ -74,6 +74,7 @@ def try_one(trial: Trial) -> dict[str, Any]:
         "module": trial.module,
         "line": trial.fault.line,
         "kind": trial.fault.kind,
+        "text": source.splitlines()[trial.fault.line - 1].decode().strip(),
         "was": source[trial.fault.start : trial.fault.stop].decode()[:200],
         "is": trial.fault.text[:200],
         "end": end,
