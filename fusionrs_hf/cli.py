@@ -73,8 +73,13 @@ VERBS = {
         "find the rows of an index nearest to a text, an RGB image, an infrared image, or a pair",
     ),
     "export": Verb("fusionrs_hf.cli", "write a model's encoders for other runtimes, checked against torch"),
-    "push": Verb("training.cli", "upload a finished dataset or model folder with its card"),
-    "verify": Verb("training.cli", "load what was pushed back in a fresh process and compare it with the folder"),
+    "card": Verb("training.cli", "write the card of a finished folder anew from its log and results"),
+    "push": Verb(
+        "training.cli",
+        "release a finished folder on the Hub: checked, verified from there, then in one commit",
+        continues=True,
+    ),
+    "verify": Verb("training.cli", "recompute what a release on the Hub says of itself, without its folder"),
 }
 
 
