@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.errors import InputError
 from model_cards.clip import ClipFacts, render_clip_card
-from model_cards.facts import BaseModel
+from model_cards.facts import BaseModel, place_name
 from model_cards.vlm import VlmFacts, render_vlm_card
 from training.release.result_rows import fact_scores, mean_recall_cells, retrieval_rows
 from training.scoring.clip_results import ClipResults, FusionChoice, TrainedControls
@@ -48,7 +48,7 @@ def clip_card(folder: Path, trained_controls: TrainedControls | None = None, mod
     config = FusionRSCLIPConfig.from_pretrained(folder).to_dict()
     results, common = ClipResults.load(folder / METRICS_NAME), _common(folder)
     facts = ClipFacts(
-        model_id=model_id or str(folder),
+        model_id=model_id or place_name(folder),
         **common,
         projection_dim=config["projection_dim"],
         image_size=config["vision_config"]["image_size"],
@@ -65,9 +65,16 @@ def clip_card(folder: Path, trained_controls: TrainedControls | None = None, mod
         retrieval=retrieval_rows(results, trained_controls),
         mean_recall=mean_recall_cells(results),
         scored_fusion=_scored_fusion(config, results.fusion) if results and results.fusion else "",
-        control_source="(a) is of this run; (b) and (c) are means over the seeds of the committed bench result.",
+        control_source=_control_source(results, trained_controls),
     )
     return render_clip_card(facts)
+
+
+def _control_source(results: ClipResults | None, trained_controls: TrainedControls | None) -> str:
+    said = ["(a) is of this run"] if results and results.pretrained else []
+    if trained_controls:
+        said.append("(b) and (c) are means over the seeds of the committed bench result")
+    return "; ".join(said)
 
 
 def _tower(config: Mapping[str, Any]) -> str:
@@ -108,7 +115,7 @@ def vlm_facts(folder: Path, model_id: str | None = None) -> VlmFacts:
     processor = json.loads((folder / "processor_config.json").read_text())
     results, log = VlmResults.load(folder / METRICS_NAME), read_run_log(folder)
     return VlmFacts(
-        model_id=model_id or str(folder),
+        model_id=model_id or place_name(folder),
         **_common(folder),
         prompt=log["recipe"]["prompt"],
         tokens_per_image=processor["num_image_tokens"],
@@ -127,7 +134,8 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     facts = vlm_facts(folder, model_id)
     render_vlm_card(facts).save(folder / "README.md")
     if (folder / "adapter").is_dir():
-        base = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        stated = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        base = stated if not Path(stated).is_absolute() else f"{Path(stated).parent.name}/{Path(stated).name}"
         adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
         render_vlm_card(adapter).save(folder / "adapter/README.md")
         untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])
@@ -145,8 +153,13 @@ def _common(folder: Path) -> dict[str, Any]:
     names = ("bands", "ir_origins", "seed", "steps", "batch_size", "train_rows", "train_seconds", "hardware")
     names += ("parameters", "trainable_parameters", "versions", "recipe")
     dataset = log["recipe"]["dataset"]
+    described = log.get("dataset") or {
+        "name": place_name(dataset),
+        "hub_id": None if Path(dataset).exists() else dataset,
+    }
     return {
         **{name: log[name] for name in names},
         "base_models": [BaseModel(**model) for model in log["base_models"]],
-        "dataset_id": None if Path(dataset).exists() else dataset,
+        "dataset_id": described["hub_id"],
+        "dataset_name": described["name"],
     }

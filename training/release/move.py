@@ -98,8 +98,13 @@ def _arrived(
 def set_tag(repository: Repository, plan: Plan, commit: str) -> None:
     """Tags a commit; a tag that is there already must be of the same files."""
     repository.ask("create_tag", tag=plan.tag, revision=commit, exist_ok=True)
-    if (there := repository.tags().get(plan.tag)) != commit:
+    there = repository.tags().get(plan.tag)
+    if there != commit and (there is None or _contents(repository, there) != _contents(repository, commit)):
         raise InputError(f"tag {plan.tag} of {repository.repo_id} is at {str(there)[:12]}; give another --tag")
+
+
+def _contents(repository: Repository, commit: str) -> dict[str, str]:
+    return {name: file.blob_id for name, file in repository.tree(commit).items() if name not in KEPT}
 
 
 def _differences(tree: Mapping[str, RepoFile], expected: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Writes the card of a finished folder anew from what lies in it; an evaluation does so, and `fusionrs card`."""
 
 import json
+import logging
 from pathlib import Path
 
 from dataset_builder.card.croissant import write_croissant
@@ -9,7 +10,10 @@ from dataset_builder.shards.report import build_report
 from fusionrs_hf.errors import InputError
 from training.data.held_folders import adding
 from training.release.cards import write_clip_card, write_vlm_card
+from training.scoring.results import METRICS_NAME
 from training.trainers.run_log import LOG_NAME
+
+logger = logging.getLogger(__name__)
 
 WRITERS = {"fusionrs_clip": write_clip_card, "fusionrs_vlm": write_vlm_card}
 
@@ -43,6 +47,12 @@ def refresh_card(folder: Path) -> Path:
     with adding(card):
         write(folder)
     return card
+
+
+def refresh_beside(metrics: Path) -> None:
+    """Writes the card of a trained model anew whose results were just written into its folder; elsewhere nothing."""
+    if metrics.name == METRICS_NAME and card_writer(metrics.parent) is not None:
+        logger.info("%s tells of these results now", refresh_card(metrics.parent))
 
 
 def card_writer(folder: Path):  # noqa: ANN201 - one of the functions above
