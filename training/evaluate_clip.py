@@ -24,6 +24,7 @@ from training.clip_arguments import IR_ORIGINS
 from training.data.held_folders import adding, holding
 from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
+from training.release.refresh import refresh_beside
 from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, require_groups, text_ranks
 from training.scoring.hard_gallery import parse_locator, shifted_crops
@@ -218,6 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             logger.info("%s, %s: mean recall %.1f [%.1f, %.1f]", name, kind, 100 * value, 100 * low, 100 * high)
     with adding(arguments.output):
         results.save(arguments.output)
+    refresh_beside(arguments.output)
 
 
 if __name__ == "__main__":

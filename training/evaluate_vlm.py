@@ -21,6 +21,7 @@ from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import PROMPT
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
+from training.release.refresh import refresh_beside
 from training.scoring.fact_tables import (
     balanced_sample,
     best_constant,
@@ -128,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     if output:
         with adding(output):
             results.save(output)
+        refresh_beside(output)
     return results
 
 

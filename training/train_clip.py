@@ -26,6 +26,7 @@ from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from model_cards.facts import place_name
 from training.clip_arguments import IR_ORIGINS, ClipArguments
 from training.data.augmentation import PairAugmentation
 from training.data.held_folders import holding
@@ -193,9 +194,10 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
 
         # Save
         trainer.save_model(str(run.model_path))
-        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started)
+        settled = {name: getattr(model.config, name) for name in AS_LOADED} if arguments.clip else None
+        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started, settled)
         if run.leads:
-            write_clip_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+            write_clip_card(run.model_path, model_id=training.hub_model_id or place_name(run.path))
         run.finish(trainer.state.best_model_checkpoint)
 
 

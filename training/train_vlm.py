@@ -20,6 +20,7 @@ from trl import SFTConfig
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from model_cards.facts import place_name
 from training.data.conversations import conversations, fit_vlm_norm
 from training.data.held_folders import holding
 from training.data.pairs import load_pairs
@@ -120,7 +121,7 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
         write_run_log(trainer, run.model_path, arguments, rows, towers, time.monotonic() - started)
         if run.leads:
             save_merged(trainer, processor, run.model_path)
-            write_vlm_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+            write_vlm_card(run.model_path, model_id=training.hub_model_id or place_name(run.path))
         run.finish(trainer.state.best_model_checkpoint)
 
 
