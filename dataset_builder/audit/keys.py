@@ -232,7 +232,7 @@ def _caption_keys(row: Mapping[str, Any]) -> list[int]:
 
 
 def _upright(west: float, south: float, east: float, north: float, side_m: float) -> list[float]:
-    """Returns the square of a tile's size in the middle of the box around it, which is wider where the tile is turned."""
+    """Returns the square of a tile's size in the middle of a box, which is wider where the tile is turned."""
     across, up = (east - west) % 360, north - south
     metres = 6_371_008.8 * math.pi / 180
     if not (0 < across < 180 and up > 0):
