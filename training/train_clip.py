@@ -27,8 +27,9 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from model_cards.facts import place_name
-from training.clip_arguments import IR_ORIGINS, ClipArguments
+from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
+from training.data.dataset_contents import chosen_origin, split_names
 from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
@@ -73,14 +74,13 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
 
 
 def load_training_rows(
-    arguments: ClipArguments, training: TrainingArguments
+    arguments: ClipArguments, training: TrainingArguments, origin: str | None
 ) -> tuple[TorchDataset, Dataset, Iterable[Mapping[str, Any]]]:
     """Returns what is trained on, a table that tells of it, and the rows that `feature_norm` is fitted on.
 
     Raises:
         InputError: A stream has no end of training.
     """
-    origin = IR_ORIGINS[arguments.ir_origin]
     if not arguments.streaming:
         table = first_rows(load_pairs(arguments.dataset, "train", origin), arguments.train_rows)
         rows = ShuffledInfrared(table, training.seed) if arguments.ir_view == "shuffled" else table
@@ -90,6 +90,22 @@ def load_training_rows(
     source = (arguments.dataset, origin, training.seed, arguments.shuffle_buffer)
     rows = EndlessRows(stream_pairs(*source, training.process_index, training.world_size))
     return rows, read_facts(arguments.dataset, origin), stream_pairs(*source).take(arguments.norm_rows)
+
+
+def load_validation_rows(dataset: str, training: TrainingArguments, origin: str | None) -> Dataset | None:
+    """Returns the validation rows; None where the dataset has none and the recipe does not ask for them.
+
+    Raises:
+        InputError: There are none, and the recipe evaluates while it trains.
+    """
+    if "validation" in split_names(dataset):
+        return load_pairs(dataset, "validation", origin)
+    if training.eval_strategy != "no":
+        raise InputError(
+            f"{dataset} has no validation split, and eval_strategy is {training.eval_strategy.value}; give "
+            "--eval_strategy no, or build the dataset with validation rows"
+        )
+    return None
 
 
 def frozen_image_layers(arguments: ClipArguments) -> int:
@@ -160,10 +176,12 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
     limit_training(model, arguments)
 
     # Data
-    rows, facts, sample = load_training_rows(arguments, training)
-    validation = load_pairs(arguments.dataset, "validation", IR_ORIGINS[arguments.ir_origin])
-    for table in (facts, validation) if arguments.group_aware else (validation,):
-        require_groups(table)
+    origin = chosen_origin(arguments.dataset, arguments.ir_origin, "train")
+    rows, facts, sample = load_training_rows(arguments, training, origin)
+    validation = load_validation_rows(arguments.dataset, training, origin)
+    for table in (facts if arguments.group_aware else None, validation):
+        if table is not None:
+            require_groups(table)
     collator, plain = make_collators(arguments, processor, training.seed)
 
     with run.writing():
@@ -176,7 +194,7 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
             train_dataset=rows,
             eval_dataset=validation,
             processing_class=processor,
-            compute_metrics=make_recall(validation, plain),
+            compute_metrics=None if validation is None else make_recall(validation, plain),
             callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
             head_learning_rate=arguments.head_learning_rate,
             decay_all=arguments.decay_all,

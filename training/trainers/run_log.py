@@ -14,6 +14,7 @@ from datasets import Dataset
 from huggingface_hub import metadata_load
 from transformers import Trainer
 
+from dataset_builder.schema import LOCATOR
 from fusionrs_hf.redaction import redacted
 from model_cards.facts import BaseModel, place_name, read_base_model
 
@@ -56,6 +57,7 @@ def write_run_log(
         "train_rows": len(rows),
         "bands": sorted(set(rows["ir_band"])),
         "ir_origins": sorted(set(rows["ir_origin"])),
+        **_seen(rows, towers),
         "train_seconds": round(seconds, 1),
         "hardware": describe_hardware(),
         "parameters": sum(parameter.numel() for parameter in saved),
@@ -65,6 +67,22 @@ def write_run_log(
         "history": trainer.state.log_history,
     }
     (folder / LOG_NAME).write_text(json.dumps(log, indent=1, default=str))
+
+
+def _seen(rows: Dataset, towers: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the scenes and sources that a model has been trained on, with those of what it started from.
+
+    Nothing where the rows do not tell them.
+    """
+    if not {"source_locator", "source_dataset"} <= set(rows.column_names):
+        return {}
+    places = (LOCATOR.fullmatch(locator) for locator in set(rows["source_locator"]))
+    seen = {"scenes": {place["scene"] for place in places if place}, "source_datasets": set(rows["source_dataset"])}
+    logs = (Path(tower) / LOG_NAME for tower in towers)
+    for log in (json.loads(path.read_text()) for path in logs if path.is_file()):
+        for name, values in seen.items():
+            values.update(log.get(name, ()))
+    return {name: sorted(values) for name, values in seen.items()}
 
 
 def read_run_log(folder: Path) -> dict[str, Any]:

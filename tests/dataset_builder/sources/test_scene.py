@@ -227,7 +227,7 @@ def test_bands_go_by_the_descriptions_of_the_file(tmp_path, values):
     ("changes", "message"),
     [
         ({"limits": {}}, r"needs limits for blue, green, nir, red \(uint16\): declare \[low, high\]"),
-        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], got \[5, 5\]"),
+        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], or auto, got \[5, 5\]"),
         ({"rgb": ["red"]}, r"must name three bands \(red, green, blue\), got \['red'\]"),
         ({"ir": {"thermal": "nir"}}, "needs bands by nir, swir, mwir, lwir, unspecified, got {'thermal': 'nir'}"),
         ({"ir_unit": "celsius"}, "ir_unit of scene scene must be one of display, dn, reflectance_1e4, kelvin_1e2"),
