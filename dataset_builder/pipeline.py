@@ -311,7 +311,6 @@ def _report(
     run: _Run, identity: dict, rows_read: int, merged: Merged, reasons: Counter, files: list[dict]
 ) -> BuildReport:
     recipe = run.recipe
-    display = {source.name: source.display_facts() for source in run.sources if isinstance(source, SceneSource)}
     return BuildReport(
         name=recipe.name,
         description=recipe.description,
@@ -324,7 +323,7 @@ def _report(
         quarantine=dict(sorted(reasons.items())),
         groups=merged.groups,
         split_report=merged.splits,
-        display=display,
+        display={part.name: part.display_facts() for part in run.sources if isinstance(part, SceneSource)},
         configs=sizes_by_split(files),
         files={file["name"]: {key: file[key] for key in ("rows", "bytes", "sha256")} for file in files},
         **total_counts(files).report(),

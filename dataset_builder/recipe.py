@@ -9,6 +9,7 @@ from typing import Any
 from dataset_builder.fields import check_keys, parse, placed, read_yaml, without_nulls
 from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.groups.splits import SplitPolicy
+from dataset_builder.sources.many import expanded
 from dataset_builder.units import check_ir_range
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.redaction import redacted
@@ -141,9 +142,13 @@ class BuildRecipe:
     def from_mapping(cls, values: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
         """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `load_recipe` does.
 
-        A key without a value is left to its default, but within a part such as `splits` null is refused.
+        A key without a value is left to its default, but within a part such as `splits` null is refused. An entry of
+        `sources` for many scenes becomes one for each, see `sources.many`.
         """
-        return parse(cls, without_nulls(values), where, strict=True, base=base)
+        values = without_nulls(values)
+        if isinstance(values, Mapping) and isinstance(values.get("sources"), list):
+            values = values | {"sources": expanded(values["sources"], Path(base))}
+        return parse(cls, values, where, strict=True, base=base)
 
     def file(self, name: str) -> Path | None:
         """Returns where the file lies that `exclude` or `rights_policy` names; None where it names none."""

@@ -43,6 +43,9 @@ VERBS = {
         "build a dataset from a recipe: pairs, captions, groups, splits, Parquet",
         continues=True,
     ),
+    "inspect": Verb(
+        "dataset_builder.cli", "say what a file or folder of yours holds, and print a recipe that builds it"
+    ),
     "caption": Verb(
         "dataset_builder.cli",
         "write captions of the infrared, each checked against its image; or check those that are there",

@@ -195,6 +195,12 @@ class SceneSource:
                 self._unit.check_values(raster, (tile for region in regions for tile in self._spread(region)))
             return [(number, row) for number, region in enumerate(regions) for row in self._starts(region, "rows")]
 
+    def count(self, shards: Sequence[tuple[int, int]]) -> int:
+        """Returns the number of rows of some shards; reads headers only."""
+        with self.open() as raster:
+            columns = [len(self._starts(region, "columns")) for region in self._regions(raster)]
+        return sum(columns[number] for number, _ in shards) * max(1, len(self.ir))
+
     def read(self, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
         """Yields the rows of one line of tiles, a tile's bands one after the other."""
         number, row = shard

@@ -1,6 +1,6 @@
 """What a recipe says of a scene, held against what can be: told before anything is read."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dataset_builder.schema import IR_BANDS, IR_UNITS, SPLITS
 from dataset_builder.sources.formats.raster_files import SIGNATURES
@@ -8,12 +8,9 @@ from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_limits import check_limits
 from fusionrs_hf.errors import InputError
 
-if TYPE_CHECKING:
-    from dataset_builder.sources.scene import SceneSource
 
-
-def check_scene(scene: "SceneSource") -> None:
-    """Raises InputError for values of a scene that cannot be, before any file is opened."""
+def check_scene(scene: Any) -> None:
+    """Raises InputError for values of a `SceneSource` that cannot be, before any file is opened."""
     if len(scene.rgb) != 3:
         raise InputError(f"rgb of scene {scene.name} must name three bands (red, green, blue), got {list(scene.rgb)}")
     if unknown := [kind for kind in scene.ir if kind not in IR_BANDS]:
@@ -43,8 +40,8 @@ def check_scene(scene: "SceneSource") -> None:
                 )
 
 
-def check_types(scene: "SceneSource", raster: Raster) -> None:
-    """Raises InputError where a band that is shown is above 8 bit and has no limits."""
+def check_types(scene: Any, raster: Raster) -> None:
+    """Raises InputError where a band that a `SceneSource` shows is above 8 bit and has no limits."""
     shown = {*scene.rgb, *(scene.ir.values() if scene.ir_unit == "display" else ())}
     types = {name: raster.dtype(name) for name in {*shown, *scene.ir.values()}}
     if missing := sorted(name for name in shown if name not in scene.limits and types[name] != "uint8"):

@@ -2,16 +2,13 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dataset_builder.schema import stable_seed
 from dataset_builder.sources.raster import Raster
 from fusionrs_hf.errors import InputError
-
-if TYPE_CHECKING:
-    from dataset_builder.sources.scene import SceneSource
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +47,11 @@ def display(values: np.ndarray, limits: Sequence[float] | None, gamma: float = 1
     return np.rint(np.clip((values - low) / (high - low), 0, 1) ** (1 / gamma) * 255).astype(np.uint8)
 
 
-def settled_limits(
-    scene: "SceneSource", raster: Raster, starts: Sequence[Sequence[range]]
-) -> dict[str, Sequence[float]]:
+def settled_limits(scene: Any, raster: Raster, starts: Sequence[Sequence[range]]) -> dict[str, Sequence[float]]:
     """Returns the limits of a scene with numbers for those that are `auto`, and says in the log what they became.
 
     Args:
-        scene: Its limits are `auto`, for all bands that are shown above 8 bit, or for some.
+        scene: A `SceneSource` whose limits are `auto`, for all bands that are shown above 8 bit, or for some.
         raster: Its files.
         starts: First rows and first columns of the tiles of each region that is trained on.
     """
