@@ -210,6 +210,15 @@ def test_percentiles_shares_and_median_are_those_of_counting():
     assert (facts.brightest, facts.darkest, facts.brightest_margin) == (None, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("dark", "bright", "spread"), [(115, 115, 0), (116, 115, 90), (115, 116, 100), (116, 116, 190)]
+)
+def test_the_spread_leaves_out_a_twentieth_at_both_ends(dark, bright, spread):
+    image = np.full((48, 48), 100, np.uint8)
+    image.flat[:dark], image.flat[-bright:] = 10, 200  # of 2304: 115 pixels at each end do not count
+    assert measure(image).spread == spread
+
+
 def test_cells_that_differ_by_a_grey_level_are_named_and_by_half_a_level_are_not():
     values = [100, 101, 102, 103, 104, 105, 106, 107, 107]
     assert measure(cells_image(values)).brightest in ("south", "south-east")

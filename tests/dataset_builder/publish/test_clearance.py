@@ -83,6 +83,7 @@ def test_a_row_counts_once_and_its_parts_are_those_that_it_holds(tmp_path):
 def test_an_index_is_asked_for_the_index_alone(tmp_path):
     rows = [row("a", "no words", captions=["w"]), row("b", "nothing"), row("c", None)]
     _, told = refused(tmp_path, rows, whole=False)
+    assert refused_rows(tmp_path, write(tmp_path, rows), POLICY).rows == 3  # all of a row, unless it is said
     assert told == [("b", "nothing", "index"), ("c", "None", "unlisted")]
 
 
