@@ -34,8 +34,8 @@ from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
-from training.release import door
 from training.release.cards import write_clip_card
+from training.release.trained import release
 from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
@@ -158,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.is_finished():
             train(run, arguments, training, towers)
     if push and run.leads:
-        door.push("clip", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+        release("clip", run.path, arguments.dataset, training)
 
 
 def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArguments, towers: Sequence[str]) -> None:

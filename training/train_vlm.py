@@ -25,8 +25,8 @@ from training.data.conversations import conversations, fit_vlm_norm
 from training.data.held_folders import holding
 from training.data.pairs import load_pairs
 from training.recipe import parse_recipe
-from training.release import door
 from training.release.cards import write_vlm_card
+from training.release.trained import release
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
 from training.trainers.layer_memory import remember_layers
 from training.trainers.run_folder import RunFolder, settle_tokenizer
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.is_finished():
             train(run, arguments, training)
     if push and run.leads:
-        door.push("vlm", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+        release("vlm", run.path, arguments.dataset, training)
 
 
 def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:

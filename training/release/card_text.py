@@ -7,7 +7,7 @@ from pathlib import Path
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PINS = r'(?:,\s*(?:code_)?revision="[^"\n]*")*'
 LOADER = r"(?P<call>(?:\.from_pretrained|\bload_dataset|\bevaluate\.load|\bload_pipeline)\(\s*(?:\w+,\s*)?)"
-LOAD = re.compile(LOADER + rf'"(?P<name>[^"\n]+)"(?P<pins>{PINS})(?P<rest>[^()\n]*)')
+LOAD = re.compile(LOADER + rf'"(?P<name>[^"\n]+)"(?P<view>(?:,\s*"[^"\n]*")?)(?P<pins>{PINS})(?P<rest>[^()\n]*)')
 OWN_LOADERS = {  # calls that load the release itself; others, such as a model card's `load_dataset`, stay
     "dataset": ("load_dataset",),
     "metric": ("evaluate.load",),
@@ -41,7 +41,7 @@ def pinned(text: str, kind: str, repo_id: str, tag: str, bases: dict[str, str] |
         pins = f', revision="{revision}"'
         if kind in ("clip", "vlm") and "trust_remote_code=True" in found["rest"]:
             pins += f', code_revision="{revision}"'
-        return f'{found["call"]}"{name}"{pins}{found["rest"]}'
+        return f'{found["call"]}"{name}"{found["view"]}{pins}{found["rest"]}'
 
     return _in_blocks(text, lambda code: LOAD.sub(replace, code))
 
@@ -52,7 +52,7 @@ def local(code: str, names: dict[str, str]) -> str:
     def replace(found: re.Match[str]) -> str:
         if found["name"] not in names:
             return found[0]
-        return f'{found["call"]}"{names[found["name"]]}"{found["rest"]}'
+        return f'{found["call"]}"{names[found["name"]]}"{found["view"]}{found["rest"]}'
 
     return LOAD.sub(replace, code)
 

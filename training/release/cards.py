@@ -12,8 +12,10 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.errors import InputError
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel, place_name
+from model_cards.translator import TranslatorFacts, render_translator_card
 from model_cards.vlm import VlmFacts, render_vlm_card
-from training.release.result_rows import fact_scores, mean_recall_cells, retrieval_rows
+from training.release.eval_results import write_eval_results
+from training.release.result_rows import fact_scores, mean_recall_cells, retrieval_rows, translation_rows
 from training.scoring.clip_results import ClipResults, FusionChoice, TrainedControls
 from training.scoring.results import METRICS_NAME
 from training.scoring.vlm_results import VlmResults
@@ -24,7 +26,7 @@ TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infr
 
 
 def card_of(kind: str, folder: Path) -> ModelCard:
-    """Returns the card of a model's folder as it is due now, of `clip` or `vlm`; InputError for other kinds."""
+    """Returns the card that is due of a folder of `clip`, `vlm` or `translator`; raises InputError for others."""
     if kind not in CARDS:
         raise InputError(f"kind is {kind!r}, expected one of {', '.join(CARDS)}, whose runs leave a log")
     return CARDS[kind](folder)
@@ -34,7 +36,9 @@ def write_clip_card(
     folder: Path, trained_controls: TrainedControls | None = None, model_id: str | None = None
 ) -> None:
     """Writes the card of a dual-modal CLIP; arguments as of `clip_card`."""
-    clip_card(folder, trained_controls, model_id).save(folder / "README.md")
+    card = clip_card(folder, trained_controls, model_id)
+    card.save(folder / "README.md")
+    write_eval_results(folder, card, _common(folder)["dataset_id"])
 
 
 def clip_card(folder: Path, trained_controls: TrainedControls | None = None, model_id: str | None = None) -> ModelCard:
@@ -132,7 +136,9 @@ def vlm_facts(folder: Path, model_id: str | None = None) -> VlmFacts:
 def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     """Writes the cards of a two-image VLM, of its adapter and of the adapter's base; arguments as for the CLIP."""
     facts = vlm_facts(folder, model_id)
-    render_vlm_card(facts).save(folder / "README.md")
+    card = render_vlm_card(facts)
+    card.save(folder / "README.md")
+    write_eval_results(folder, card, facts.dataset_id)
     if (folder / "adapter").is_dir():
         stated = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
         base = stated if not Path(stated).is_absolute() else f"{Path(stated).parent.name}/{Path(stated).name}"
@@ -142,9 +148,33 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
         render_vlm_card(untrained).save(folder / "base/README.md")
 
 
+def translator_card(folder: Path, model_id: str | None = None) -> ModelCard:
+    """Returns the card of a learned translator; arguments as for the CLIP."""
+    config = json.loads((folder / "translator/config.json").read_text())
+    path = folder / METRICS_NAME
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    facts = TranslatorFacts(
+        model_id=model_id or place_name(folder),
+        **_common(folder),
+        conditions=config["condition_bands"],
+        reflectance=config["reflectance_condition"] is not None,
+        split=results.get("split", "test"),
+        scores=translation_rows(results),
+    )
+    return render_translator_card(facts)
+
+
+def write_translator_card(folder: Path, model_id: str | None = None) -> None:
+    """Writes the card of a learned translator, and its results as the Hub reads them."""
+    card = translator_card(folder, model_id)
+    card.save(folder / "README.md")
+    write_eval_results(folder, card, _common(folder)["dataset_id"])
+
+
 CARDS: dict[str, Callable[[Path], ModelCard]] = {
     "clip": clip_card,
     "vlm": lambda folder: render_vlm_card(vlm_facts(folder)),
+    "translator": translator_card,
 }
 
 

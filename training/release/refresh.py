@@ -8,8 +8,11 @@ from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.shards.report import build_report
 from fusionrs_hf.errors import InputError
+from model_cards.facts import place_name
 from training.data.held_folders import adding
-from training.release.cards import write_clip_card, write_vlm_card
+from training.release.card_text import LOAD, python_blocks
+from training.release.cards import write_clip_card, write_translator_card, write_vlm_card
+from training.release.eval_results import FOLDER
 from training.scoring.results import METRICS_NAME
 from training.trainers.run_log import LOG_NAME
 
@@ -44,9 +47,19 @@ def refresh_card(folder: Path) -> Path:
             f"{folder} has no {LOG_NAME} or build_report.json that a card is written from; give a folder that "
             "`fusionrs train` or `fusionrs build` finished"
         )
-    with adding(card):
-        write(folder)
+    with adding(card, f"{FOLDER}/fusionrs.yaml"):
+        write(folder, model_id=_model_id(card))
     return card
+
+
+def _model_id(card: Path) -> str | None:
+    """Returns the name that a card's snippets load the model by, so that it stays; None for a new card."""
+    if not card.is_file():
+        return None
+    names = [
+        found["name"] for _, code in python_blocks(card.read_text(encoding="utf-8")) for found in LOAD.finditer(code)
+    ]
+    return place_name(names[0]) if names else None
 
 
 def refresh_beside(metrics: Path) -> None:
@@ -57,6 +70,10 @@ def refresh_beside(metrics: Path) -> None:
 
 def card_writer(folder: Path):  # noqa: ANN201 - one of the functions above
     """Returns what writes a trained model's card, None for other folders."""
-    if not (folder / LOG_NAME).is_file() or not (folder / "config.json").is_file():
+    if not (folder / LOG_NAME).is_file():
+        return None
+    if (folder / "model_index.json").is_file():
+        return write_translator_card
+    if not (folder / "config.json").is_file():
         return None
     return WRITERS.get(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))

@@ -154,3 +154,14 @@ def test_the_child_reaches_no_network():
     with pytest.raises(OSError, match="socket.connect is refused"):
         refuse_network("socket.connect", ())
     refuse_network("open", ())
+
+
+def test_a_squashed_history_verifies_as_before_and_its_tag_can_go(in_client, released: Path):
+    before = in_client(verify.verify, "tampered/clip")
+    in_client(call, "delete_tag", "tampered/clip", tag="v1")
+    in_client(call, "super_squash_history", "tampered/clip")
+    after = in_client(verify.verify, "tampered/clip")
+    assert after.equal and after.release == before.release and after.revision != before.revision
+    assert len(in_client(call, "list_repo_commits", "tampered/clip")) == 1
+    with pytest.raises(InputError, match="has no release tampered/clip at v1"):
+        in_client(verify.verify, "tampered/clip", "v1")
