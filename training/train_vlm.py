@@ -30,7 +30,7 @@ from training.trainers.captioning import PROJECTOR, CaptionTrainer
 from training.trainers.layer_memory import remember_layers
 from training.trainers.run_folder import RunFolder, settle_tokenizer
 from training.trainers.run_log import write_run_log
-from training.vlm_arguments import VlmArguments
+from training.vlm_arguments import VlmArguments, layer_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
 
     # Model
     options = {name: getattr(arguments, name) for name in ("pooling", "grid_size", "projector_context")}
-    model = FusionRSVLMForConditionalGeneration.from_towers(*towers, arguments.num_language_layers, **options)
+    layers = layer_numbers(arguments.keep_language_layers)
+    model = FusionRSVLMForConditionalGeneration.from_towers(*towers, layers, **options)
     processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
     if arguments.attn_implementation:
         model.set_attn_implementation(arguments.attn_implementation)

@@ -1,7 +1,10 @@
 """What a recipe of the VLM may say; read without torch, for the help."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.prompts import PROMPT
 
 
@@ -14,7 +17,10 @@ class VlmArguments:
         metadata={"help": "Hub id or folder of the trained dual-modal CLIP, or of an image tower."}
     )
     language_model: str = field(metadata={"help": "Hub id or folder of a causal language model and its tokenizer."})
-    num_language_layers: int | None = field(default=None, metadata={"help": "Lowest layers to keep; None: all."})
+    keep_language_layers: list[str] | None = field(
+        default=None,
+        metadata={"help": "Layers to keep, counted from 0: numbers and ranges such as 0-2 27-29; None: all."},
+    )
     pooling: str = field(default="grid", metadata={"help": "grid or patches."})
     grid_size: int = field(default=3, metadata={"help": "Cells per side for grid."})
     projector_context: bool = field(default=True, metadata={"help": "Each image token sees the whole image too."})
@@ -32,3 +38,23 @@ class VlmArguments:
     overwrite: bool = field(
         default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
     )
+
+
+def layer_numbers(ranges: Sequence[str | int] | None) -> list[int] | None:
+    """Returns the numbers that ranges name, ascending: `["0-2", "27-29"]` gives 0, 1, 2, 27, 28, 29; None: all layers.
+
+    Raises:
+        InputError: One is no number and no range, or a number comes twice.
+    """
+    if ranges is None:
+        return None
+    numbers: list[int] = []
+    for part in ranges:
+        bounds = re.fullmatch(r"(\d+)(?:-(\d+))?", str(part).strip(" ,"))
+        first, last = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
+        if last < first:
+            raise InputError(f"keep_language_layers takes numbers and ranges such as 0-2 27-29, got {part!r}")
+        numbers += range(first, last + 1)
+    if len({*numbers}) < len(numbers) or not numbers:
+        raise InputError(f"keep_language_layers must name each layer once, and at least one, got {list(ranges)}")
+    return sorted(numbers)

@@ -193,7 +193,7 @@ def train_vlm(stock: Stock, out: Path, *options: object) -> list[object]:
         "clip_model": stock.vlm_clip,
         "language_model": stock.language,
         "output_dir": out,
-        "num_language_layers": 2,
+        "keep_language_layers": "0-1",
         "max_steps": 2,
         "save_steps": 1,
         "logging_steps": 1,

@@ -39,7 +39,7 @@ def command(folders: dict[str, str], **options: object) -> list[str]:
         "clip_model": folders["clip"],
         "language_model": folders["language"],
         "output_dir": folders["output"],
-        "num_language_layers": 2,
+        "keep_language_layers": "0-1",
         "max_steps": 2,
         "save_steps": 1,
         "logging_steps": 1,
@@ -120,8 +120,8 @@ def test_interrupted_run_does_the_missing_step_and_ends_with_the_same_weights(vl
 
 
 def test_unknown_key_is_refused(vlm_run):
-    with pytest.raises(InputError, match="num_language_layer.*did you mean 'num_language_layers'"):
-        main([*command(vlm_run), "--num_language_layer", "2"])
+    with pytest.raises(InputError, match="keep_language_layer.*did you mean 'keep_language_layers'"):
+        main([*command(vlm_run), "--keep_language_layer", "2"])
 
 
 def test_feature_norm_is_refitted_on_the_training_images(vlm_run):
