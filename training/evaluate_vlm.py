@@ -18,7 +18,8 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from fusionrs_hf.prompts import PROMPT
+from fusionrs_hf.prompts import FACTS_PROMPT
+from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import (
@@ -41,7 +42,7 @@ def evaluate(
     dataset: str,
     split: str = "test",
     pairs: int = 150,
-    prompt: str = PROMPT,
+    prompt: str = FACTS_PROMPT,
     batch_size: int = 50,
     seed: int = 0,
 ) -> VlmResults:
@@ -97,7 +98,7 @@ def make_examples(
         CaptionExample(
             sample_id=row["sample_id"],
             ir_band=row["ir_band"],
-            reference=row["ir_captions"][0] if row["ir_captions"] else None,
+            reference=facts_sentence(fact_values(facts[index])),
             captions={name: texts[index] for name, texts in captions.items()},
             matches=dict(zip(FACT_KINDS, matches[index].tolist())),
             facts=dataclasses.asdict(facts[index]),
@@ -114,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
     parser.add_argument("--pairs", type=int, default=150, help="held-out pairs, balanced over bands; 0: all")
-    parser.add_argument("--prompt", default=PROMPT, help="as in training")
+    parser.add_argument("--prompt", default=FACTS_PROMPT, help="one that it was trained to answer")
     parser.add_argument("--batch_size", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="metrics.json to write")

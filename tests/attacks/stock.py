@@ -194,6 +194,8 @@ def train_vlm(stock: Stock, out: Path, *options: object) -> list[object]:
         "language_model": stock.language,
         "output_dir": out,
         "keep_language_layers": "0-1",
+        "text_steps": 1,
+        "projector_steps": 1,
         "max_steps": 2,
         "save_steps": 1,
         "logging_steps": 1,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from datasets import Dataset
 
-from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
+from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from dataset_builder.claims.judging import fact_matches
-from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from training.data.fact_features import measure_row
 
 
 def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
@@ -36,13 +36,7 @@ def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
 
 def measured_facts(rows: Dataset, processor: FusionRSVLMProcessor) -> list[InfraredFacts]:
     """Measures each row's infrared and its relation to the RGB; deeper than 8 bit is scaled as the processor does."""
-    return [
-        measure(
-            np.asarray(check_infrared(row["ir"], processor.limits(row["ir_band"]))),
-            np.asarray(row["rgb"].convert("RGB")),
-        )
-        for row in rows
-    ]
+    return [measure_row(row, processor) for row in rows]
 
 
 def other_of_band(bands: Sequence[str], image_groups: Sequence[str], seed: int) -> np.ndarray:

@@ -64,6 +64,7 @@ def write_captions(
     prompt_ids: Tensor,
     batch_size: int,
     name: str,
+    quiet: bool = False,
 ) -> list[str]:
     """Generates greedily.
 
@@ -73,9 +74,10 @@ def write_captions(
         prompt_ids: The prompt with both images' tokens, `(1, length)`, equal for all rows.
         batch_size: Rows at a time.
         name: Of the progress bar.
+        quiet: Show none.
     """
     captions: list[str] = []
-    for start in tqdm(range(0, len(pixels), batch_size), desc=name):
+    for start in tqdm(range(0, len(pixels), batch_size), desc=name, disable=quiet):
         batch = pixels[start : start + batch_size].flatten(0, 1).to(model.device)  # (2 * batch, 3, height, width)
         ids = prompt_ids.to(model.device).expand(len(batch) // 2, -1)
         written = model.generate(

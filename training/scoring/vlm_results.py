@@ -77,7 +77,7 @@ class CaptionExample(Result):
 
     Args:
         sample_id, ir_band: Of the pair.
-        reference: Its caption written from measurement, None where it has none.
+        reference: The sentence of its measured facts.
         captions: Generated ones, by condition.
         matches: By kind of fact: whether the caption of the pair's own images states it as measured.
         facts: As measured.
