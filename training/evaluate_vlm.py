@@ -9,9 +9,11 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
@@ -19,21 +21,28 @@ from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
-from training.data.fact_texts import fact_values, facts_sentence
+from training.data.fact_texts import PLACES, VALUES, fact_values, facts_sentence
 from training.data.held_folders import adding, holding
-from training.data.pairs import load_pairs
+from training.data.pairs import has_split, load_pairs
+from training.scoring.answer_choices import choose_answers
+from training.scoring.fact_groups import group_accuracies, match_choices
 from training.scoring.fact_tables import (
     balanced_sample,
     best_constant,
     constant_matches,
+    facts_by_condition,
     match_table,
     measured_facts,
     other_of_band,
 )
-from training.scoring.generation import encode_pairs, write_under_conditions
+from training.scoring.generation import encode_pairs, tampered, write_blind, write_under_conditions
+from training.scoring.places import Following, named_cells, place_scores
 from training.scoring.vlm_results import CaptionExample, Difference, FactAccuracy, VlmResults
+from training.trainers.layer_memory import remember_layers
 
 logger = logging.getLogger(__name__)
+
+ASKED = ("own_images", "ir_shuffled", "rgb_shuffled", "ir_inverted")  # conditions under which questions are answered
 
 
 def evaluate(
@@ -45,45 +54,100 @@ def evaluate(
     prompt: str = FACTS_PROMPT,
     batch_size: int = 50,
     seed: int = 0,
+    blind: FusionRSVLMForConditionalGeneration | None = None,
+    likelihood: bool = True,
 ) -> VlmResults:
-    """Scores captions of held-out pairs by fact, against a constant caption and three controls.
+    """Scores what is written of held-out pairs by fact, against constants, a blind model and tampered images.
 
     Args:
         model, processor: The VLM.
-        dataset: Folder or Hub id.
+        dataset: Folder or Hub id; without a training split, the constant caption is chosen on the scored rows.
         split: Held-out split; its evaluation representatives with sensor infrared are drawn from.
         pairs: How many, balanced over bands; 0 for all.
         prompt: As in training.
         batch_size: Pairs generated at a time.
         seed: Of the draw and the shuffling.
+        blind: The same model as it was before it saw an image, asked without images; None: not scored.
+        likelihood: Score the likeliest of all answers to questions about single facts, too, and groups by them.
     """
     rows = load_pairs(dataset, split, representatives=True)
     rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
-    bands, facts = np.asarray(rows["ir_band"]), measured_facts(rows, processor)
     donors = other_of_band(rows["ir_band"], rows["image_group_id"], seed)
+    facts = facts_by_condition(rows, processor, donors)
+    own_facts, tiles = facts["own_images"], list(rows["image_group_id"])
+
+    # Captions
     pixels, prompt_ids = encode_pairs(processor, rows, prompt)
     captions = write_under_conditions(model, processor, pixels, prompt_ids, donors, batch_size)
-    matches = {name: match_table(texts, facts) for name, texts in captions.items()}
-    constant = best_constant(measured_facts(load_pairs(dataset, "train"), processor))
-    matches["constant"] = constant_matches(constant, facts)
-    donor_matches = match_table(captions["ir_shuffled"], [facts[donor] for donor in donors])
-    own_images = matches["own_images"]
+    if blind is not None:
+        captions["blind"] = [write_blind(blind, processor, prompt)] * len(rows)
+    matches = {name: match_table(texts, own_facts) for name, texts in captions.items()}
+    training_facts = measured_facts(load_pairs(dataset, "train"), processor) if has_split(dataset, "train") else None
+    constants = {
+        "constant": best_constant(training_facts or own_facts),
+        "constant_same_rows": best_constant(own_facts),
+    }
+    matches |= {name: constant_matches(constant, own_facts) for name, constant in constants.items()}
+    measured_anew = {
+        "ir_shuffled_donor": match_table(captions["ir_shuffled"], [own_facts[donor] for donor in donors]),
+        "ir_inverted_measured": match_table(captions["ir_inverted"], facts["ir_inverted"]),
+    }
+    columns = [FACT_KINDS.index(kind) for kind in PLACES]
+    cells = {name: {kind: named_cells(texts, kind) for kind in PLACES} for name, texts in captions.items()}
+
+    # Answers
+    answered = answer_questions(model, processor, pixels, donors, facts, rows, blind, seed) if likelihood else {}
+
+    def summarised(tables: Mapping[str, np.ndarray]) -> dict[str, FactAccuracy]:
+        bands, sources = np.asarray(rows["ir_band"]), np.asarray(rows["source_dataset"])
+        return {name: FactAccuracy.of_matches(table, bands, sources, tiles) for name, table in tables.items()}
+
+    own = matches["own_images"]
     return VlmResults(
         pairs=len(rows),
         seed=seed,
         prompt=prompt,
-        constant_caption=constant,
-        accuracy={
-            name: FactAccuracy.of_matches(table, bands)
-            for name, table in {**matches, "ir_shuffled_donor": donor_matches}.items()
-        },
+        constant_caption=constants["constant"],
+        accuracy=summarised({**matches, **measured_anew}),
         differences={
-            name: Difference.between(own_images, table, seed)
-            for name, table in matches.items()
-            if table is not own_images
+            name: Difference.between(own, table, seed, tiles) for name, table in matches.items() if table is not own
         },
-        examples=make_examples(rows, captions, own_images, facts, donors),
+        examples=make_examples(rows, captions, own, own_facts, donors),
+        tiles=len({*tiles}),
+        places={name: place_scores(named, facts.get(name, own_facts)) for name, named in cells.items()},
+        inversion=Following.of_matches(own[:, columns], measured_anew["ir_inverted_measured"][:, columns]),
+        **({**answered, "likelihood": summarised(answered["likelihood"])} if answered else {}),
     )
+
+
+def answer_questions(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    pixels: Tensor,
+    donors: np.ndarray,
+    facts: Mapping[str, Sequence[InfraredFacts]],
+    rows: Dataset,
+    blind: FusionRSVLMForConditionalGeneration | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns the fields of `VlmResults` that are of likeliest answers; `likelihood` still as match tables."""
+    with remember_layers(model.model.vision_tower):
+        choices = {name: choose_answers(model, processor, tampered(pixels, donors, name, processor)) for name in ASKED}
+    own = facts["own_images"]
+    groups = group_accuracies(choices, facts, rows["image_group_id"], seed)
+    if blind is not None:
+        choices["blind"] = {
+            kind: np.repeat(chosen, len(rows)) for kind, chosen in choose_answers(blind, processor, None).items()
+        }
+    named = {
+        name: {kind: [VALUES[kind][place] for place in chosen[kind]] for kind in PLACES}
+        for name, chosen in choices.items()
+    }
+    return {
+        "likelihood": {name: match_choices(chosen, own) for name, chosen in choices.items()},
+        "likelihood_places": {name: place_scores(cells, facts.get(name, own)) for name, cells in named.items()},
+        "groups": groups,
+    }
 
 
 def make_examples(
@@ -118,12 +182,17 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="one that it was trained to answer")
     parser.add_argument("--batch_size", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--blind", help="the model before it saw an image; default: MODEL/base where that is")
+    parser.add_argument("--no-likelihood", dest="likelihood", action="store_false", help="score what is written alone")
     parser.add_argument("--output", type=Path, help="metrics.json to write")
     options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
-    name, output = options.pop("model"), options.pop("output")
+    name, blind, output = options.pop("model"), options.pop("blind"), options.pop("output")
+    if blind is None and (Path(name) / "base" / "config.json").is_file():
+        blind = str(Path(name) / "base")
     with holding(name, options["dataset"]):
         model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
-        results = evaluate(model, processor, **options)
+        before = AutoModelForImageTextToText.from_pretrained(blind) if blind else None
+        results = evaluate(model, processor, blind=before, **options)
     for condition, scores in results.accuracy.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
     if output:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from datasets import Dataset
 
-from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
+from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
 from dataset_builder.claims.judging import fact_matches
+from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.data.fact_features import measure_row
 
@@ -37,6 +38,40 @@ def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
 def measured_facts(rows: Dataset, processor: FusionRSVLMProcessor) -> list[InfraredFacts]:
     """Measures each row's infrared and its relation to the RGB; deeper than 8 bit is scaled as the processor does."""
     return [measure_row(row, processor) for row in rows]
+
+
+def facts_by_condition(
+    rows: Dataset, processor: FusionRSVLMProcessor, donors: np.ndarray
+) -> dict[str, list[InfraredFacts]]:
+    """Measures the images that a model is shown under each condition that has facts of its own.
+
+    Args:
+        rows: With `rgb`, `ir` and `ir_band`.
+        processor: As for `measured_facts`.
+        donors: Of `other_of_band`, for `ir_shuffled` and `rgb_shuffled`.
+
+    Returns:
+        Facts of each row by condition: `own_images`, `ir_inverted`, `ir_shuffled`, `rgb_shuffled`.
+    """
+    facts: dict[str, list[InfraredFacts]] = {}
+    images = [
+        (
+            np.asarray(check_infrared(row["ir"], processor.limits(row["ir_band"]))),
+            np.asarray(row["rgb"].convert("RGB")),
+        )
+        for row in rows
+    ]
+    for (infrared, rgb), donor in zip(images, donors):
+        others = images[donor]
+        shown = {
+            "own_images": (infrared, rgb),
+            "ir_inverted": (255 - infrared, rgb),
+            "ir_shuffled": (others[0], rgb),
+            "rgb_shuffled": (infrared, others[1]),
+        }
+        for name, pair in shown.items():
+            facts.setdefault(name, []).append(measure(*pair))
+    return facts
 
 
 def other_of_band(bands: Sequence[str], image_groups: Sequence[str], seed: int) -> np.ndarray:
