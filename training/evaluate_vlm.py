@@ -18,12 +18,14 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
 from training.data.fact_texts import PLACES, VALUES, fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
+from training.evaluate_clip import scene_of
 from training.scoring.answer_choices import choose_answers
 from training.scoring.fact_groups import group_accuracies, match_choices
 from training.scoring.fact_tables import (
@@ -56,6 +58,7 @@ def evaluate(
     seed: int = 0,
     blind: FusionRSVLMForConditionalGeneration | None = None,
     likelihood: bool = True,
+    where: str = "all",
 ) -> VlmResults:
     """Scores what is written of held-out pairs by fact, against constants, a blind model and tampered images.
 
@@ -69,8 +72,9 @@ def evaluate(
         seed: Of the draw and the shuffling.
         blind: The same model as it was before it saw an image, asked without images; None: not scored.
         likelihood: Score the likeliest of all answers to questions about single facts, too, and groups by them.
+        where: `region`: rows of scenes that training saw elsewhere; `scene`: of scenes it did not see; or `all`.
     """
-    rows = load_pairs(dataset, split, representatives=True)
+    rows = rows_where(load_pairs(dataset, split, representatives=True), dataset, where)
     rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
     donors = other_of_band(rows["ir_band"], rows["image_group_id"], seed)
     facts = facts_by_condition(rows, processor, donors)
@@ -118,6 +122,25 @@ def evaluate(
         inversion=Following.of_matches(own[:, columns], measured_anew["ir_inverted_measured"][:, columns]),
         **({**answered, "likelihood": summarised(answered["likelihood"])} if answered else {}),
     )
+
+
+def rows_where(rows: Dataset, dataset: str, where: str) -> Dataset:
+    """Returns the rows of scenes that the training split has (`region`), or has not (`scene`), or `all`.
+
+    Raises:
+        InputError: There is none.
+    """
+    if where == "all":
+        return rows
+    seen = {scene_of(locator) for locator in load_pairs(dataset, "train")["source_locator"]}
+    kept = [
+        index
+        for index, locator in enumerate(rows["source_locator"])
+        if (scene_of(locator) in seen) == (where == "region")
+    ]
+    if not kept:
+        raise InputError(f"{dataset} has no held-out rows of {'seen' if where == 'region' else 'unseen'} scenes")
+    return rows.select(kept)
 
 
 def answer_questions(
@@ -182,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="one that it was trained to answer")
     parser.add_argument("--batch_size", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--where", choices=("all", "region", "scene"), default="all", help="scenes that training saw")
     parser.add_argument("--blind", help="the model before it saw an image; default: MODEL/base where that is")
     parser.add_argument("--no-likelihood", dest="likelihood", action="store_false", help="score what is written alone")
     parser.add_argument("--output", type=Path, help="metrics.json to write")
