@@ -150,3 +150,23 @@ class VlmResults(Result):
     likelihood_places: dict[str, dict[str, PlaceAccuracy]] | None = None
     inversion: Following | None = None
     groups: dict[str, dict[str, GroupAccuracy]] | None = None
+
+
+@dataclass(frozen=True)
+class LongerReading(Result):
+    """What the bench's longer recipe reads, for the page of a shorter run: `training/recipes/vlm_reading.json`.
+
+    Args:
+        what: In words.
+        seeds: Whose mean it is.
+        pairs, tiles: Held-out pairs, and the tiles they are of.
+        hardware: Where it ran.
+        facts: Share of captions that state each kind of fact as measured, and their mean.
+    """
+
+    what: str
+    seeds: list[int]
+    pairs: int
+    tiles: int
+    hardware: str
+    facts: dict[str, float]
