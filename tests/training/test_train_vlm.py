@@ -1,6 +1,9 @@
 """VLM training: what LoRA touches, resuming, and what a run leaves behind."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +192,19 @@ def test_feature_norm_is_refitted_on_the_training_images(vlm_run):
         features = model.model.get_image_features(pixels).last_hidden_state.flatten(1)
     assert_close(merged["model.feature_norm.ir_mean"], features.mean(0), atol=1e-5, rtol=1e-4)
     assert np.all(merged["model.feature_norm.ir_std"].numpy() > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_processes_go_through_all_stages(vlm_run, tmp_path, streaming):
+    output = tmp_path / "output"
+    options = {"streaming": streaming, "validation_pairs": 4, "eval_strategy": "steps", "eval_steps": 1}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    arguments = command({**vlm_run, "output": str(output)}, per_device_train_batch_size=1, **options)
+    subprocess.run([*launcher, "-m", "training.train_vlm", *arguments], check=True, env={**os.environ})
+    told = json.loads((output / "base/stage.json").read_text())
+    assert sum(told["counts"]["level"].values()) == 8  # each row was measured once, by one of the processes
+    history = read_run_log(output)["history"]
+    assert [entry["step"] for entry in history if "loss" in entry] == [1, 2]
+    assert sum("eval_fact_accuracy" in entry for entry in history) == 2
+    AutoModelForImageTextToText.from_pretrained(output)
