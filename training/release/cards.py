@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
+from fusionrs_hf.prompts import FACTS_PROMPT
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel
 from model_cards.vlm import VlmFacts, render_vlm_card
@@ -95,7 +96,7 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     facts = VlmFacts(
         model_id=model_id or str(folder),
         **_common(folder),
-        prompt=log["recipe"]["prompt"],
+        prompt=FACTS_PROMPT,
         tokens_per_image=processor["num_image_tokens"],
         language_layers=config["text_config"]["num_hidden_layers"],
         scored_pairs=results.pairs if results else 0,
@@ -110,8 +111,9 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
         base = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
         adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
         render_vlm_card(adapter).save(folder / "adapter/README.md")
-        untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])
-        render_vlm_card(untrained).save(folder / "base/README.md")
+        steps = log["recipe"].get("text_steps", 0)
+        blind = replace(facts, model_id=base, steps=steps, train_seconds=0, scored_pairs=0, scores=[], examples=[])
+        render_vlm_card(blind).save(folder / "base/README.md")
 
 
 def _common(folder: Path) -> dict[str, Any]:
