@@ -22,12 +22,12 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
-from training.data.fact_texts import PLACES, VALUES, fact_values, facts_sentence
+from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
 from training.evaluate_clip import scene_of
-from training.scoring.answer_choices import choose_answers
-from training.scoring.fact_groups import group_accuracies, match_choices
+from training.scoring.answer_choices import Choices, choose_answers, choose_in_sentences
+from training.scoring.fact_groups import chosen_values, group_accuracies, match_choices, written_choices
 from training.scoring.fact_tables import (
     balanced_sample,
     best_constant,
@@ -36,15 +36,17 @@ from training.scoring.fact_tables import (
     match_table,
     measured_facts,
     other_of_band,
+    written_values,
 )
 from training.scoring.generation import encode_pairs, tampered, write_blind, write_under_conditions
-from training.scoring.places import Following, named_cells, place_scores
+from training.scoring.places import Following, place_scores
 from training.scoring.vlm_results import CaptionExample, Difference, FactAccuracy, VlmResults
 from training.trainers.layer_memory import remember_layers
 
 logger = logging.getLogger(__name__)
 
 ASKED = ("own_images", "ir_shuffled", "rgb_shuffled", "ir_inverted")  # conditions under which questions are answered
+IN_SENTENCES = ("own_images", "ir_shuffled")  # and of these, those whose sentences are scored value by value
 
 
 def evaluate(
@@ -71,7 +73,7 @@ def evaluate(
         batch_size: Pairs generated at a time.
         seed: Of the draw and the shuffling.
         blind: The same model as it was before it saw an image, asked without images; None: not scored.
-        likelihood: Score the likeliest of all answers to questions about single facts, too, and groups by them.
+        likelihood: Score the likeliest of all values and answers, too, not only what is written.
         where: `region`: rows of scenes that training saw elsewhere; `scene`: of scenes it did not see; or `all`.
     """
     rows = rows_where(load_pairs(dataset, split, representatives=True), dataset, where)
@@ -80,48 +82,81 @@ def evaluate(
     facts = facts_by_condition(rows, processor, donors)
     own_facts, tiles = facts["own_images"], list(rows["image_group_id"])
 
-    # Captions
     pixels, prompt_ids = encode_pairs(processor, rows, prompt)
     captions = write_under_conditions(model, processor, pixels, prompt_ids, donors, batch_size)
     if blind is not None:
         captions["blind"] = [write_blind(blind, processor, prompt)] * len(rows)
-    matches = {name: match_table(texts, own_facts) for name, texts in captions.items()}
+    written = {name: written_values(texts) for name, texts in captions.items()}
+
     training_facts = measured_facts(load_pairs(dataset, "train"), processor) if has_split(dataset, "train") else None
-    constants = {
-        "constant": best_constant(training_facts or own_facts),
-        "constant_same_rows": best_constant(own_facts),
-    }
-    matches |= {name: constant_matches(constant, own_facts) for name, constant in constants.items()}
-    measured_anew = {
-        "ir_shuffled_donor": match_table(captions["ir_shuffled"], [own_facts[donor] for donor in donors]),
-        "ir_inverted_measured": match_table(captions["ir_inverted"], facts["ir_inverted"]),
-    }
-    columns = [FACT_KINDS.index(kind) for kind in PLACES]
-    cells = {name: {kind: named_cells(texts, kind) for kind in PLACES} for name, texts in captions.items()}
-
-    # Answers
-    answered = answer_questions(model, processor, pixels, donors, facts, rows, blind, seed) if likelihood else {}
-
-    def summarised(tables: Mapping[str, np.ndarray]) -> dict[str, FactAccuracy]:
-        bands, sources = np.asarray(rows["ir_band"]), np.asarray(rows["source_dataset"])
-        return {name: FactAccuracy.of_matches(table, bands, sources, tiles) for name, table in tables.items()}
-
+    constant = best_constant(training_facts or own_facts)
+    matches, matches_anew = match_tables(captions, facts, donors, constant)
     own = matches["own_images"]
+    answers = likeliest(model, processor, pixels, donors, written, blind) if likelihood else {}
     return VlmResults(
         pairs=len(rows),
         seed=seed,
         prompt=prompt,
-        constant_caption=constants["constant"],
-        accuracy=summarised({**matches, **measured_anew}),
+        constant_caption=constant,
+        accuracy=summarised(matches | matches_anew, rows),
         differences={
-            name: Difference.between(own, table, seed, tiles) for name, table in matches.items() if table is not own
+            name: Difference.between(own, other, seed, tiles) for name, other in matches.items() if other is not own
         },
         examples=make_examples(rows, captions, own, own_facts, donors),
         tiles=len({*tiles}),
-        places={name: place_scores(named, facts.get(name, own_facts)) for name, named in cells.items()},
-        inversion=Following.of_matches(own[:, columns], measured_anew["ir_inverted_measured"][:, columns]),
-        **({**answered, "likelihood": summarised(answered["likelihood"])} if answered else {}),
+        places={name: place_scores(values, facts.get(name, own_facts)) for name, values in written.items()},
+        inversion=Following.of_matches(own, matches_anew["ir_inverted_measured"]),
+        groups=group_accuracies({name: written_choices(written[name]) for name in facts}, facts, tiles, seed),
+        **(likeliest_scores(answers, facts, rows, seed) if answers else {}),
     )
+
+
+def match_tables(
+    captions: Mapping[str, Sequence[str]],
+    facts: Mapping[str, Sequence[InfraredFacts]],
+    donors: np.ndarray,
+    constant: Mapping[str, str],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns which facts captions state as measured, bool `(rows, kinds)` by condition.
+
+    Returns:
+        Against the facts of each row's own images, constants among them; and of changed infrared, against what is
+        measured on that.
+    """
+    own = facts["own_images"]
+    matches = {name: match_table(texts, own) for name, texts in captions.items()}
+    matches["constant"] = constant_matches(constant, own)
+    matches["constant_same_rows"] = constant_matches(best_constant(own), own)
+    return matches, {
+        "ir_shuffled_donor": match_table(captions["ir_shuffled"], [own[donor] for donor in donors]),
+        "ir_inverted_measured": match_table(captions["ir_inverted"], facts["ir_inverted"]),
+    }
+
+
+def summarised(tables: Mapping[str, np.ndarray], rows: Dataset) -> dict[str, FactAccuracy]:
+    """Returns the accuracy of match tables, bool `(rows, kinds)`, by condition."""
+    bands, sources = np.asarray(rows["ir_band"]), np.asarray(rows["source_dataset"])
+    tiles = list(rows["image_group_id"])
+    return {name: FactAccuracy.of_matches(table, bands, sources, tiles) for name, table in tables.items()}
+
+
+def likeliest_scores(
+    answers: Mapping[str, Mapping[str, Choices]],
+    facts: Mapping[str, Sequence[InfraredFacts]],
+    rows: Dataset,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns the fields of `VlmResults` that are of `likeliest`."""
+    own = facts["own_images"]
+    sentences, questions = answers["likelihood"], answers["questions"]
+    return {
+        "likelihood": summarised({name: match_choices(chosen, own) for name, chosen in sentences.items()}, rows),
+        "likelihood_places": {
+            name: place_scores(chosen_values(chosen), facts.get(name, own)) for name, chosen in sentences.items()
+        },
+        "questions": summarised({name: match_choices(chosen, own) for name, chosen in questions.items()}, rows),
+        "question_groups": group_accuracies(questions, facts, rows["image_group_id"], seed),
+    }
 
 
 def rows_where(rows: Dataset, dataset: str, where: str) -> Dataset:
@@ -143,34 +178,36 @@ def rows_where(rows: Dataset, dataset: str, where: str) -> Dataset:
     return rows.select(kept)
 
 
-def answer_questions(
+def likeliest(
     model: FusionRSVLMForConditionalGeneration,
     processor: FusionRSVLMProcessor,
     pixels: Tensor,
     donors: np.ndarray,
-    facts: Mapping[str, Sequence[InfraredFacts]],
-    rows: Dataset,
+    written: Mapping[str, list[dict[str, str | None]]],
     blind: FusionRSVLMForConditionalGeneration | None,
-    seed: int,
-) -> dict[str, Any]:
-    """Returns the fields of `VlmResults` that are of likeliest answers; `likelihood` still as match tables."""
+) -> dict[str, dict[str, Choices]]:
+    """Returns the likeliest values in sentences (`likelihood`) and answers to questions (`questions`), by condition.
+
+    Args:
+        model, processor, pixels, donors: As of `write_under_conditions`.
+        written: Values in what was written, by condition, `blind` among them.
+        blind: As of `evaluate`.
+    """
+    answers: dict[str, dict[str, Choices]] = {"likelihood": {}, "questions": {}}
     with remember_layers(model.model.vision_tower):
-        choices = {name: choose_answers(model, processor, tampered(pixels, donors, name, processor)) for name in ASKED}
-    own = facts["own_images"]
-    groups = group_accuracies(choices, facts, rows["image_group_id"], seed)
+        for name in ASKED:
+            shown = tampered(pixels, donors, name, processor)
+            answers["questions"][name] = choose_answers(model, processor, shown)
+            if name in IN_SENTENCES:
+                answers["likelihood"][name] = choose_in_sentences(model, processor, shown, written[name])
     if blind is not None:
-        choices["blind"] = {
-            kind: np.repeat(chosen, len(rows)) for kind, chosen in choose_answers(blind, processor, None).items()
+        alone = {
+            "questions": choose_answers(blind, processor, None),
+            "likelihood": choose_in_sentences(blind, processor, None, written["blind"][:1]),
         }
-    named = {
-        name: {kind: [VALUES[kind][place] for place in chosen[kind]] for kind in PLACES}
-        for name, chosen in choices.items()
-    }
-    return {
-        "likelihood": {name: match_choices(chosen, own) for name, chosen in choices.items()},
-        "likelihood_places": {name: place_scores(cells, facts.get(name, own)) for name, cells in named.items()},
-        "groups": groups,
-    }
+        for way, chosen in alone.items():
+            answers[way]["blind"] = {kind: np.repeat(place, len(pixels)) for kind, place in chosen.items()}
+    return answers
 
 
 def make_examples(

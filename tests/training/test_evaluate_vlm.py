@@ -7,7 +7,7 @@ import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS
 from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
-from training.evaluate_vlm import ASKED, main
+from training.evaluate_vlm import ASKED, IN_SENTENCES, main
 from training.scoring.fact_groups import GROUPS
 from training.scoring.generation import CONDITIONS
 from training.scoring.vlm_results import VlmResults
@@ -22,7 +22,8 @@ def test_run_reports_every_condition_and_writes_captions_beside_references(vlm_r
     controls = {"blind", "constant", "constant_same_rows"}
     assert set(results.accuracy) == {*CONDITIONS, *controls, "ir_shuffled_donor", "ir_inverted_measured"}
     assert set(results.differences) == {*CONDITIONS[1:], *controls}
-    assert set(results.likelihood) == set(results.likelihood_places) == {*ASKED, "blind"}
+    assert set(results.likelihood) == set(results.likelihood_places) == {*IN_SENTENCES, "blind"}
+    assert set(results.questions) == {*ASKED, "blind"} and set(results.question_groups) == set(GROUPS)
     assert set(results.places) == {*CONDITIONS, "blind"}
     assert set(results.groups) == set(GROUPS)
     assert results.tiles == len({example.sample_id.rsplit("/", 1)[0] for example in results.examples})
@@ -42,7 +43,8 @@ def test_metrics_keep_their_keys_in_their_order(vlm_run, tmp_path):  # noqa: F81
     main([*arguments, "--output", str(output)])
     metrics = json.loads(output.read_text())
     first = ["pairs", "seed", "prompt", "constant_caption", "accuracy", "differences", "examples"]
-    later = ["tiles", "places", "likelihood", "likelihood_places", "inversion", "groups"]
+    later = ["tiles", "places", "inversion", "groups"]
+    later += ["likelihood", "likelihood_places", "questions", "question_groups"]
     assert list(metrics) == [*first, *later]
     assert {*CONDITIONS, "constant", "ir_shuffled_donor"} < metrics["accuracy"].keys()
     for scores in metrics["accuracy"].values():
@@ -60,4 +62,4 @@ def test_a_test_split_alone_is_scored_against_its_own_constant_and_without_likel
     shutil.copyfile(f"{vlm_run['dataset']}/{name}", tmp_path / name)
     results = main(["--model", vlm_run["output"], "--dataset", str(tmp_path), "--pairs", "4", "--no-likelihood"])
     assert results.accuracy["constant"] == results.accuracy["constant_same_rows"]
-    assert results.likelihood is None and results.groups is None and results.places
+    assert results.likelihood is None and results.questions is None and results.places and results.groups

@@ -85,6 +85,23 @@ def group_accuracies(
     return scored
 
 
+def written_choices(values: Sequence[Mapping[str, str | None]]) -> Choices:
+    """Returns written values as choices."""
+    return {
+        kind: np.array([-1 if row[kind] is None else VALUES[kind].index(row[kind]) for row in values])
+        for kind in FACT_KINDS
+    }
+
+
+def chosen_values(choices: Choices) -> list[dict[str, str | None]]:
+    """Returns choices as values, row by row; the other way around."""
+    rows = len(choices[FACT_KINDS[0]])
+    return [
+        {kind: VALUES[kind][choices[kind][row]] if choices[kind][row] >= 0 else None for kind in FACT_KINDS}
+        for row in range(rows)
+    ]
+
+
 def match_choices(choices: Choices, facts: Sequence[InfraredFacts]) -> np.ndarray:
     """Returns bool `(rows, len(FACT_KINDS))`: which likeliest answers are as measured."""
     return np.stack([_right(choices, facts, kind) for kind in FACT_KINDS], axis=1)
@@ -92,7 +109,7 @@ def match_choices(choices: Choices, facts: Sequence[InfraredFacts]) -> np.ndarra
 
 def _right(choices: Choices, facts: Sequence[InfraredFacts], kind: str) -> np.ndarray:
     places = np.broadcast_to(choices[kind], len(facts))
-    return np.array([getattr(fact, kind) == VALUES[kind][place] for place, fact in zip(places, facts)])
+    return np.array([place >= 0 and getattr(fact, kind) == VALUES[kind][place] for place, fact in zip(places, facts)])
 
 
 def _accuracy(right: np.ndarray, tiles: np.ndarray, kind: str, seed: int) -> GroupAccuracy:

@@ -9,9 +9,11 @@ from datasets import Dataset
 
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts, measure
 from dataset_builder.claims.judging import fact_matches
+from dataset_builder.claims.reading import read_claims
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.data.fact_features import measure_row
+from training.data.fact_texts import VALUES
 
 
 def balanced_sample(bands: Sequence[str], count: int, seed: int) -> list[int]:
@@ -89,6 +91,18 @@ def other_of_band(bands: Sequence[str], image_groups: Sequence[str], seed: int) 
 def match_table(captions: Sequence[str], facts: Sequence[InfraredFacts]) -> np.ndarray:
     """Returns bool `(rows, len(FACT_KINDS))`: which facts each caption states as measured."""
     return np.array([list(fact_matches(text, fact).values()) for text, fact in zip(captions, facts)])
+
+
+def written_values(captions: Sequence[str]) -> list[dict[str, str | None]]:
+    """Returns the value of each kind of fact that each caption claims; None where it claims none, or several."""
+    values = []
+    for caption in captions:
+        claimed: dict[str, set[str]] = {kind: set() for kind in FACT_KINDS}
+        for claim in read_claims(caption):
+            if claim.kind in claimed and claim.value in VALUES[claim.kind]:
+                claimed[claim.kind].add(claim.value)
+        values.append({kind: said.copy().pop() if len(said) == 1 else None for kind, said in claimed.items()})
+    return values
 
 
 def best_constant(training_facts: Sequence[InfraredFacts]) -> dict[str, str]:

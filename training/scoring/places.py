@@ -1,23 +1,16 @@
 """How well a model names the cell of an extreme: strictly, nearly, by row and column; whether it follows a change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from dataset_builder.claims.grounding import CELLS, InfraredFacts
-from dataset_builder.claims.reading import read_claims
+from dataset_builder.claims.grounding import CELLS, FACT_KINDS, InfraredFacts
 from training.data.fact_texts import PLACES
 from training.scoring.results import Result
 
 NEAR = 5.0  # grey levels between a named cell's mean and the true extreme
-
-
-def named_cells(captions: Sequence[str], kind: str) -> list[str | None]:
-    """Returns the one cell that each caption calls `brightest` or `darkest`; None where it names none, or several."""
-    named = [{claim.value for claim in read_claims(text) if claim.kind == kind} for text in captions]
-    return [next(iter(cells)) if len(cells) == 1 and cells <= {*CELLS} else None for cells in named]
 
 
 @dataclass(frozen=True)
@@ -65,9 +58,11 @@ class PlaceAccuracy(Result):
         return cls(*np.array(scores, dtype=float).mean(0).tolist()) if scores else cls(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def place_scores(cells: dict[str, Sequence[str | None]], facts: Sequence[InfraredFacts]) -> dict[str, PlaceAccuracy]:
-    """Returns the accuracy by kind of place, of cells by kind."""
-    return {kind: PlaceAccuracy.of_cells(cells[kind], facts, kind) for kind in PLACES}
+def place_scores(
+    values: Sequence[Mapping[str, str | None]], facts: Sequence[InfraredFacts]
+) -> dict[str, PlaceAccuracy]:
+    """Returns the accuracy by kind of place, of each row's values by kind of fact."""
+    return {kind: PlaceAccuracy.of_cells([row[kind] for row in values], facts, kind) for kind in PLACES}
 
 
 @dataclass(frozen=True)
@@ -85,12 +80,14 @@ class Following(Result):
 
     @classmethod
     def of_matches(cls, own: np.ndarray, inverted: np.ndarray) -> Self:
-        """Compares two match tables, bool `(rows, kinds)`, whose kinds are `PLACES` alone.
+        """Compares two match tables, bool `(rows, len(FACT_KINDS))`.
 
         Args:
             own: On the images as they are.
             inverted: On inverted infrared, against what is measured on that.
         """
+        columns = [FACT_KINDS.index(kind) for kind in PLACES]
+        own, inverted = own[:, columns], inverted[:, columns]
         both = own.all(1)
         shares = inverted[both].mean(0) if both.any() else np.zeros(len(PLACES))
         return cls(int(both.sum()), *map(float, shares))

@@ -131,10 +131,12 @@ class VlmResults(Result):
         examples: All scored pairs.
         tiles: Of how many tiles they are, which intervals are over.
         places: Of the captions, by condition and kind of place; `ir_inverted` against what is measured on it.
-        likelihood: As `accuracy`, of the likeliest of all answers to questions about single facts.
-        likelihood_places: As `places`, of these.
         inversion: Whether captions follow inverted infrared.
-        groups: Of likeliest answers, by what a group's pairs do not share and kind of fact.
+        groups: Of the captions, by what a group's pairs do not share and kind of fact.
+        likelihood: As `accuracy`, of the likeliest of all values at their places in the captions.
+        likelihood_places: As `places`, of these.
+        questions: As `accuracy`, of the likeliest of all answers to questions about single facts.
+        question_groups: As `groups`, of these.
     """
 
     pairs: int
@@ -146,10 +148,12 @@ class VlmResults(Result):
     examples: list[CaptionExample]
     tiles: int | None = None
     places: dict[str, dict[str, PlaceAccuracy]] | None = None
-    likelihood: dict[str, FactAccuracy] | None = None
-    likelihood_places: dict[str, dict[str, PlaceAccuracy]] | None = None
     inversion: Following | None = None
     groups: dict[str, dict[str, GroupAccuracy]] | None = None
+    likelihood: dict[str, FactAccuracy] | None = None
+    likelihood_places: dict[str, dict[str, PlaceAccuracy]] | None = None
+    questions: dict[str, FactAccuracy] | None = None
+    question_groups: dict[str, dict[str, GroupAccuracy]] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from training.data.fact_texts import VALUES
-from training.scoring.fact_groups import group_accuracies, margin, match_choices
+from training.scoring.fact_groups import chosen_values, group_accuracies, margin, match_choices, written_choices
 
 
 def facts_of(ir, rgb=0):
@@ -49,3 +49,11 @@ def test_margins_are_grey_levels_to_the_next_answer():
 def test_one_blind_answer_is_compared_with_every_row():
     table = match_choices(choice(FIRST), [FIRST, SECOND])
     assert table.shape == (2, len(FACT_KINDS)) and table[0].all() and not table[1, FACT_KINDS.index("brightest")]
+
+
+def test_what_was_not_written_is_right_of_nothing():
+    told = {kind: getattr(FIRST, kind) for kind in FACT_KINDS}
+    choices = written_choices([told, told | {"brightest": None}])
+    assert chosen_values(choices) == [told, told | {"brightest": None}]
+    table = match_choices(choices, [FIRST, FIRST])
+    assert table[0].all() and not table[1, FACT_KINDS.index("brightest")] and table[1].sum() == len(FACT_KINDS) - 1

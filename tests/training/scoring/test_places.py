@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dataset_builder.claims.grounding import CELLS, measure
-from training.scoring.places import Following, PlaceAccuracy, named_cells, place_scores
+from dataset_builder.claims.grounding import CELLS, FACT_KINDS, measure
+from training.scoring.places import Following, PlaceAccuracy, place_scores
 
 
 def facts_of(*means):
@@ -28,23 +28,15 @@ def test_rows_that_name_none_count_and_rows_without_an_extreme_do_not():
     assert score == PlaceAccuracy(0.5, 0.5, 0.5, 0.5, 5.0)
 
 
-def test_cells_are_read_from_captions():
-    captions = [
-        "Infrared: dark, brightest north-west, darkest south.",
-        "It is brightest in the north and brightest in the south.",
-        "nothing",
-    ]
-    assert named_cells(captions, "brightest") == ["north-west", None, None]
-    assert named_cells(captions, "darkest") == ["south", None, None]
-    cells = {"brightest": ["south-east"], "darkest": ["centre"]}
-    assert {kind: score.strict for kind, score in place_scores(cells, [RAMP]).items()} == {
-        "brightest": 1,
-        "darkest": 0,
-    }
+def test_places_are_scored_by_kind():
+    scores = place_scores([{"brightest": "south-east", "darkest": "centre", "level": "dark"}], [RAMP])
+    assert {kind: score.strict for kind, score in scores.items()} == {"brightest": 1, "darkest": 0}
 
 
 def test_following_counts_rows_where_both_places_were_right():
-    own = np.array([[1, 1], [1, 1], [1, 0], [1, 1]], bool)
-    inverted = np.array([[1, 0], [1, 1], [1, 1], [0, 0]], bool)
+    own, inverted = np.zeros((4, len(FACT_KINDS)), bool), np.zeros((4, len(FACT_KINDS)), bool)
+    columns = [FACT_KINDS.index("brightest"), FACT_KINDS.index("darkest")]
+    own[:, columns] = [[1, 1], [1, 1], [1, 0], [1, 1]]
+    inverted[:, columns] = [[1, 0], [1, 1], [1, 1], [0, 0]]
     assert Following.of_matches(own, inverted) == Following(3, pytest.approx(2 / 3), pytest.approx(1 / 3))
     assert Following.of_matches(own & False, inverted).rows == 0
