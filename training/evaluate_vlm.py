@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -245,15 +246,19 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument("--where", choices=("all", "region", "scene"), default="all", help="scenes that training saw")
     parser.add_argument("--blind", help="the model before it saw an image; default: MODEL/base where that is")
     parser.add_argument("--no-likelihood", dest="likelihood", action="store_false", help="score what is written alone")
+    parser.add_argument(
+        "--bf16", action="store_true", help="multiply in bfloat16: three times as fast where it is fast"
+    )
     parser.add_argument("--output", type=Path, help="metrics.json to write")
     options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
-    name, blind, output = options.pop("model"), options.pop("blind"), options.pop("output")
+    name, blind, output, bf16 = (options.pop(key) for key in ("model", "blind", "output", "bf16"))
     if blind is None and (Path(name) / "base" / "config.json").is_file():
         blind = str(Path(name) / "base")
     with holding(name, options["dataset"]):
         model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
         before = AutoModelForImageTextToText.from_pretrained(blind) if blind else None
-        results = evaluate(model, processor, blind=before, **options)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            results = evaluate(model, processor, blind=before, **options)
     for condition, scores in results.accuracy.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
     if output:

@@ -108,7 +108,9 @@ def steps(packages: Path, out: Path, seed: int) -> list[Step]:
         run_module("training.train_vlm", "--config", VLM_RECIPE, *options, *rows, processes=processes)
 
     def score_vlm() -> None:
-        run_module("training.evaluate_vlm", "--model", vlm, "--dataset", dataset, "--output", vlm / "metrics.json")
+        fast = ["--bf16"] if has_fast_bf16() else []
+        named = ("--model", vlm, "--dataset", dataset, "--output", vlm / "metrics.json")
+        run_module("training.evaluate_vlm", *named, *fast)
 
     return [
         Step("weights", "Converting the small real towers", 0.5, weigh, (ROOT / "requirements-demo.txt",)),

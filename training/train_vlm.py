@@ -108,9 +108,10 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
             if run.stage("projector") is None:
                 told = {}
                 if arguments.projector_steps:
-                    set_seed(training.seed)
                     features = features or encode_sample(model, processor, rows, arguments)
-                    told = train_projectors(model, processor.tokenizer, features, None, arguments, training)
+                    held = encode_validation(model, processor, arguments, training)
+                    set_seed(training.seed)
+                    told = train_projectors(model, processor.tokenizer, features, held, arguments, training)
                 if run.leads:
                     save_projectors(model, run.model_path / "projector")
                 run.finish_stage("projector", told)
@@ -184,6 +185,20 @@ def encode_sample(
 ) -> FactFeatures:
     """Returns the training rows that the projectors learn from, encoded and measured; all of them in each process."""
     return FactFeatures.encode(model.model, processor, rows.sample(arguments.sample_rows))
+
+
+def encode_validation(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    arguments: VlmArguments,
+    training: SFTConfig,
+) -> FactFeatures | None:
+    """Returns the validation rows that projectors are scored on, encoded and measured; None: there are none."""
+    if not arguments.validation_pairs:
+        return None
+    rows = validation_rows(arguments.dataset, arguments.validation_pairs)
+    part = rows.shard(training.world_size, training.process_index, contiguous=False)
+    return FactFeatures.encode(model.model, processor, part)
 
 
 def make_trainer(

@@ -60,6 +60,8 @@ def test_a_test_split_alone_is_scored_against_its_own_constant_and_without_likel
     (tmp_path / "data").mkdir()
     name = "data/test-00000-of-00001.parquet"
     shutil.copyfile(f"{vlm_run['dataset']}/{name}", tmp_path / name)
-    results = main(["--model", vlm_run["output"], "--dataset", str(tmp_path), "--pairs", "4", "--no-likelihood"])
+    results = main(
+        ["--model", vlm_run["output"], "--dataset", str(tmp_path), "--pairs", "4", "--no-likelihood", "--bf16"]
+    )
     assert results.accuracy["constant"] == results.accuracy["constant_same_rows"]
     assert results.likelihood is None and results.questions is None and results.places and results.groups

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import MANIFEST
 from tests.made import tiny, tiny_vlm
@@ -167,6 +168,8 @@ def test_a_stream_trains_and_the_best_checkpoint_by_facts_is_kept(vlm_run, tmp_p
     assert len(scores) == 2 and all(
         {"eval_loss", "eval_brightest"} <= entry.keys() for entry in history if "eval_loss" in entry
     )
+    told = json.loads((tmp_path / "output/projector/stage.json").read_text())
+    assert set(told["training_accuracy"]) == set(told["validation_accuracy"]) == set(FACT_KINDS)
     (kept,) = (tmp_path / "output").glob("checkpoint-*")
     assert kept.name == f"checkpoint-{1 + scores.index(max(scores))}"
 
