@@ -59,6 +59,7 @@ EVAL = {
     "hit-uav": "training.evaluate_hit_uav",
     "caltech-pairs": "training.evaluate_caltech_pairs",
     "vlm": "training.evaluate_vlm",
+    "vlm-need": "training.evaluate_vlm_need",
     "translator": "training.evaluate_translator",
 }
 

@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.prompts import FACTS_PROMPT
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel, place_name
 from model_cards.translator import TranslatorFacts, render_translator_card
@@ -117,11 +118,11 @@ def vlm_facts(folder: Path, model_id: str | None = None) -> VlmFacts:
     """Returns what the card of a two-image VLM says; arguments as for the CLIP."""
     config = json.loads((folder / "config.json").read_text())
     processor = json.loads((folder / "processor_config.json").read_text())
-    results, log = VlmResults.load(folder / METRICS_NAME), read_run_log(folder)
+    results = VlmResults.load(folder / METRICS_NAME)
     return VlmFacts(
         model_id=model_id or place_name(folder),
         **_common(folder),
-        prompt=log["recipe"]["prompt"],
+        prompt=FACTS_PROMPT,
         tokens_per_image=processor["num_image_tokens"],
         language_layers=config["text_config"]["num_hidden_layers"],
         scored_pairs=results.pairs if results else 0,
@@ -144,8 +145,9 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
         base = stated if not Path(stated).is_absolute() else f"{Path(stated).parent.name}/{Path(stated).name}"
         adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
         render_vlm_card(adapter).save(folder / "adapter/README.md")
-        untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])
-        render_vlm_card(untrained).save(folder / "base/README.md")
+        steps = read_run_log(folder)["recipe"].get("text_steps", 0)
+        blind = replace(facts, model_id=base, steps=steps, train_seconds=0, scored_pairs=0, scores=[], examples=[])
+        render_vlm_card(blind).save(folder / "base/README.md")
 
 
 def translator_card(folder: Path, model_id: str | None = None) -> ModelCard:
