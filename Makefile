@@ -69,6 +69,7 @@ bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset buil
 bench-models: bench-clip  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.pair_facts --split train validation test --every 32

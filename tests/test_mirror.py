@@ -24,6 +24,7 @@ TOGETHER = {
     "dataset_builder/publish/test_verbs.py": "flags of the build verb that publish and remove",
     "dataset_builder/sources/test_recipes.py": "the shipped recipes of each reader",
     "dataset_builder/sources/test_corpus_recipes.py": "the shipped recipes of public corpora",
+    "training/release/test_hub_faults.py": "pushes to a Hub on which any request fails",
     "training/test_train_clip_inputs.py": "wrong inputs of CLIP training and evaluation",
 }
 TESTS = sorted(path for package in PACKAGES for path in (ROOT / "tests" / package).rglob("test_*.py"))

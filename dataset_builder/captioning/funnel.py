@@ -199,7 +199,6 @@ class CaptionTally:
         had_captions = [bool(captions) for captions in batch["captions"]]
         batch = stage(batch)
         written = zip(batch["captions"], had_captions, strict=True)
-        batch["ir_caption_form"] = [None] * len(had_captions)  # those of former captions say nothing of these
         batch["_scene_captions"] = [0 if had else len(captions or []) for captions, had in written]
         for index, name in enumerate(batch["sample_id"]):
             if batch["_facts"][index] is None:

@@ -54,7 +54,8 @@ def embed(arguments: argparse.Namespace) -> None:
     from dataset_builder.cli import parse_option
     from dataset_builder.recipe import load_recipe
     from dataset_builder.search import retrieval
-    from dataset_builder.search.rows import describe_rows, describe_sources, parse_limits
+    from dataset_builder.search.rows import describe_rows, describe_sources
+    from dataset_builder.shards.limits import parse_limits
 
     scene = {"tile_px": arguments.tile, "stride_px": arguments.stride, **dict(map(parse_option, arguments.option))}
     scene = {name: value for name, value in scene.items() if value is not None}

@@ -227,7 +227,7 @@ def test_bands_go_by_the_descriptions_of_the_file(tmp_path, values):
     ("changes", "message"),
     [
         ({"limits": {}}, r"needs limits for blue, green, nir, red \(uint16\): declare \[low, high\]"),
-        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], got \[5, 5\]"),
+        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], or auto, got \[5, 5\]"),
         ({"rgb": ["red"]}, r"must name three bands \(red, green, blue\), got \['red'\]"),
         ({"ir": {"thermal": "nir"}}, "needs bands by nir, swir, mwir, lwir, unspecified, got {'thermal': 'nir'}"),
         ({"ir_unit": "celsius"}, "ir_unit of scene scene must be one of display, dn, reflectance_1e4, kelvin_1e2"),
@@ -533,8 +533,8 @@ def test_what_is_left_is_told_of_rows_and_of_columns(scene, caplog):
     ("changes", "message"),
     [
         ({"stride_px": -1}, "tile_px and stride_px of scene scene must be positive"),
-        ({"limits": {"red": [0]}}, r"must be \[low, high\], got \[0\]"),
-        ({"limits": {"red": [0, 1, 2]}}, r"must be \[low, high\], got \[0, 1, 2\]"),
+        ({"limits": {"red": [0]}}, r"must be \[low, high\], or auto, got \[0\]"),
+        ({"limits": {"red": [0, 1, 2]}}, r"must be \[low, high\], or auto, got \[0, 1, 2\]"),
         ({"formats": "GTiff"}, "must be a list of .*, got GTiff"),
         ({"formats": ["GTiff", "HDF"]}, "must be a list of .*, got HDF"),
         ({"regions": [{"rows": [0, 32], "columns": [0, 33]}]}, "exceeds scene scene of 32 x 32 px"),
@@ -546,7 +546,6 @@ def test_what_is_left_is_told_of_rows_and_of_columns(scene, caplog):
         ({"clouds": {"band": "nir", "bits": [0], "max_ratio": 1.1}}, "max_ratio must be a share, 0 to 1, got 1.1"),
         ({"clouds": {"band": "nir", "bits": [0], "max_ratio": -0.1}}, "max_ratio must be a share, 0 to 1, got -0.1"),
         ({"spatial_gap_m": float("inf")}, "must be metres, 0 or more, got inf"),
-        ({"ir": {}}, "needs bands by nir, swir, mwir, lwir, unspecified, got {}"),
     ],
 )
 def test_more_declarations_that_cannot_be_are_told(scene, changes, message):
