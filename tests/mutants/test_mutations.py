@@ -33,7 +33,6 @@ def faulty(source):
         ("if a:\n    return", {("guard lost", "pass")}),
         ("x = b if a else c", {("branch", "x = b"), ("branch", "x = c")}),
     ],
-    ids=str,
 )
 def test_each_kind_of_fault_is_put_where_it_belongs(source, faults):
     assert faulty(source) == faults
