@@ -102,3 +102,10 @@ def test_two_places_are_compared_by_their_means_in_shares_of_the_spread(differen
     assert judge_compare("north > south", view) == verdict
     turned = {RIGHT: WRONG, WRONG: RIGHT, OPEN: OPEN}[verdict]
     assert judge_compare("south > north", view) == turned or abs(difference) == 3
+
+
+def test_of_a_contrasting_image_a_place_must_stand_out_by_a_tenth_of_the_spread():
+    image = cells_image([100, 100, 113, 100, 0, 100, 100, 100, 230])  # eight above the mean, of a spread of 230
+    assert both_ways(judge_bright, judge_dark, "north-east", image) == OPEN  # brighter than five sixths of the image
+    image = cells_image([100, 100, 113, 100, 90, 100, 100, 100, 110])
+    assert both_ways(judge_bright, judge_dark, "north-east", image) == RIGHT

@@ -180,3 +180,11 @@ def test_a_minimum_that_another_source_s_groups_met_takes_no_more():
     codes, rows = minima_of(groups, 2, (10, 10))
     assert codes[30:32].tolist() in ([1, 2], [2, 1])
     assert rows[1:, 1].tolist() == [2, 2] and rows[1:].sum(1).tolist() == [10, 10]
+
+
+def test_a_minimum_gives_nothing_to_a_split_that_asks_for_none():
+    needs = np.zeros((3, 2), int)
+    needs[TEST, 1] = 1
+    groups = [{1: 1}] * 4 + [{0: 1}] * 20
+    codes = draw(np.ones(24, int), {VALIDATION: 2, TEST: 2}, contents_of(groups), needs)
+    assert codes.tolist() == [2, 2, 1, 1] + [0] * 20

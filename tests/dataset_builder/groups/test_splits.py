@@ -340,3 +340,16 @@ def test_targets_that_are_met_are_no_warning(caplog):
     with caplog.at_level(logging.WARNING):
         assign([None] * 20, [str(index) for index in range(20)], by="hash", validation=2, test=3, min_per_source=2)
     assert caplog.text == ""
+
+
+def test_rows_that_are_prescribed_to_train_count_in_no_share():
+    found = assign(["train"] * 60 + [None] * 40, [str(index) for index in range(100)], validation=0.25, test=0.05)
+    assert [target["wanted"] for target in found.report["targets"].values()] == [10, 2]
+
+
+def test_of_several_large_components_the_largest_is_told(caplog):
+    large = {"size": 9, "share": 0.09, "relation": "bytes", "merges": {"bytes": 8}, "sample_id": "a0"}
+    with caplog.at_level(logging.WARNING):
+        found = assign([None], ["a"], components=[large, {**large, "size": 8, "share": 0.08, "sample_id": "b0"}])
+    assert len(found.report["large_components"]) == 2
+    assert "with a0" in caplog.text and "b0" not in caplog.text

@@ -65,7 +65,7 @@ def test_the_footprint_is_the_box_of_the_tile_s_rows_and_columns(tmp_path):
     assert (south, north) == pytest.approx((50 - 7 * 0.02, 50 - 3 * 0.02))
 
 
-@pytest.mark.parametrize(("degrees", "told"), [(21, False), (-21, False), (24, True), (-24, True)])
+@pytest.mark.parametrize(("degrees", "told"), [(22, False), (-22, False), (23, True), (-23, True)])
 def test_a_map_whose_up_is_far_from_north_is_told(tmp_path, caplog, degrees, told):
     caplog.set_level(logging.INFO)
     angle, pixel = math.radians(degrees), 10_000.0
@@ -87,3 +87,9 @@ def test_valid_is_where_all_bands_have_data_and_codes_have_none_without(tmp_path
     with Raster(path, {"a": 1, "b": 2, "code": 3}, ("a",), ("code",), nodata=0) as scene:
         holes = [np.argwhere(~scene.valid(names, 0, 0, 8)).tolist() for names in (["a"], ["a", "b"], ["a", "code"])]
     assert holes == [[[0, 0]], [[0, 0], [1, 1]], [[0, 0]]]
+
+
+def test_a_file_that_tells_no_date_is_no_warning(tmp_path, caplog):
+    with raster(tmp_path) as scene:
+        assert scene.acquired() is None
+    assert caplog.text == ""
