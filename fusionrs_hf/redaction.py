@@ -82,10 +82,15 @@ def redacted_text(text: str) -> str:
     return NAMED.sub(lambda found: f"{found['name']}{found['sign']}{REDACTED}", text)
 
 
-def secrets_in(text: str) -> list[str]:
-    """Returns what kinds of secrets a text holds, such as `Hugging Face token`; never the secrets."""
+def secrets_in(text: str, code: bool = False) -> list[str]:
+    """Returns what kinds of secrets a text holds, such as `Hugging Face token`; never the secrets.
+
+    Args:
+        text: To look at.
+        code: Whether it is a program, where `token=read_token()` gives away nothing and only literals count.
+    """
     found = [kind for kind, pattern in SHAPES.items() if pattern.search(text)]
-    if NAMED.search(text):
+    if any(not code or match["sign"].rstrip()[-1] in "\"'" for match in NAMED.finditer(text)):
         found.append("value of a key, token or password")
     if any(literal in text for literal in environment_secrets()):
         found.append("value of an environment variable that is a secret by its name")

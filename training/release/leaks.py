@@ -45,19 +45,20 @@ def check_leaks(entries: Iterable[Entry], own_code: dict[str, bytes], folder: Pa
         if own_code.get(Path(entry.name).name) is not None and entry.path.read_bytes() in own_code.values():
             continue
         for place, text in _texts(entry):
-            if found := _found(text, literals, paths=Path(entry.name).name not in VOCABULARIES):
+            if found := _found(text, literals, Path(entry.name)):
                 raise InputError(f"{entry.name}{place} holds a {found}; take it out, nothing was uploaded")
 
 
-def _found(text: str, literals: list[str], paths: bool) -> str | None:
-    """Names what a text must not hold; None where it holds nothing such."""
-    if not paths:  # a vocabulary has lone words such as `password`
+def _found(text: str, literals: list[str], name: Path) -> str | None:
+    """Names what a text of a file must not hold; None where it holds nothing such."""
+    code = name.suffix == ".py"
+    if name.name in VOCABULARIES:  # it has lone words such as `password`
         return next((kind for kind, pattern in SHAPES.items() if pattern.search(text)), None)
-    if secrets := secrets_in(text):
+    if secrets := secrets_in(text, code):
         return secrets[0]
     if (token := get_token()) and token in text:
         return "Hub token"
-    if match := MACHINE_PATH.search(text):
+    if (match := MACHINE_PATH.search(text)) and not code:  # a program may name what is there where it runs
         return f"path of a machine ({match[0][:60]})"
     return next((f"path of this machine ({literal[:60]})" for literal in literals if literal in text), None)
 

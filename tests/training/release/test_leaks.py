@@ -69,6 +69,14 @@ def test_what_tells_nothing_of_a_machine_passes(tmp_path, text):
     check(tmp_path)
 
 
+def test_a_program_may_read_a_token_and_hold_none(tmp_path):
+    (tmp_path / "app.py").write_text("login(token=os.environ['HF_TOKEN'], api_key=read_key())\nroot = '/data/kept'\n")
+    check(tmp_path)
+    (tmp_path / "app.py").write_text("client = Client(api_key='abcd-1234-efgh')\n")
+    with pytest.raises(InputError, match="app.py line 1 holds a value of a key"):
+        check(tmp_path)
+
+
 def test_own_code_passes_and_a_copy_that_was_changed_does_not(tmp_path):
     code = b"# such as /home/user/x\n"
     (tmp_path / "modeling_x.py").write_bytes(code)
