@@ -71,6 +71,7 @@ bench-models: bench-clip  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
+	$(BIN)/python -m tests.benchmarks.caption_specificity
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.pair_facts --split train validation test --every 32
 	$(BIN)/python -m tests.benchmarks.grounded_claims.score open

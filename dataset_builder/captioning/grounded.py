@@ -60,6 +60,10 @@ class GroundedCaptioner:
         """
         return [self._written(row, measured) for row, measured in zip(rows, facts, strict=True)]
 
+    def told(self, row: Mapping[str, Any], facts: InfraredFacts) -> list[Told]:
+        """The facts that the captions of a row tell, with what was measured and the names of the parts."""
+        return list(tell(row, facts, random.Random(stable_seed(row["sample_id"], self.settings["seed"], "told"))))
+
     def _written(self, row: Mapping[str, Any], facts: InfraredFacts) -> Written:
         draw = random.Random(stable_seed(row["sample_id"], self.settings["seed"]))
         subjects = [subject for text in row["captions"] if (subject := scene_subject(text))]
@@ -68,7 +72,7 @@ class GroundedCaptioner:
             subject = min(subjects, key=len)
         if subject and draw.random() < 0.6:
             subject = core_of(subject)
-        told = list(tell(row, facts, draw))
+        told = self.told(row, facts)
         compact = _compact(told, row, facts, compact_subject)
         fluent = _fluent(told, subject, _band_name(row), facts, draw)
         joint = joint_caption(told, subject, row, facts, draw)

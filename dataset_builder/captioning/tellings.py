@@ -185,7 +185,8 @@ def _of_part(telling: Telling, part: Part, name: Name, image: str, draw: random.
             said = f"{draw.choice(wordings.TONES[tone])} and {said}"
         said = _verb(said, name)
     elif kind in ("part reversed", "part extreme tone", "part tone"):
-        said = _verb(draw.choice(wordings.TONES[value]), name)
+        kept = part.rgb.tone == value
+        said = _verb(f"{draw.choice(wordings.STAYING)} {value}" if kept else draw.choice(wordings.TONES[value]), name)
     elif kind == "part lost":
         said = _verb(draw.choice(wordings.LOST), name)
     elif kind == "part gained":

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_cards.bands import BAND_NAMES
-from tests.benchmarks import readme_build, readme_clip, readme_front
+from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front
 from tests.benchmarks.markdown import table
 from training.scoring.vlm_results import VlmResults
 
@@ -201,6 +201,8 @@ def render(template: str) -> str:
         "judge": judge_table(sealed),
         "judge_things": judge_table({"all scenes": things, **things["by_scene"]}),
         "quality": quality_table(quality),
+        "specificity": readme_captions.specificity_table(read("caption_specificity")),
+        "variety": readme_captions.variety_table(read("caption_specificity")),
         "vlm": vlm_table(vlm),
     }
     building, built = build_tables()
@@ -231,6 +233,7 @@ def render(template: str) -> str:
         quality=quality,
         vlm=vlm,
         rates=read("caption_throughput"),
+        specificity=read("caption_specificity"),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),
