@@ -38,7 +38,10 @@ class ClipArguments:
     vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
     text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
     projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
-    feature_norm: bool = field(default=False, metadata={"help": "Standardise image features by modality."})
+    feature_norm: bool = field(
+        default=False,
+        metadata={"help": "Standardise image features by modality; what a CLIP to start from has stays."},
+    )
     norm_rows: int = field(default=10_000, metadata={"help": "Rows of a stream that feature_norm is fitted on."})
     rgb_text_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-text term."})
     ir_text_weight: float = field(default=1.0, metadata={"help": "Weight of the IR-text term."})

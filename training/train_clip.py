@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 RECIPE = (ClipArguments, ClipTrainingArguments)
 AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
+STAYS = ("feature_norm", "modality_embedding")  # what a finished CLIP has is not taken from it
 
 
 def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
@@ -67,6 +68,7 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
         image_processor, tokenizer = theirs.image_processor, theirs.tokenizer
         ir_range = ir_range or theirs.ir_range
         options = {name: value for name, value in options.items() if name not in AS_LOADED}
+        options |= {name: True for name in STAYS if getattr(model.config, name)}
     model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
     if arguments.text_positions is not None:
         tokenizer.model_max_length = arguments.text_positions

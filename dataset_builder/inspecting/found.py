@@ -9,6 +9,7 @@ import yaml
 
 NOT_STATED = "not-stated"
 TRANSLATE = {"translator": "radiometric", "band": "nir"}
+FEW = 50  # rows of which a tenth is no gallery
 SMALLEST = 32  # side of the images that the filters keep unless told otherwise
 
 
@@ -26,6 +27,7 @@ class Found:
         prescribed: Whether its folders, files or grid tell the splits.
         more: Other keys of the recipe, such as `ir_range`.
         smallest: Side of the smallest image seen, in pixels.
+        rows: Number of them, where known; few are divided in train and test alone.
     """
 
     title: str
@@ -37,6 +39,7 @@ class Found:
     prescribed: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     smallest: int = SMALLEST
+    rows: int | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Returns the recipe, as `load_recipe` reads it from YAML."""
@@ -49,7 +52,9 @@ class Found:
         told |= {"caption": {"captioner": "grounded"}} | dict(self.more)
         told |= {"filters": filters} if filters else {}
         told |= {"groups": {"relations": ["bytes", "footprint"]}} if self.scene else {}
-        splits = {"validation": 0, "test": 0} if self.prescribed else {"validation": 0.1, "test": 0.1}
+        few = self.rows is not None and self.rows < FEW
+        drawn = {"validation": 0, "test": 0.25} if few else {"validation": 0.1, "test": 0.1}
+        splits = {"validation": 0, "test": 0} if self.prescribed else drawn
         return told | {"splits": {"by": "source" if self.prescribed else "hash", **splits}}
 
     def text(self) -> str:

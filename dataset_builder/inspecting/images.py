@@ -90,7 +90,9 @@ def _pairs(path: Path, names: Sequence[str], rgb: str, ir: str, band: str) -> Fo
     facts.append("captions in " + captions if captions else "no captions")
     more = {"ir_range": "auto"} if values is not None else {}
     title = f"{path.name}: RGB and infrared images, paired by their names"
-    return Found(title, facts, spec, True, bool(captions), False, _tell_splits(used), more, min(smallest, small))
+    return Found(
+        title, facts, spec, True, bool(captions), False, _tell_splits(used), more, min(smallest, small), len(both)
+    )
 
 
 def _sides(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
