@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataset_builder.captioning import wordings
+import dataset_builder.captioning.wordings as wordings
 from dataset_builder.captioning.choice import FEWEST_TOLD, Told, is_supported, joined, tell
 from dataset_builder.captioning.joint import joint_caption
 from dataset_builder.captioning.protocol import Written

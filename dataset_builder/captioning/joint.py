@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataset_builder.captioning import wordings
+import dataset_builder.captioning.wordings as wordings
 from dataset_builder.captioning.choice import Told, is_supported, joined
 from dataset_builder.captioning.part_names import look_name, object_name
 from dataset_builder.claims import judge

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.captioning import wordings
+import dataset_builder.captioning.wordings as wordings
 from dataset_builder.captioning.part_names import Name, line_name, line_object, look_name, object_name
 from dataset_builder.claims.grounding import CELLS
 from dataset_builder.claims.pair_facts import Line, PairFacts, Part
