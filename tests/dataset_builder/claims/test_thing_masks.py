@@ -27,7 +27,7 @@ def sight_of(colour):
     ],
 )
 def test_features_rise_and_fall_with_the_colour(colour, high, low):
-    features = sight_of(colour).features
+    features = sight_of(colour).looks.features
     steps = {name: float(feature[8, 24] - feature[40, 24]) for name, feature in features.items()}
     assert all(steps[name] > 0.9 for name in high), steps
     assert all(steps[name] < -0.9 for name in low), steps
