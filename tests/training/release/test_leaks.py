@@ -78,7 +78,7 @@ def test_a_program_may_read_a_token_and_hold_none(tmp_path):
 
 
 def test_own_code_passes_and_a_copy_that_was_changed_does_not(tmp_path):
-    code = b"# such as /home/user/x\n"
+    code = f"EXAMPLE = '{TOKEN}'\n".encode()
     (tmp_path / "modeling_x.py").write_bytes(code)
     check(tmp_path, {"modeling_x.py": code})
     with pytest.raises(InputError):

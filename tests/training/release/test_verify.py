@@ -156,6 +156,8 @@ def test_the_child_reaches_no_network():
     refuse_network("open", ())
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_a_squashed_history_verifies_as_before_and_its_tag_can_go(in_client, released: Path):
     before = in_client(verify.verify, "tampered/clip")
     in_client(call, "delete_tag", "tampered/clip", tag="v1")
