@@ -130,8 +130,8 @@ class VlmResults(Result):
         differences: Mean of the own images' captions minus that of each control, paired over pairs.
         examples: All scored pairs.
         tiles: Of how many tiles they are, which intervals are over.
-        places: Of the captions, by condition and kind of place, against what is measured on the infrared that was shown
-            (another tile's, or inverted); without any, against the row's own.
+        places: Of the captions, by condition and kind of place, against what is measured on the infrared that was
+            shown (another tile's, or inverted); without any, against the row's own.
         inversion: Whether captions follow inverted infrared.
         groups: Of the captions, by what a group's pairs do not share and kind of fact.
         likelihood: As `accuracy`, of the likeliest of all values at their places in the captions.
