@@ -17,9 +17,9 @@ from model_cards.charts import Curve
 from model_cards.facts import BaseModel
 from model_cards.report import Candidate, CaptionedPair, DatasetSummary, DemoResults, Pair, Search, write_report
 from training.data.pairs import load_pairs
-from training.evaluate_clip import held_out
 from training.release.result_rows import fact_scores, retrieval_rows
 from training.scoring.clip_results import ClipResults, TrainedControls
+from training.scoring.held_out import held_out
 from training.scoring.vlm_results import CaptionExample, LongerReading, VlmResults
 from training.trainers.run_log import read_run_log
 

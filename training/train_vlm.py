@@ -26,14 +26,15 @@ from dataset_builder.claims.grounding import CELLS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from model_cards.facts import place_name
 from training.data.conversations import Lessons, fact_examples
 from training.data.fact_features import FactFeatures
 from training.data.fact_texts import count_values
 from training.data.held_folders import holding
 from training.data.vlm_rows import TrainingRows, rows_a_step
 from training.recipe import parse_recipe
-from training.release import door
 from training.release.cards import write_vlm_card
+from training.release.trained import release
 from training.scoring.validation_reading import ValidationReading, validation_rows
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
 from training.trainers.layer_memory import remember_layers
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.is_finished():
             train(run, arguments, training)
     if push and run.leads:
-        door.push("vlm", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+        release("vlm", run.path, arguments.dataset, training)
 
 
 def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
@@ -127,7 +128,7 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
         write_run_log(trainer, run.model_path, arguments, rows.table, towers, time.monotonic() - started)
         if run.leads:
             save_merged(trainer, processor, run.model_path)
-            write_vlm_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+            write_vlm_card(run.model_path, model_id=training.hub_model_id or place_name(run.path))
         run.finish(trainer.state.best_model_checkpoint)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig, LlamaForCausalLM
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
@@ -283,3 +283,21 @@ def test_a_process_without_the_package_gets_the_same_numbers(tmp_path, model, pr
         assert_close(model(**inputs).logits, torch.from_numpy(remote["logits"]))
         written = model.generate(**inputs, generation_config=GenerationConfig(max_new_tokens=5), do_sample=False)
     assert written.tolist() == remote["written"].tolist()
+
+
+def test_from_towers_takes_an_untied_head_and_how_the_language_model_generates(tmp_path):
+    config = tiny_vlm.language_config()
+    config.tie_word_embeddings = False
+    torch.manual_seed(4)
+    language = LlamaForCausalLM(config)
+    language.generation_config.update(max_new_tokens=7, repetition_penalty=1.3)
+    language.save_pretrained(tmp_path / "language")
+    tiny_vlm.tokenizer(with_image_tokens=False).save_pretrained(tmp_path / "language")
+    clip = tiny_vlm.save_clip(tmp_path / "clip")
+    model = FusionRSVLMForConditionalGeneration.from_towers(str(clip), str(tmp_path / "language"), grid_size=3)
+    words, head = language.get_input_embeddings().weight, language.lm_head.weight
+    assert not torch.equal(words, head)
+    assert torch.equal(model.get_input_embeddings().weight[: len(words)], words)
+    assert torch.equal(model.lm_head.weight[: len(head)], head)
+    assert (model.generation_config.max_new_tokens, model.generation_config.repetition_penalty) == (7, 1.3)
+    assert len(model.lm_head.weight) % 64 == 0

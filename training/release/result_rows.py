@@ -1,11 +1,16 @@
 """Results of an evaluation as the rows of a card's or a page's tables, beside their controls."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from model_cards.clip import MeanRecall, Retrieval
 from model_cards.facts import Estimate
+from model_cards.translator import TranslationScore
 from model_cards.vlm import FactScore
 from training.scoring.clip_results import ClipResults, TrainedControls
 from training.scoring.vlm_results import LongerReading, VlmResults
 
+RIVALS = {"trees": "boosted trees", "radiometric": "the formula", "gray_as_shown": "gray of the RGB"}
 FACT_CONTROLS = {
     "constant": "constant caption",
     "ir_shuffled": "another tile's infrared",
@@ -90,3 +95,20 @@ def fact_scores(results: VlmResults | None, longer: LongerReading | None = None)
         {title: Estimate(margin.value, margin.low, margin.high) for title, margin in margins.items()},
     )
     return [*rows, mean]
+
+
+def translation_rows(results: Mapping[str, Any]) -> list[TranslationScore]:
+    """Returns the results table of a translator, one row a scene and band that it answers for."""
+    rows = []
+    for scene, part in results.get("scenes", {}).items():
+        for band, entry in part["bands"].items():
+            ours = entry["methods"].get("learned")
+            if ours is None:
+                continue
+            rivals = {
+                title: entry["methods"][name]["r2"] for name, title in RIVALS.items() if name in entry["methods"]
+            }
+            r2 = Estimate(ours["r2"], *ours["r2_interval"])
+            about = (scene, band, bool(part["known"]), int(entry["tiles"]), r2, ours["affine_r2"])
+            rows.append(TranslationScore(*about, ours.get("coverage"), rivals))
+    return rows

@@ -13,7 +13,7 @@ from PIL import Image
 from dataset_builder.schema import FEATURES
 from dataset_builder.search import retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
-from dataset_builder.search.rows import Rows, describe_rows, parse_limits
+from dataset_builder.search.rows import Rows, describe_rows
 from dataset_builder.search.store import EmbeddingStore
 from dataset_builder.shards.opening import bring_dataset
 from fusionrs_hf.cli import main
@@ -191,13 +191,6 @@ def test_wide_infrared_is_scaled_as_the_processor_does_by_band():
     np.testing.assert_allclose(columns["ir_clipped_ratio"], clipped)
     with pytest.raises(InputError, match="band nir has more than 8 bit and no limits .*--ir-range nir=0,10000"):
         row_embedder(modalities=["ir"])(rows)
-
-
-def test_limits_are_read_or_refused():
-    assert parse_limits("nir=0,10000") == ("nir", [0, 10000])
-    for wrong in ("nir", "nir=5", "nir=5,1", "=0,1", "nir=a,b"):
-        with pytest.raises(InputError, match="BAND=LOW,HIGH"):
-            parse_limits(wrong)
 
 
 @pytest.mark.parametrize("gallery", ["rgb", "ir", "fused", "text"])
