@@ -39,7 +39,7 @@ from dataset_builder.building.work_folder import (
     start,
 )
 from dataset_builder.building.writing import WriteWorker
-from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.captioning.funnel import left_without, merged_report
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
@@ -283,6 +283,8 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     logger.info(
         "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _by_reason(reasons)
     )
+    if report.captions:
+        logger.info("%s", left_without(report.captions))
     logger.info("%s", timings_line(spent))
     if timings_file is not None:
         write_json(timings_file, spent)

@@ -12,6 +12,7 @@ from dataset_builder.groups.splits import SplitPolicy
 from dataset_builder.sources.many import expanded
 from dataset_builder.units import check_ir_range
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.redaction import redacted
 
 AUTO = "auto"  # of limits: measured when a build begins
 
@@ -66,10 +67,10 @@ class CaptionRecipe:
                 raise ValueError(f"{name} must be a mapping of names to values, got {getattr(self, name)!r}")
 
     def echo(self) -> dict[str, Any]:
-        """Returns the recipe as JSON gives it back, without absolute paths."""
+        """Returns the recipe as JSON gives it back, without absolute paths and secrets."""
         values = asdict(self)
         values["options"] = {name: _portable(value) for name, value in self.options.items()}
-        return json.loads(json.dumps(values, default=str))
+        return redacted(json.loads(json.dumps(values, default=str)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class BuildRecipe:
         values["splits"]["force_train"] = _portable(values["splits"]["force_train"])
         for part in values["sources"]:
             part |= {name: _portable(value) for name, value in part.items()}
-        return json.loads(json.dumps(values, default=str))
+        return redacted(json.loads(json.dumps(values, default=str)))
 
 
 def load_recipe(path: Path | str) -> BuildRecipe:

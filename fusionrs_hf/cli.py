@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from fusionrs_hf import __version__
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.redaction import redacted_text
 
 PACKAGES = ("dataset_builder", "model_cards", "training")
 
@@ -75,8 +76,13 @@ VERBS = {
         "find the rows of an index nearest to a text, an RGB image, an infrared image, or a pair",
     ),
     "export": Verb("fusionrs_hf.cli", "write a model's encoders for other runtimes, checked against torch"),
-    "push": Verb("training.cli", "upload a finished dataset or model folder with its card"),
-    "verify": Verb("training.cli", "load what was pushed back in a fresh process and compare it with the folder"),
+    "card": Verb("training.cli", "write the card of a finished folder anew from its log and results"),
+    "push": Verb(
+        "training.cli",
+        "release a finished folder on the Hub: checked, verified from there, then in one commit",
+        continues=True,
+    ),
+    "verify": Verb("training.cli", "recompute what a release on the Hub says of itself, without its folder"),
 }
 
 
@@ -108,12 +114,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_packages()
         arguments = make_parser(asked).parse_args(argv)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(RedactingFormatter("%(message)s"))
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         code = arguments.run(arguments)
         sys.stdout.flush()
     except (InputError, OSError) as error:
-        _say(f"error: {' '.join(str(error).split())}")
+        _say(redacted_text(f"error: {' '.join(str(error).split())}"))
         code = 2
     except KeyboardInterrupt as stop:
         how = str(stop) or _how_it_continues(asked, argv)
@@ -139,6 +147,14 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
     if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, ProgressStream):
         sys.stderr = ProgressStream(sys.stderr.detach(), sys.stderr.encoding, "backslashreplace", line_buffering=True)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Log lines without the secrets that may be in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As of every formatter."""
+        return redacted_text(super().format(record))
 
 
 class ProgressStream(io.TextIOWrapper):

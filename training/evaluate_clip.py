@@ -27,6 +27,7 @@ from training.data.dataset_contents import chosen_origin, origin_counts, scored_
 from training.data.held_folders import adding, holding
 from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
 from training.metrics.cross_modal_recall.cross_modal_recall import equal_id_positives, positive_ranks
+from training.release.refresh import refresh_beside
 from training.scoring.clip_results import ClipResults, DirectionScores, FusionChoice, SubsetScores
 from training.scoring.embedded_rows import EmbeddedRows, embed_rows, image_ranks, text_ranks
 from training.scoring.hard_gallery import shifted_crops
@@ -277,6 +278,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.output is not None:
         with adding(arguments.output):
             results.save(arguments.output)
+        refresh_beside(arguments.output)
 
 
 if __name__ == "__main__":

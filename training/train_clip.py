@@ -26,6 +26,7 @@ from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from model_cards.facts import place_name
 from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
 from training.data.dataset_contents import chosen_origin, split_names
@@ -33,8 +34,8 @@ from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
-from training.release import door
 from training.release.cards import write_clip_card
+from training.release.trained import release
 from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
@@ -159,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.is_finished():
             train(run, arguments, training, towers)
     if push and run.leads:
-        door.push("clip", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+        release("clip", run.path, arguments.dataset, training)
 
 
 def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArguments, towers: Sequence[str]) -> None:
@@ -213,9 +214,10 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
 
         # Save
         trainer.save_model(str(run.model_path))
-        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started)
+        settled = {name: getattr(model.config, name) for name in AS_LOADED} if arguments.clip else None
+        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started, settled)
         if run.leads:
-            write_clip_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+            write_clip_card(run.model_path, model_id=training.hub_model_id or place_name(run.path))
         run.finish(trainer.state.best_model_checkpoint)
 
 

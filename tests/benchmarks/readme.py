@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_cards.bands import BAND_NAMES
-from tests.benchmarks import readme_build, readme_clip, readme_front
+from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front
 from tests.benchmarks.markdown import table
 from training.scoring.vlm_results import VlmResults
 
@@ -190,6 +190,7 @@ def render(template: str) -> str:
     """Fills a template of `templates/` from the committed result files."""
     retrieval, effect = read("retrieval_controls"), read("caption_effect")
     sealed = {"sealed": read("grounded_claims_sealed"), "sealed, second": read("grounded_claims_sealed_second")}
+    things, sentences = read("grounded_claims_things_sealed"), read("grounded_claims_model_sentences")
     quality, vlm = read("caption_quality"), read("demo_vlm")
     tables = {
         "front": readme_front.front_table({name: read(name) for name in FRONT_RESULTS}),
@@ -198,10 +199,13 @@ def render(template: str) -> str:
         "text": text_table(retrieval),
         "effect_main": effect_table(effect, "held_out_region", "R@10"),
         "judge": judge_table(sealed),
+        "judge_things": judge_table({"all scenes": things, **things["by_scene"]}),
         "quality": quality_table(quality),
+        "specificity": readme_captions.specificity_table(read("caption_specificity")),
+        "variety": readme_captions.variety_table(read("caption_specificity")),
         "vlm": vlm_table(vlm),
     }
-    building, sentences = build_tables()
+    building, built = build_tables()
     step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
     tables |= {
         "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
@@ -215,7 +219,9 @@ def render(template: str) -> str:
     environment = Environment(loader=FileSystemLoader(HERE / "templates"), undefined=StrictUndefined, autoescape=False)
     return environment.get_template(template).render(
         tables=tables | building,
-        text=sentences,
+        text=built,
+        model_sentences=sentences["sealed"],
+        percent=percent,
         throughput=read("build_throughput"),
         leaks=read("split_leaks"),
         ablation=ablation | {"slower": readme_clip.slower(ablation)},
@@ -227,6 +233,7 @@ def render(template: str) -> str:
         quality=quality,
         vlm=vlm,
         rates=read("caption_throughput"),
+        specificity=read("caption_specificity"),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),

@@ -57,6 +57,8 @@ def test_a_run_that_is_not_group_aware_needs_no_groups(start, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_texts_longer_than_the_table_train_once_its_positions_are_stretched(start, tmp_path):
     long = "dark water over the ground and " * 8  # 49 tokens with the last
     dataset = dataset_with(tmp_path / "dataset", {"captions": [long], "ir_captions": []})
@@ -68,6 +70,8 @@ def test_texts_longer_than_the_table_train_once_its_positions_are_stretched(star
     assert model.get_text_features(**processor(text=long)).shape == (1, 8)
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_infrared_above_8_bit_is_trained_and_scored_by_declared_limits(start, tmp_path, capsys):
     """The same grey levels in 16 bit, 100 counts a level, give the run of the 8-bit dataset."""
     folder = tiny_dataset.write(tmp_path / "deep")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, load_dataset
+from datasets import Dataset, get_dataset_split_names, load_dataset
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
@@ -55,6 +55,13 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
             f"{ir_origin or 'any'}; its {split} rows are {there}: take these by --ir_origin"
         )
     return rows.select(keep)
+
+
+def has_split(dataset: str, split: str) -> bool:
+    """Whether a Hub id or a folder has a split."""
+    if Path(dataset).is_dir():
+        return any((Path(dataset) / "data").glob(f"{split}-*.parquet"))
+    return split in get_dataset_split_names(dataset)
 
 
 def first_rows(rows: Dataset, count: int | None) -> Dataset:

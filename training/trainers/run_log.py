@@ -11,17 +11,25 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from huggingface_hub import metadata_load
 from transformers import Trainer
 
 from dataset_builder.schema import LOCATOR
-from model_cards.facts import BaseModel, read_base_model
+from fusionrs_hf.redaction import redacted
+from model_cards.facts import BaseModel, place_name, read_base_model
 
 LOG_NAME = "training_log.json"
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "trl", "safetensors")
 
 
 def write_run_log(
-    trainer: Trainer, folder: Path, arguments: Any, rows: Dataset, towers: Sequence[str], seconds: float
+    trainer: Trainer,
+    folder: Path,
+    arguments: Any,
+    rows: Dataset,
+    towers: Sequence[str],
+    seconds: float,
+    settled: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the log of a finished training into its folder; only the first of several processes writes.
 
@@ -32,13 +40,15 @@ def write_run_log(
         rows: Training rows.
         towers: Folders or Hub ids that training started from.
         seconds: Wall-clock time of training.
+        settled: Fields of the recipe that the model it started from has settled, whatever the recipe says.
     """
     if not trainer.is_world_process_zero():
         return
     named = dict(trainer.model.named_parameters())
     saved = [parameter for name, parameter in named.items() if ".lora_" not in name]  # adapters are merged
     log = {
-        "recipe": _recipe(arguments, trainer.args),
+        "recipe": _recipe(arguments, trainer.args) | dict(settled or {}),
+        "dataset": describe_dataset(arguments.dataset),
         "seed": trainer.args.seed,
         "steps": trainer.state.global_step,
         "batch_size": trainer.args.train_batch_size
@@ -81,11 +91,36 @@ def read_run_log(folder: Path) -> dict[str, Any]:
 
 
 def base_models(tower: str) -> list[BaseModel]:
-    """Returns what a tower is made of: a model we trained names what it started from, anything else is itself."""
-    log = Path(tower) / LOG_NAME
-    if log.is_file():
-        return [BaseModel(**model) for model in json.loads(log.read_text())["base_models"]]
-    return [read_base_model(str(tower))]
+    """Returns what a tower is made of: itself, and where we trained it what it started from."""
+    path = Path(tower) / LOG_NAME
+    if not path.is_file():
+        return [read_base_model(str(tower))]
+    log = json.loads(path.read_text())
+    former = [BaseModel(**model) for model in log["base_models"]]
+    card = Path(tower) / "README.md"
+    licence = (metadata_load(card) or {}).get("license") if card.is_file() else None
+    dataset = log.get("dataset", {}).get("name") or place_name(str(log["recipe"].get("dataset", "data of its own")))
+    itself = BaseModel(
+        name=place_name(tower),
+        licence=licence if isinstance(licence, str) and licence != "other" else None,
+        statement=f"Trained by fusionrs-hf on {dataset}, {log['steps']:,} steps; it started from what follows.",
+        demo_only=any(model.demo_only for model in former),
+    )
+    return [itself, *former]
+
+
+def describe_dataset(dataset: str) -> dict[str, Any]:
+    """Returns `name` of a dataset as its card or report gives it, and `hub_id`, None for a folder."""
+    folder = Path(dataset)
+    if not folder.is_dir():
+        return {"name": str(dataset), "hub_id": str(dataset)}
+    for name, key in (("build_report.json", "name"), ("README.md", "pretty_name")):
+        path = folder / name
+        if path.is_file():
+            found = json.loads(path.read_text()) if path.suffix == ".json" else metadata_load(path) or {}
+            if isinstance(found, dict) and found.get(key):
+                return {"name": str(found[key]), "hub_id": None}
+    return {"name": place_name(dataset), "hub_id": None}
 
 
 def describe_hardware() -> str:
@@ -107,4 +142,16 @@ def _recipe(arguments: Any, training: Any) -> Mapping[str, Any]:
         and not name.startswith(("output", "logging", "save", "hub", "report", "local", "run", "push"))
     }
     own = {name: value for name, value in dataclasses.asdict(arguments).items() if name != "overwrite"}
-    return {**own, **{name: getattr(value, "value", value) for name, value in shown.items()}}
+    both = {**own, **{name: getattr(value, "value", value) for name, value in shown.items()}}
+    return redacted({name: _portable(value) for name, value in both.items()})
+
+
+def _portable(value: Any) -> Any:
+    """A value of a recipe, without paths of this machine in it."""
+    if isinstance(value, Mapping):
+        return {name: _portable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(part) for part in value]
+    if isinstance(value, Path) or (isinstance(value, str) and value.startswith(("/", "~", "../"))):
+        return place_name(value)
+    return value
