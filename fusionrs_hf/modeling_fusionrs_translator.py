@@ -39,7 +39,7 @@ class TranslatorOutput(BaseOutput):
 
 
 class Block(nn.Module):
-    """Two convolutions, the first scaled and shifted by the condition; no normalisation, since level is information."""
+    """Two convolutions, the first scaled and shifted by the condition; not normalised, since level is information."""
 
     def __init__(self, inputs: int, outputs: int, conditions: int) -> None:
         super().__init__()
