@@ -42,6 +42,7 @@ from training.trainers.adapters import AdapterTrainer, add_adapters
 from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
 from training.trainers.contrastive import ContrastiveTrainer
 from training.trainers.contrastive_arguments import ClipTrainingArguments
+from training.trainers.distributed import leave_processes
 from training.trainers.frozen import freeze_lower_layers
 from training.trainers.layer_memory import remember_layers
 from training.trainers.run_folder import RunFolder
@@ -159,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run = RunFolder("train clip", arguments, training, splits=("train", "validation"))
         if not run.is_finished():
             train(run, arguments, training, towers)
+    leave_processes()
     if push and run.leads:
         release("clip", run.path, arguments.dataset, training)
 

@@ -31,6 +31,7 @@ from training.release.trained import release
 from training.trainers.averaging import AveragingTrainer
 from training.trainers.callbacks import CaptionEpoch
 from training.trainers.checkpoints import last_whole_checkpoint
+from training.trainers.distributed import leave_processes
 from training.trainers.run_log import write_run_log
 from training.trainers.translator_fit import fit_blend, fit_domain, fit_intervals
 from training.translator_arguments import IR_ORIGINS, TranslatorArguments
@@ -149,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             output.finish(files_below(folder))
 
     # Release
+    leave_processes()
     if push and training.process_index == 0:
         release("translator", folder, arguments.dataset, training)
 

@@ -37,6 +37,7 @@ from training.release.cards import write_vlm_card
 from training.release.trained import release
 from training.scoring.validation_reading import ValidationReading, validation_rows
 from training.trainers.captioning import PROJECTOR, CaptionTrainer
+from training.trainers.distributed import leave_processes
 from training.trainers.layer_memory import remember_layers
 from training.trainers.projector_stage import load_projectors, save_projectors, train_projectors
 from training.trainers.reading_watch import ReadingWatch, unread_cost
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run = RunFolder("train vlm", arguments, training, splits)
         if not run.is_finished():
             train(run, arguments, training)
+    leave_processes()
     if push and run.leads:
         release("vlm", run.path, arguments.dataset, training)
 

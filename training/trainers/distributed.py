@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 from accelerate import FullyShardedDataParallelPlugin
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
@@ -81,3 +82,10 @@ def forward_as(module: nn.Module, function: Callable[..., object]) -> Iterator[N
             del module.forward
         else:
             module.forward = forward
+
+
+def leave_processes() -> None:
+    """Ends the group of processes, if there is one, once all are here: who left first could abort the others."""
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
