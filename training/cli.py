@@ -8,10 +8,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from fusionrs_hf.arguments import path, whole
 from fusionrs_hf.errors import InputError
 
 METAVARS = {bool: "true|false", int: "INT", float: "FLOAT", str: "TEXT", dict: "JSON"}
@@ -116,13 +116,13 @@ def _add_method(parser: argparse.ArgumentParser, methods: Mapping[str, object]) 
 def add_ablate(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs ablate`."""
     add = parser.add_argument
-    add("recipes", type=Path, nargs="+", help="recipes of `fusionrs train clip`")
-    add("--output", type=Path, required=True, help="folder for the runs and the tables")
-    add("--seeds", type=int, default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
-    add("--over", type=Path, action="append", default=[], help="file of fields laid over every recipe; repeatable")
+    add("recipes", type=path, nargs="+", help="recipes of `fusionrs train clip`")
+    add("--output", type=path, required=True, help="folder for the runs and the tables")
+    add("--seeds", type=whole(1, 1_000), default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
+    add("--over", type=path, action="append", default=[], help="file of fields laid over every recipe; repeatable")
     add("--against", default="trimodal", help="recipe to compare with (default: trimodal)")
     add("--also", nargs="+", default=[], metavar="NAME", help="recipes to test besides")
-    add("--workers", type=int, default=1, help="runs side by side (default: 1)")
+    add("--workers", type=whole(1, 4_096), default=1, help="runs side by side (default: 1)")
     parser.set_defaults(run=ablate)
 
 
@@ -177,7 +177,7 @@ def _add_release(parser: argparse.ArgumentParser) -> None:
     from training.release.kinds import KINDS
 
     parser.add_argument("kind", choices=list(KINDS))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=path)
     parser.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
 
 

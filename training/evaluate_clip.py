@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from datasets import Dataset
 from scipy import sparse
 
 from dataset_builder.shards.limits import declared_ir_range
+from fusionrs_hf.arguments import Arguments, number, path
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
@@ -183,15 +183,15 @@ def whole_split(
 
 def make_parser() -> argparse.ArgumentParser:
     """Builds the parser."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval clip", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval clip", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
     parser.add_argument("--ir_origin", choices=IR_ORIGINS, default="sensor", help="which infrared is scored")
-    parser.add_argument("--fusion_weight", type=float, help="of infrared (default: chosen on the validation split)")
+    parser.add_argument("--fusion_weight", type=number(0, 1), help="of infrared (default: by the validation split)")
     parser.add_argument("--vision_tower", help="with --text_tower: also score these towers as loaded, control (a)")
     parser.add_argument("--text_tower")
-    parser.add_argument("--output", type=Path, required=True, help="metrics.json to write")
+    parser.add_argument("--output", type=path, required=True, help="metrics.json to write")
     return parser
 
 

@@ -3,12 +3,10 @@
 fusionrs eval vlm --model runs/vlm --dataset runs/dataset --output runs/vlm/metrics.json
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
@@ -16,9 +14,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
+from fusionrs_hf.arguments import Arguments, path, whole
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import PROMPT
+from fusionrs_hf.weights import check_model, loading
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import (
@@ -109,19 +109,21 @@ def make_examples(
 
 def main(argv: Sequence[str] | None = None) -> VlmResults:
     """Scores a saved model; writes and returns the metrics."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-VLM")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--pairs", type=int, default=150, help="held-out pairs, balanced over bands; 0: all")
+    parser.add_argument("--pairs", type=whole(), default=150, help="held-out pairs, balanced over bands; 0: all")
     parser.add_argument("--prompt", default=PROMPT, help="as in training")
-    parser.add_argument("--batch_size", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="metrics.json to write")
+    parser.add_argument("--batch_size", type=whole(1, 100_000), default=50)
+    parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
+    parser.add_argument("--output", type=path, help="metrics.json to write")
     options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
-        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        with loading(name, "a two-image VLM"):
+            model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        check_model(model, name)
         results = evaluate(model, processor, **options)
     for condition, scores in results.accuracy.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)

@@ -20,6 +20,7 @@ from trl import SFTConfig
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from fusionrs_hf.weights import check_model, loading
 from training.data.conversations import conversations, fit_vlm_norm
 from training.data.held_folders import holding
 from training.data.pairs import load_pairs
@@ -84,8 +85,10 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
 
     # Model
     options = {name: getattr(arguments, name) for name in ("pooling", "grid_size", "projector_context")}
-    model = FusionRSVLMForConditionalGeneration.from_towers(*towers, arguments.num_language_layers, **options)
-    processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
+    with loading(" and ".join(towers), "a CLIP and a language model"):
+        model = FusionRSVLMForConditionalGeneration.from_towers(*towers, arguments.num_language_layers, **options)
+        processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
+    check_model(model, " and ".join(towers))
     if arguments.attn_implementation:
         model.set_attn_implementation(arguments.attn_implementation)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.fields import parse
+from dataset_builder.fields import ANY_NUMBER, parse
 from dataset_builder.images.png import encode_png
 from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
 from dataset_builder.sources.formats.facts import iso_date, metres
@@ -20,7 +20,7 @@ from dataset_builder.sources.formats.raster_files import SIGNATURES, USUAL
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_parts import Clouds, Land, Region
 from dataset_builder.sources.scene_units import InfraredUnit
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 TESTED = 4  # tiles along each axis of a region whose values are held against the declared unit
 
@@ -92,13 +92,13 @@ class SceneSource:
     regions: Sequence[Region | Mapping] = ()
     min_gap_px: int = 0
     spatial_gap_m: float = 0.0
-    nodata: float | None = None
+    nodata: float | None = field(default=None, metadata={ANY_NUMBER: True})
     max_nodata_ratio: float = 0.0
     clouds: Clouds | Mapping | None = None
     land: Land | Mapping | None = None
     min_std: float = 0.0
     sensor: str | None = None
-    acquired_at: str | None = None
+    acquired_at: str | int | None = None
     acquired_tag: str | None = None
     gsd_m: float | None = None
     source_dataset: str = ""
@@ -139,7 +139,7 @@ class SceneSource:
             raise InputError(f"ir of scene {self.name} needs bands by {', '.join(IR_BANDS)}, got {self.ir or unknown}")
         if self.ir_unit not in IR_UNITS:
             raise InputError(
-                f"ir_unit of scene {self.name} must be one of {', '.join(IR_UNITS)}, got {self.ir_unit!r}"
+                f"ir_unit of scene {self.name} must be one of {', '.join(IR_UNITS)}, got {shown(self.ir_unit)}"
             )
         if isinstance(self.formats, str) or (unread := sorted(set(map(str, self.formats)) - set(SIGNATURES))):
             given = self.formats if isinstance(self.formats, str) else ", ".join(unread)

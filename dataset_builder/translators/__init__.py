@@ -8,7 +8,7 @@ from pathlib import Path
 from dataset_builder.recipe import TranslateRecipe
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import InfraredTranslator, TranslateStage
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 
 def _learned(**options: object) -> InfraredTranslator:
@@ -26,7 +26,7 @@ def make_translator(recipe: TranslateRecipe) -> InfraredTranslator:
     """
     if recipe.translator not in TRANSLATORS:
         raise InputError(
-            f"there is no translator {recipe.translator!r}; {nearest(recipe.translator, list(TRANSLATORS))}"
+            f"there is no translator {shown(recipe.translator)}; {nearest(recipe.translator, list(TRANSLATORS))}"
         )
     options = {name: getattr(recipe, name) for name in ("model", "revision", "condition") if getattr(recipe, name)}
     if options and recipe.translator == "radiometric":

@@ -1,11 +1,11 @@
 """Writes a model folder's README.md from the files that its runs left there: log, metrics, configuration."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel
@@ -63,7 +63,7 @@ def _tower(config: Mapping[str, Any]) -> str:
 
 
 def _text_tokens(folder: Path) -> int | None:
-    limit = json.loads((folder / "tokenizer_config.json").read_text()).get("model_max_length", LARGE)
+    limit = read_object(folder / "tokenizer_config.json", "save the model again").get("model_max_length", LARGE)
     return limit if limit < LARGE else None
 
 
@@ -89,8 +89,8 @@ def _infrared_tower(config: dict) -> str:
 
 def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     """Writes the cards of a two-image VLM, of its adapter and of the adapter's base; arguments as for the CLIP."""
-    config = json.loads((folder / "config.json").read_text())
-    processor = json.loads((folder / "processor_config.json").read_text())
+    config = read_object(folder / "config.json", "save the model again")
+    processor = read_object(folder / "processor_config.json", "save the model again")
     results, log = VlmResults.load(folder / METRICS_NAME), read_run_log(folder)
     facts = VlmFacts(
         model_id=model_id or str(folder),
@@ -107,7 +107,7 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     )
     render_vlm_card(facts).save(folder / "README.md")
     if (folder / "adapter").is_dir():
-        base = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        base = read_object(folder / "adapter/adapter_config.json", "save the model again")["base_model_name_or_path"]
         adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
         render_vlm_card(adapter).save(folder / "adapter/README.md")
         untrained = replace(facts, model_id=base, steps=0, train_seconds=0, scored_pairs=0, scores=[], examples=[])

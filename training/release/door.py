@@ -7,7 +7,8 @@ Which Hub that is, and the token, are those of huggingface_hub (`HF_ENDPOINT`, `
 from importlib import import_module
 from pathlib import Path
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.repository_names import check_hub_id
 from training.data.held_folders import holding
 from training.release.kinds import KINDS, find_kind
 
@@ -25,7 +26,7 @@ def push(
     Args:
         kind: One of `KINDS`.
         folder: What `build` or training wrote.
-        repo_id: `owner/name`; made if it does not exist.
+        repo_id: `owner/name`, or a name in the account of the token; made if it does not exist.
         private: Whether only the owner may read it.
         base: For a VLM's adapter: repository of the base that it belongs to, pushed before.
         as_clip: A dual-modal CLIP goes up as a plain `CLIPModel`.
@@ -38,11 +39,14 @@ def push(
             written, or what the kind's own function refuses.
     """
     release = find_kind(kind)
+    check_hub_id(repo_id if "/" in repo_id else f"owner/{repo_id}")  # the Hub puts the user's own name before it
+    if base is not None:
+        check_hub_id(base)
     target, options = release.push, {} if base is None else {"base": base}
     for option in (*options, *(["as_clip"] if as_clip else [])):
         if option not in release.forms:
             title = next(row.forms[option].title for row in KINDS.values() if option in row.forms)
-            raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {kind!r}; leave it out")
+            raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {shown(kind)}; leave it out")
         target = release.forms[option].push
     module, function = target.split(":")
     with holding(folder):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 DATASET_FILES = (
     *("README.md", "NOTICE.md", "LICENSE*", "croissant.json", "build_report.json", "rights.yaml", "*.jsonl"),
@@ -66,5 +66,5 @@ KINDS = {
 def find_kind(kind: str) -> ReleaseKind:
     """Returns a kind's row; raises InputError for one that is not released."""
     if kind not in KINDS:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
+        raise InputError(f"kind is {shown(kind)}, expected one of {', '.join(KINDS)}")
     return KINDS[kind]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.stops import stops_in_a_line
 from training.release.checks import check_code, check_rights, read_json
 from training.release.kinds import KINDS
@@ -84,7 +84,7 @@ def _push_model(kind: str, folder: Path, repo_id: str, private: bool, revision: 
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
         if not base or Path(base).exists() or base.count("/") != 1:
             raise InputError(
-                f"{folder} adapts {base!r}, expected owner/name of a base on the Hub; push the base first"
+                f"{folder} adapts {shown(base)}, expected owner/name of a base on the Hub; push the base first"
             )
     else:
         check_code(folder / "config.json", KINDS[kind].auto_class)

@@ -14,6 +14,7 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.repository_names import check_hub_id, check_revision
 from training.release.kinds import find_kind
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def verify(kind: str, folder: Path | str, repo_id: str, revision: str | None = N
         InputError: There is no such folder, repository or revision.
     """
     release = find_kind(kind)
-    folder = Path(folder).resolve()
+    folder, repo_id, revision = Path(folder).resolve(), check_hub_id(repo_id), check_revision(revision)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected the one that was pushed to {repo_id}")
     api = HfApi()

@@ -13,6 +13,9 @@ import torch
 from datasets import Dataset
 from transformers import Trainer
 
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.records import make_record
 from model_cards.facts import BaseModel, read_base_model
 
 LOG_NAME = "training_log.json"
@@ -59,15 +62,22 @@ def write_run_log(
 
 def read_run_log(folder: Path) -> dict[str, Any]:
     """Returns the log of the run that left this folder."""
-    return json.loads((folder / LOG_NAME).read_text())
+    return read_object(folder / LOG_NAME, "train again")
 
 
 def base_models(tower: str) -> list[BaseModel]:
     """Returns what a tower is made of: a model we trained names what it started from, anything else is itself."""
     log = Path(tower) / LOG_NAME
     if log.is_file():
-        return [BaseModel(**model) for model in json.loads(log.read_text())["base_models"]]
-    return [read_base_model(str(tower))]
+        told = read_object(log, "bring the model again").get("base_models")
+        models = told if isinstance(told, list) else [told]
+        return [make_record(BaseModel, model, f"a base model in {log}", "bring the model again") for model in models]
+    try:
+        return [read_base_model(str(tower))]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InputError(
+            f"{Path(tower) / 'origin.json'} is none of ours ({error}); convert the weights again"
+        ) from None
 
 
 def describe_hardware() -> str:
