@@ -1,4 +1,4 @@
-.PHONY: help install demo test test-slow test-slow-short quality bench bench-build bench-clip bench-models clean
+.PHONY: help install demo test test-slow test-slow-short mutants quality bench bench-build bench-clip bench-models clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,9 @@ test-slow: $(VENV)/.installed $(VENV)/.ray .demo-packages/.installed  ## The slo
 test-slow-short: $(VENV)/.installed .demo-packages/.installed  ## The slow tests that every change runs
 	$(BIN)/python -m pytest -m "slow and every_change"
 
+mutants: $(VENV)/.installed  ## Which small faults do the tests notice? MODULES="dataset_builder/groups" for some of them
+	$(BIN)/python -m tests.mutants $(MODULES)
+
 quality: $(VENV)/.installed  ## Lint, format and layering
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,7 +69,9 @@ bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset buil
 bench-models: bench-clip  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
+	$(BIN)/python -m tests.benchmarks.caption_specificity
 	$(BIN)/python -m tests.benchmarks.caption_throughput
 	$(BIN)/python -m tests.benchmarks.pair_facts --split train validation test --every 32
 	$(BIN)/python -m tests.benchmarks.grounded_claims.score open

@@ -48,6 +48,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     add("--remove", type=path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
     add("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
     add("--overwrite", action="store_true", help="replace another build in OUT: the files that it wrote, no others")
+    add("--dry-run", action="store_true", help="count the rows of each source, estimate time and disk; write nothing")
     add("--timings", type=path, metavar="FILE", help="JSON file for the seconds of each step and stage")
     parser.set_defaults(run=build)
 
@@ -76,6 +77,13 @@ def build(arguments: argparse.Namespace) -> None:
         raise InputError("--date goes with --remove")
     if arguments.overwrite and (arguments.remove or recipe is None):
         raise InputError("--overwrite goes with RECIPE and OUT, to build anew")
+    if arguments.dry_run:
+        if recipe is None or arguments.remove or arguments.publish or arguments.overwrite:
+            raise InputError("--dry-run goes with RECIPE and OUT, and nothing that writes")
+        from dataset_builder.building.forecast import forecast
+
+        print("\n".join(forecast(recipe, out, workers)))
+        return
     if arguments.remove:
         remove(out, read_ids(arguments.remove), arguments.date, recipe, workers)
     elif recipe is not None:
@@ -178,6 +186,20 @@ def translate(arguments: argparse.Namespace) -> None:
     names = ("band", "model", "revision", "condition", "trust", "batch_size")
     options = TranslateOptions(**{name: getattr(arguments, name) for name in names}, raster=raster)
     translate_images(arguments.source, arguments.output, options)
+
+
+def add_inspect(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs inspect`."""
+    parser.epilog = "fusionrs inspect MINE > mine.yaml && fusionrs build mine.yaml OUT"
+    parser.add_argument("place", type=path, help="GeoTIFF, tar or table, or a folder of bands, images, tars or tables")
+    parser.set_defaults(run=inspect)
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """Prints what there is as comments, and below them the recipe; raises InputError where there is nothing."""
+    from dataset_builder.inspecting.verb import inspect_place
+
+    print(inspect_place(arguments.place).text(), end="")
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dataset_builder.building.auto_range import settled_range
 from dataset_builder.building.identity import fingerprint, finished_report, identity_of
 from dataset_builder.building.input_states import STATES, unchanged, write_states
 from dataset_builder.building.inputs import LISTING, Entry, entries
@@ -38,7 +39,7 @@ from dataset_builder.building.work_folder import (
     start,
 )
 from dataset_builder.building.writing import WriteWorker
-from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.captioning.funnel import left_without, merged_report
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
@@ -123,12 +124,14 @@ def build(
         ChildProcessError: A worker process died; the same call continues.
     """
     out, recipe = Path(out).absolute(), replace(recipe, base=Path(recipe.base).absolute())
-    stages = make_stages(recipe)  # an unknown translator, filter or threshold is known before anything is read
+    make_stages(replace(recipe, ir_range={}, caption=None))  # an unknown filter is known before anything is read
     policy, _ = recipe.file("rights_policy"), excluded_ids(recipe.file("exclude"))
     read_policy(*filter(None, [policy]))  # as the stages: what a file says is known to be sound before the work
     forced_ids(recipe)  # so is a list that cannot be read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
     _check_overlaps(recipe, sources)
+    recipe = settled_range(recipe, sources)
+    stages = make_stages(recipe)
     run = _Run(recipe, stages, sources, out, workers, launch)
     held = [source.folder for source in sources if isinstance(source, RepositorySource) and source.folder]
     with stops_in_a_line(out, "build"), reading_all(held), TemporaryDirectory(prefix="fusionrs-") as scratch:
@@ -263,7 +266,7 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):
         output.claim(["README.md", "croissant.json", LISTING, REJECTED, "build_report.json"])
-        report = _report(run.recipe, identity, rows_read, merged, reasons, files)
+        report = _report(run, identity, rows_read, merged, reasons, files)
         for stage in (stage for stage in run.stages if isinstance(stage, CaptionStage)):
             funnels = (result["captions"] for result in results(work / "read", shards))
             report.captions.update(merged_report(stage, funnels))
@@ -280,6 +283,8 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     logger.info(
         "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _by_reason(reasons)
     )
+    if report.captions:
+        logger.info("%s", left_without(report.captions))
     logger.info("%s", timings_line(spent))
     if timings_file is not None:
         write_json(timings_file, spent)
@@ -305,8 +310,9 @@ def _size(folder: Path) -> int:
 
 
 def _report(
-    recipe: BuildRecipe, identity: dict, rows_read: int, merged: Merged, reasons: Counter, files: list[dict]
+    run: _Run, identity: dict, rows_read: int, merged: Merged, reasons: Counter, files: list[dict]
 ) -> BuildReport:
+    recipe = run.recipe
     return BuildReport(
         name=recipe.name,
         description=recipe.description,
@@ -319,6 +325,7 @@ def _report(
         quarantine=dict(sorted(reasons.items())),
         groups=merged.groups,
         split_report=merged.splits,
+        display={part.name: part.display_facts() for part in run.sources if isinstance(part, SceneSource)},
         configs=sizes_by_split(files),
         files={file["name"]: {key: file[key] for key in ("rows", "bytes", "sha256")} for file in files},
         **total_counts(files).report(),

@@ -19,7 +19,7 @@ from dataset_builder.building.identity import fingerprint, identity_of
 from dataset_builder.building.rewriting import RewriteWorker, RowBar
 from dataset_builder.building.work_folder import WORK, is_begun, start
 from dataset_builder.captioning import make_caption_stage
-from dataset_builder.captioning.funnel import merged_report
+from dataset_builder.captioning.funnel import left_without, merged_report
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import caption_readme, write_dataset_card
@@ -139,6 +139,7 @@ def caption_dataset(
             output.finish()
     total = result["captions"]["total"]
     logger.info("%d of %d rows captioned; %s", total["captioned"], total["rows"], summary(result["captions"]))
+    logger.info("%s", left_without(result["captions"]))
     return result
 
 

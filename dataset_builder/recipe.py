@@ -9,9 +9,13 @@ from typing import Any
 from dataset_builder.fields import check_keys, parse, placed, without_nulls
 from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.groups.splits import SplitPolicy
+from dataset_builder.sources.many import expanded
 from dataset_builder.units import check_ir_range
 from fusionrs_hf.bounded_yaml import read_yaml
-from fusionrs_hf.errors import shown
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.redaction import redacted
+
+AUTO = "auto"  # of limits: measured when a build begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,10 @@ class CaptionRecipe:
                 raise ValueError(f"{name} must be a mapping of names to values, got {shown(getattr(self, name))}")
 
     def echo(self) -> dict[str, Any]:
-        """Returns the recipe as JSON gives it back, without absolute paths."""
+        """Returns the recipe as JSON gives it back, without absolute paths and secrets."""
         values = asdict(self)
         values["options"] = {name: _portable(value) for name, value in self.options.items()}
-        return json.loads(json.dumps(values, default=str))
+        return redacted(json.loads(json.dumps(values, default=str)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ class BuildRecipe:
         sources: What to read, in this order; each a mapping with `kind` and the fields of that source.
         description: First paragraph of the card.
         attribution: Notice by `source_dataset`, for the card.
-        ir_range: `[low, high]` by `ir_band`: limits for infrared above 8 bit, in its own unit.
+        ir_range: `[low, high]` by `ir_band`: limits for infrared above 8 bit, in its own unit. `auto`, for all or by
+            band: percentiles of a sample of what is trained on; the report, the card and the data files tell them.
         translate: For rows without infrared; without it they leave with the reason `ir_missing`.
         caption: For `ir_captions`; without it those of the sources stay as they are.
         filters: Thresholds of the rules in `filters`, where they differ from the defaults.
@@ -111,7 +116,7 @@ class BuildRecipe:
     sources: Sequence[Mapping[str, Any]]
     description: str = ""
     attribution: Mapping[str, str] = field(default_factory=dict)
-    ir_range: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    ir_range: Mapping[str, Sequence[float] | str] | str = field(default_factory=dict)
     translate: TranslateRecipe | None = None
     caption: CaptionRecipe | None = None
     filters: Mapping[str, Any] = field(default_factory=dict)
@@ -126,7 +131,8 @@ class BuildRecipe:
         """Raises ValueError where nothing is to be read, or limits are not limits."""
         if not self.sources:
             raise ValueError("sources must list at least one source, got none")
-        check_ir_range(self.ir_range)
+        if self.ir_range != AUTO:
+            check_ir_range(_declared(self.ir_range))
         for name in ("exclude", "rights_policy"):
             if not isinstance(getattr(self, name), (str, Path, type(None))):
                 raise ValueError(f"{name} must be the path of a file, got {shown(getattr(self, name))}")
@@ -137,9 +143,13 @@ class BuildRecipe:
     def from_mapping(cls, values: Any, base: Path = Path(), where: str = "recipe") -> "BuildRecipe":
         """Builds a recipe from plain mappings, as YAML gives them; raises InputError as `load_recipe` does.
 
-        A key without a value is left to its default, but within a part such as `splits` null is refused.
+        A key without a value is left to its default, but within a part such as `splits` null is refused. An entry of
+        `sources` for many scenes becomes one for each, see `sources.many`.
         """
-        return parse(cls, without_nulls(values), where, strict=True, base=base)
+        values = without_nulls(values)
+        if isinstance(values, Mapping) and isinstance(values.get("sources"), list):
+            values = values | {"sources": expanded(values["sources"], Path(base))}
+        return parse(cls, values, where, strict=True, base=base)
 
     def file(self, name: str) -> Path | None:
         """Returns where the file lies that `exclude` or `rights_policy` names; None where it names none."""
@@ -161,7 +171,7 @@ class BuildRecipe:
         values["splits"]["force_train"] = _portable(values["splits"]["force_train"])
         for part in values["sources"]:
             part |= {name: _portable(value) for name, value in part.items()}
-        return json.loads(json.dumps(values, default=str))
+        return redacted(json.loads(json.dumps(values, default=str)))
 
 
 def load_recipe(path: Path | str) -> BuildRecipe:
@@ -198,9 +208,21 @@ def read_caption_recipe(path: Path | None, **overrides: Any) -> tuple[CaptionRec
     options, more = values.get("options") or {}, overrides.get("options") or {}
     if isinstance(options, Mapping):  # else the parser refuses it
         overrides["options"] = {**options, **more}
+    if ir_range == AUTO or (isinstance(ir_range, Mapping) and AUTO in ir_range.values()):
+        raise InputError(
+            f"{path}: ir_range is auto, which a build measures; captions of a dataset that is there take the limits "
+            "that it tells, or [low, high]: leave ir_range out"
+        )
     with placed(where):
         check_ir_range(ir_range)
     return parse(CaptionRecipe, without_nulls(values | without_nulls(overrides)), where, strict=True), dict(ir_range)
+
+
+def _declared(ir_range: Any) -> Any:
+    """Returns limits without those that are to be measured; what is no mapping stays, to be refused."""
+    if not isinstance(ir_range, Mapping):
+        return ir_range
+    return {band: [0, 1] if pair == AUTO else pair for band, pair in ir_range.items()}
 
 
 def _portable(value: Any) -> Any:

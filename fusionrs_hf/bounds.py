@@ -91,6 +91,10 @@ BOUNDS = (
 )
 
 
+class TooLarge(dict):
+    """A row, by the names of its columns, of which something exceeds a bound; what does is None or left out."""
+
+
 def table() -> str:
     """Returns the table as Markdown."""
     rows = [f"| `{bound.name}` | {bound.value:,} | {bound.of} | {bound.beyond} |" for bound in BOUNDS]

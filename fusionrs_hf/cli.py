@@ -17,6 +17,7 @@ from fusionrs_hf import __version__
 from fusionrs_hf.arguments import Arguments, path
 from fusionrs_hf.errors import InputError, one_line, shown
 from fusionrs_hf.last_resort import unforeseen
+from fusionrs_hf.redaction import redacted_text
 from fusionrs_hf.terminal import give_up_output, log_to_stderr, open_closed_streams, print_outcome
 
 PACKAGES = ("dataset_builder", "model_cards", "training")
@@ -42,6 +43,9 @@ VERBS = {
         "dataset_builder.cli",
         "build a dataset from a recipe: pairs, captions, groups, splits, Parquet",
         continues=True,
+    ),
+    "inspect": Verb(
+        "dataset_builder.cli", "say what a file or folder of yours holds, and print a recipe that builds it"
     ),
     "caption": Verb(
         "dataset_builder.cli",
@@ -73,8 +77,13 @@ VERBS = {
         "find the rows of an index nearest to a text, an RGB image, an infrared image, or a pair",
     ),
     "export": Verb("fusionrs_hf.cli", "write a model's encoders for other runtimes, checked against torch"),
-    "push": Verb("training.cli", "upload a finished dataset or model folder with its card"),
-    "verify": Verb("training.cli", "load what was pushed back in a fresh process and compare it with the folder"),
+    "card": Verb("training.cli", "write the card of a finished folder anew from its log and results"),
+    "push": Verb(
+        "training.cli",
+        "release a finished folder on the Hub: checked, verified from there, then in one commit",
+        continues=True,
+    ),
+    "verify": Verb("training.cli", "recompute what a release on the Hub says of itself, without its folder"),
 }
 
 
@@ -111,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = arguments.run(arguments)
         sys.stdout.flush()
     except (InputError, OSError) as error:
-        print_outcome(f"error: {one_line(str(error))}")
+        print_outcome(f"error: {one_line(redacted_text(str(error)))}")
         code = 2
     except KeyboardInterrupt as stop:
         how = str(stop) or _how_it_continues(asked, argv)

@@ -67,6 +67,13 @@ class FusionRSCLIPConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         self.keys_to_ignore_at_inference = ["logits_per_rgb", "logits_per_ir"]
 
+    def to_diff_dict(self) -> dict:
+        """Returns what `config.json` holds: the towers' settings, not the folders of this machine they came from."""
+        values = super().to_diff_dict()
+        for tower in self.sub_configs_defaults:
+            (values.get(tower) or {}).pop("_name_or_path", None)
+        return values
+
     def validate_pooling(self) -> None:
         """Raises ValueError where a choice, a size or a weight is not one this model has."""
         for name, choices in (

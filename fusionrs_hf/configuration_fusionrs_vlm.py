@@ -49,6 +49,13 @@ class FusionRSVLMConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         self.tie_word_embeddings = self.tie_word_embeddings or self.text_config.tie_word_embeddings
 
+    def to_diff_dict(self) -> dict:
+        """Returns what `config.json` holds: the towers' settings, not the folders of this machine they came from."""
+        values = super().to_diff_dict()
+        for tower in self.sub_configs_defaults:
+            (values.get(tower) or {}).pop("_name_or_path", None)
+        return values
+
     def validate_images(self) -> None:
         """Raises ValueError where the tokens of an image cannot be told apart, or there are none."""
         ids = (self.image_token_id, self.rgb_token_id, self.ir_token_id)

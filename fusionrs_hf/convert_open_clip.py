@@ -8,11 +8,11 @@ import logging
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fusionrs_hf.bounds import DEPTH, VOCABULARY_BYTES
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.output_folder import writing
 from fusionrs_hf.stops import stops_in_a_line
 from fusionrs_hf.weights import check_archive, check_tensors, load_tokenizer, loading, safetensors_header
@@ -98,10 +98,10 @@ def convert_open_clip(
     with stops_in_a_line(output, "convert open-clip"), writing(output, "convert open-clip", overwrite) as folder:
         if folder.manifest.finished:
             raise InputError(f"{output} holds a finished conversion; --overwrite replaces it, or give another folder")
-        with TemporaryDirectory(prefix=".fusionrs-", dir=output.parent) as scratch:
-            model.save_pretrained(scratch)
-            FusionRSCLIPProcessor(images, images, texts).save_pretrained(scratch)
-            folder.move_in(Path(scratch))
+        with scratch(folder.path) as prepared:
+            model.save_pretrained(prepared)
+            FusionRSCLIPProcessor(images, images, texts).save_pretrained(prepared)
+            folder.move_in(prepared)
         folder.finish()
     logger.info("%s -> %s: %d px, %d wide", checkpoint.name, output, side, model.config.projection_dim)
     return output

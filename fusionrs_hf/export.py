@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.output_folder import manifest_of, writing
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
@@ -225,16 +225,14 @@ def export_onnx(model_path: str, out: Path, overwrite: bool = False) -> dict[str
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}, got none; pip install 'fusionrs-hf[export]'") from error
     model, processor = load_clip(model_path)
-    with stops_in_a_line(out, "export"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".fusionrs-", dir=out.parent) as scratch:
-            written = _write_parts(model, processor, Path(scratch))
-            processor.save_pretrained(scratch)
-            names = {"model": Path(model_path).name, "folder": out.name}
-            (Path(scratch) / "README.md").write_text(_readme(model, processor, written, names))
-            with writing(out, "export", former is not None) as folder:
-                folder.move_in(Path(scratch))
-                folder.finish()
+    with stops_in_a_line(out, "export"), writing(out, "export") as folder, scratch(folder.path) as prepared:
+        written = _write_parts(model, processor, prepared)
+        processor.save_pretrained(prepared)
+        names = {"model": Path(model_path).name, "folder": out.name}
+        (prepared / "README.md").write_text(_readme(model, processor, written, names))
+        folder.make_way()
+        folder.move_in(prepared)
+        folder.finish()
     return {f"{name}.onnx": error for name, (_, error) in written.items()}
 
 

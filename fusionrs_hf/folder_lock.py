@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.redaction import redacted_text
 from fusionrs_hf.stops import FULL
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)  # of a file system
@@ -124,10 +125,10 @@ def command_line(words: Sequence[str] | None = None) -> str:
     words = [word for word in (sys.argv if words is None else words) if word != "--overwrite"]  # it would start anew
     for place, word in enumerate(words[:4]):
         if Path(word).name in ("fusionrs", "cli.py") or word == "fusionrs_hf.cli":
-            return shlex.join(["fusionrs", *_without_secrets(words[place + 1 :])])
+            return redacted_text(shlex.join(["fusionrs", *_without_secrets(words[place + 1 :])]))
     if Path(words[0]).name in ("", "-c"):  # an interpreter that somebody types to
         return "the same call again"
-    return shlex.join([Path(words[0]).name, *words[1:]])
+    return redacted_text(shlex.join([Path(words[0]).name, *words[1:]]))
 
 
 def _without_secrets(words: Sequence[str]) -> Iterator[str]:

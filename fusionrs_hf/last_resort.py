@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fusionrs_hf import __version__
 from fusionrs_hf.errors import one_line
+from fusionrs_hf.redaction import redacted_text
 
 EXIT_UNFORESEEN = 70  # EX_SOFTWARE of sysexits.h: a fault of the program
 EXIT_REFUSED = 2
@@ -33,11 +34,11 @@ def unforeseen(error: Exception, argv: Sequence[str]) -> tuple[str, int]:
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"fusionrs {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
             file.write(f"verb: {verb[:80]!r}; flags: {' '.join(flags)[:2000]!r}\n\n")
-            traceback.print_exception(error, file=file)
+            file.write(redacted_text("".join(traceback.format_exception(error))))
         place = f"{path} says where"
     except OSError:
         pass
-    said = one_line(str(error))[:200]
+    said = one_line(redacted_text(str(error)))[:200]
     kind = type(error).__name__
     return (
         f"error: a fault of fusionrs: {kind}{f': {said}' if said else ''}; {place}; please report it",

@@ -132,12 +132,15 @@ class FusionRSVLMModel(FusionRSVLMPreTrainedModel, LlavaModel):
             Word embeddings `(images, num_image_tokens, text hidden_size)`, in the order given.
         """
         class_token, tokens = features.chunk(2, dim=-1)
-        features = torch.cat([class_token[:, :1], tokens], dim=1)  # (images, 1 + num_image_tokens, hidden_size)
+        return self.project_hidden(torch.cat([class_token[:, :1], tokens], dim=1), is_infrared)
+
+    def project_hidden(self, hidden: Tensor, is_infrared: Tensor) -> Tensor:
+        """As `project`, of encoded images, `last_hidden_state`, `(images, 1 + num_image_tokens, hidden_size)`."""
         by_modality = [
-            self._standardise(features[mask], name) for name, mask in (("rgb", ~is_infrared), ("ir", is_infrared))
+            self._standardise(hidden[mask], name) for name, mask in (("rgb", ~is_infrared), ("ir", is_infrared))
         ]
         rgb, ir = self.multi_modal_projector(*by_modality)
-        projected = rgb.new_empty(len(features), *rgb.shape[1:])
+        projected = rgb.new_empty(len(hidden), *rgb.shape[1:])
         return projected.index_put((~is_infrared,), rgb).index_put((is_infrared,), ir)
 
     def _standardise(self, features: Tensor, modality: str) -> Tensor:
@@ -226,13 +229,22 @@ class FusionRSVLMModel(FusionRSVLMPreTrainedModel, LlavaModel):
             batch_size: Images at a time.
         """
         for modality, pixels in (("rgb", rgb_pixels), ("ir", ir_pixels)):
-            if not len(pixels):
-                continue
-            parts = [self.get_image_features(batch).last_hidden_state for batch in pixels.split(batch_size)]
-            hidden = torch.cat(parts).float()  # (images, 1 + num_image_tokens, hidden_size)
-            rows = hidden.flatten(1) if self.config.pooling == "grid" else hidden.flatten(0, 1)
-            getattr(self.feature_norm, f"{modality}_mean").copy_(rows.mean(0))
-            getattr(self.feature_norm, f"{modality}_std").copy_(rows.std(0).clamp_min(1e-6))
+            if len(pixels):
+                parts = [self.get_image_features(batch).last_hidden_state for batch in pixels.split(batch_size)]
+                self.set_feature_norm(modality, torch.cat(parts))
+
+    @torch.no_grad()
+    def set_feature_norm(self, modality: str, hidden: Tensor) -> None:
+        """Sets a modality's standardisation from encoded training images.
+
+        Args:
+            modality: `rgb` or `ir`.
+            hidden: Of `get_image_features`, `last_hidden_state`, `(images, 1 + num_image_tokens, hidden_size)`.
+        """
+        hidden = hidden.float()
+        rows = hidden.flatten(1) if self.config.pooling == "grid" else hidden.flatten(0, 1)
+        getattr(self.feature_norm, f"{modality}_mean").copy_(rows.mean(0))
+        getattr(self.feature_norm, f"{modality}_std").copy_(rows.std(0).clamp_min(1e-6))
 
 
 class FusionRSVLMForConditionalGeneration(StartFromTowers, FusionRSVLMPreTrainedModel, LlavaForConditionalGeneration):

@@ -3,9 +3,11 @@
 Copied to the Hub as remote code: imports torch, transformers and siblings only.
 """
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
+from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
@@ -19,7 +21,7 @@ class StartFromTowers:
         cls,
         clip_model: str | PreTrainedModel,
         language_model: str,
-        num_language_layers: int | None = None,
+        keep_language_layers: Sequence[int] | None = None,
         **options: object,
     ) -> Self:
         """Starts a model from a trained CLIP and a language model; only the projectors and three words are new.
@@ -28,7 +30,8 @@ class StartFromTowers:
             clip_model: A dual-modal CLIP, its folder or Hub id (`import fusionrs_hf.auto` first), or a bare image
                 tower. A CLIP with the same grid also gives its standardisation.
             language_model: Folder or Hub id of a causal language model with its tokenizer.
-            num_language_layers: Keep the lowest layers only; None keeps all.
+            keep_language_layers: Keep these layers only, counted from 0, ascending; None keeps all. The first and the
+                last ones together lose less than as many of the first alone.
             **options: Fields of `FusionRSVLMConfig`.
 
         Returns:
@@ -36,8 +39,9 @@ class StartFromTowers:
         """
         clip = AutoModel.from_pretrained(clip_model) if isinstance(clip_model, str) else clip_model
         tower = getattr(clip, "vision_model", clip)
-        depth = {} if num_language_layers is None else {"num_hidden_layers": num_language_layers}
-        language = AutoModelForCausalLM.from_pretrained(language_model, dtype=torch.float32, **depth)
+        language = AutoModelForCausalLM.from_pretrained(language_model, dtype=torch.float32)
+        if keep_language_layers is not None:
+            keep_layers(language, keep_language_layers)
         scale = language.get_input_embeddings().weight.std().item()
         tokenizer = AutoTokenizer.from_pretrained(language_model)
         tokenizer.add_tokens([*MODALITY_TOKENS.values(), IMAGE_TOKEN], special_tokens=True)
@@ -58,3 +62,31 @@ class StartFromTowers:
             model.model.feature_norm.load_state_dict(norm.state_dict())
         model.generation_config = language.generation_config
         return model
+
+
+def keep_layers(language: PreTrainedModel, numbers: Sequence[int]) -> None:
+    """Takes all other layers out of a decoder, in place.
+
+    Args:
+        language: A causal language model.
+        numbers: Of the layers that stay, counted from 0, ascending.
+
+    Raises:
+        ValueError: There is no such layer, none at all, or they are out of order.
+    """
+    depth = language.config.num_hidden_layers
+    lists = {name: part for name, part in language.base_model.named_modules() if isinstance(part, nn.ModuleList)}
+    name = next((name for name, layers in lists.items() if len(layers) == depth), None)
+    if name is None:
+        raise ValueError(f"{type(language).__name__} has no list of {depth} layers; keep all of them")
+    if list(numbers) != sorted({*numbers} & {*range(depth)}) or not numbers:
+        raise ValueError(f"layers to keep must ascend and lie between 0 and {depth - 1}, got {list(numbers)}")
+    layers = nn.ModuleList([lists[name][number] for number in numbers])
+    for place, layer in enumerate(layers):
+        for part in layer.modules():
+            if hasattr(part, "layer_idx"):  # its place in the cache
+                part.layer_idx = place
+    language.base_model.set_submodule(name, layers)
+    language.config.num_hidden_layers = len(layers)
+    if (kinds := getattr(language.config, "layer_types", None)) is not None:
+        language.config.layer_types = [kinds[number] for number in numbers]

@@ -18,6 +18,7 @@ from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_lock import ALONE, TOGETHER, command_line, held, process_in_words, share
 from fusionrs_hf.folder_manifest import MANIFEST, Manifest, read_manifest, require_finished
+from fusionrs_hf.folder_scratch import is_scratch
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ class OutputFolder:
     def _strays(self, below: str) -> list[str]:
         ours = {MANIFEST, *self.manifest.files}
         names = (f"{below}/{name}" if below else name for name in files_below(self.path / below))
-        return [name for name in names if name not in ours and _shown(name) not in ours]
+        return [name for name in names if name not in ours and _shown(name) not in ours and not is_scratch(name)]
 
     def _refuse(self, strays: Sequence[str]) -> None:
         if strays:

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 from fusionrs_hf.errors import escaped
+from fusionrs_hf.redaction import redacted_text
 
 KEPT = "\n\t"
 MOVES = ("\r", "\x1b[A")  # of progress bars: to the start of the line, and one line up
@@ -52,11 +53,11 @@ class ProgressStream(io.TextIOWrapper):
 
 
 class HarmlessFormatter(logging.Formatter):
-    """Log lines name files of others."""
+    """Log lines name files of others, and may hold secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the record's line, harmless."""
-        return harmless(super().format(record))
+        """Returns the record's line, harmless and redacted."""
+        return harmless(redacted_text(super().format(record)))
 
 
 def open_closed_streams() -> None:
@@ -89,9 +90,9 @@ def log_to_stderr() -> None:
 
 
 def print_outcome(line: str) -> None:
-    """Prints the line with which a verb ends."""
+    """Prints the line with which a verb ends, harmless and redacted."""
     with suppress(OSError):  # a full disk behind stderr changes no exit code
-        print(harmless(line), file=sys.stderr)  # noqa: T201
+        print(harmless(redacted_text(line)), file=sys.stderr)  # noqa: T201
 
 
 def give_up_output() -> None:

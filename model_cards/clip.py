@@ -12,8 +12,14 @@ from model_cards.markdown import markdown_table
 from model_cards.render import card_data, render
 
 # Keys of results, as a reader should see them
-SUBSETS = {"held_out_region": "held-out region", "held_out_scene": "held-out scene"}
+SUBSETS = {
+    "held_out_region": "held-out region",
+    "held_out_scene": "held-out scene",
+    "trained_on": "rows that were trained on",
+    "train_split": "training split",
+}
 MEAN_RECALLS = {"scene": "scene captions", "ir_aware": "IR-aware captions", "rgb_ir": "RGB ↔ IR alone"}
+MEAN_RECALLS |= {"rgb_scene": "RGB ↔ scene captions alone"}
 TEXT_KINDS = {"scene": "scene captions", "ir_aware": "IR-aware captions"}
 DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -62,8 +68,8 @@ class MeanRecall:
 
     Args:
         subset: As in `Retrieval`.
-        kind: `scene` or `ir_aware`, the texts of IR -> text and back, which count beside RGB -> IR and back; or
-            `rgb_ir`, these two alone.
+        kind: `scene` or `ir_aware`, the texts of IR -> text and back, which count beside RGB -> IR and back;
+            `rgb_ir`, these two alone, or `rgb_scene`, RGB -> text and back alone.
         recall: Its value, with its interval over groups of rows that show the same thing.
     """
 

@@ -84,6 +84,13 @@ class ModelFacts:
         return any(base.demo_only for base in self.base_models)
 
 
+def place_name(place: str | Path) -> str:
+    """Returns how a card names a folder or a repository: without the path of a machine."""
+    path = Path(place)
+    inside = not path.is_absolute() and ".." not in path.parts and not str(place).startswith("~")
+    return str(place) if inside else path.name
+
+
 def read_base_model(tower: str) -> BaseModel:
     """Describes a recipe's tower: a folder by the `origin.json` in it, anything else as a Hub repository.
 
@@ -92,7 +99,7 @@ def read_base_model(tower: str) -> BaseModel:
     """
     origin = Path(tower) / "origin.json"
     if not origin.is_file():
-        return BaseModel(name=tower, hub_id=None if Path(tower).is_dir() else tower)
+        return BaseModel(name=place_name(tower), hub_id=None if Path(tower).is_dir() else tower)
     stated = json.loads(origin.read_text(encoding="utf-8"))
     return BaseModel(
         name=f"{stated['model']} ({stated['package']} {stated['version']})",

@@ -33,7 +33,7 @@ class VlmFacts(ModelFacts):
     """What the card of a two-image VLM says.
 
     Args:
-        prompt: The question it was trained to answer.
+        prompt: One that it was trained to answer.
         tokens_per_image: Image tokens that each picture takes.
         language_layers: Layers of the language model in use.
         scored_pairs: Held-out pairs that captions were scored on.

@@ -9,6 +9,7 @@ from tests.house import PACKAGES, ROOT
 # Tests of what several files do together, and what holds them together.
 TOGETHER = {
     "dataset_builder/test_loading.py": "a build as its users load it",
+    "dataset_builder/test_own_data.py": "the builder's README, run as it stands",
     "dataset_builder/test_fusionrs_versions.py": "the builder under older datasets",
     "dataset_builder/test_former_version.py": "datasets that an older version built",
     "dataset_builder/test_recaption_by_row.py": "the caption verb while an endpoint fails",
@@ -24,6 +25,7 @@ TOGETHER = {
     "dataset_builder/publish/test_verbs.py": "flags of the build verb that publish and remove",
     "dataset_builder/sources/test_recipes.py": "the shipped recipes of each reader",
     "dataset_builder/sources/test_corpus_recipes.py": "the shipped recipes of public corpora",
+    "training/release/test_hub_faults.py": "pushes to a Hub on which any request fails",
     "training/test_train_clip_inputs.py": "wrong inputs of CLIP training and evaluation",
 }
 TESTS = sorted(path for package in PACKAGES for path in (ROOT / "tests" / package).rglob("test_*.py"))
@@ -52,6 +54,6 @@ def test_makers_of_inputs_lie_apart():
         for package in ("", *PACKAGES)
         for path in Path(ROOT / "tests" / package).rglob("*.py")
         if not path.name.startswith("test_") and path.name not in plain
-        if not {"made", "attacks", "benchmarks", "data"} & set(path.relative_to(ROOT / "tests").parts)
+        if not {"made", "attacks", "benchmarks", "data", "mutants"} & set(path.relative_to(ROOT / "tests").parts)
     ]
     assert strays == []

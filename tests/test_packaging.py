@@ -17,6 +17,8 @@ def tracked_files() -> list[str]:
     return [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_a_wheel_holds_every_file_of_the_packages_and_no_test(tmp_path):
     tree = tmp_path / "tree"
     for name in tracked_files():

@@ -116,7 +116,7 @@ def check_front_page(names: dict, printed: str) -> None:
     for embeds, rows in (("rgb_embeds", 1), ("ir_embeds", 1), ("text_embeds", len(names["row"]["captions"]))):
         assert names["outputs"][embeds].shape[0] == rows
         assert (names["outputs"][embeds].norm(dim=-1) - 1).abs().max() < 1e-5
-    assert "Describe the infrared" not in printed and "assistant" not in printed
+    assert "State the facts" not in printed and "assistant" not in printed
 
 
 def test_the_front_page_runs_on_tiny_models(tmp_path, monkeypatch, capsys):

@@ -29,11 +29,11 @@ from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.output_folder import writing
 from fusionrs_hf.stops import stops_in_a_line
 from training import train_clip
-from training.clip_arguments import IR_ORIGINS
-from training.evaluate_clip import held_out
+from training.data.dataset_contents import chosen_origin
 from training.journey import CHILD_ENVIRONMENT
 from training.recipe import read_mapping, read_recipe
 from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
+from training.scoring.held_out import held_out
 from training.trainers.run_log import describe_hardware, read_run_log
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def score(folder: Path, split: str) -> Tallies:
     """Scores a trained run on a split's held-out rows."""
     fields = read_mapping(recipe_path(folder))
     encoder = Encoder.for_scores(*load_clip(str(folder)))
-    origin = IR_ORIGINS[fields.get("ir_origin", "sensor")]
+    origin = chosen_origin(fields["dataset"], fields.get("ir_origin", "auto"), split)
     return tally_rows(encoder, held_out(fields["dataset"], split, origin))
 
 

@@ -1,4 +1,4 @@
-"""`fusionrs train`, `eval`, `ablate`, `push` and `verify`: of each verb its arguments and its call, side by side.
+"""`fusionrs train`, `eval`, `ablate`, `card`, `push`, `verify`: of each verb its arguments and its call, side by side.
 
 Imports argparse alone: what a verb needs is imported when it runs, so that help answers at once.
 """
@@ -59,6 +59,7 @@ EVAL = {
     "hit-uav": "training.evaluate_hit_uav",
     "caltech-pairs": "training.evaluate_caltech_pairs",
     "vlm": "training.evaluate_vlm",
+    "vlm-need": "training.evaluate_vlm_need",
     "translator": "training.evaluate_translator",
 }
 
@@ -136,49 +137,67 @@ def ablate(arguments: argparse.Namespace) -> None:
 
 def add_push(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs push`."""
-    _add_release(parser)
-    parser.add_argument("--private", action="store_true", help="create the repository private")
-    parser.add_argument("--as-clip", action="store_true", help="a dual-modal CLIP as a plain CLIPModel")
-    parser.add_argument("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
+    from training.release.kinds import KINDS
+
+    add = parser.add_argument
+    add("kind", choices=list(KINDS))
+    add("folder", type=path, metavar="PATH", help="finished folder; of a Space any with its application")
+    add("repo_id", metavar="REPO", help="owner/name on the Hub that HF_ENDPOINT names")
+    add("--private", action="store_true", help="create the repository private")
+    add("--revision", help="branch to release on (default: main)")
+    add("--tag", help="name of the release (default: a dataset's version, else one made of the contents)")
+    add("--dry-run", action="store_true", help="check, and say what would go up; ask no Hub")
+    add("--as-clip", action="store_true", help="a dual-modal CLIP as a plain CLIPModel")
+    add("--base", help="for a VLM's adapter: repository of the base it belongs to, pushed before")
     parser.set_defaults(run=push)
 
 
 def push(arguments: argparse.Namespace) -> None:
-    """Releases a folder; prints the URL of the commit."""
+    """Releases a folder; prints the URL of the commit, or what would go up."""
     from training.release import door
 
-    names = ("kind", "folder", "repo_id", "private", "base", "as_clip")
+    names = ("kind", "folder", "repo_id", "private", "revision", "tag", "dry_run", "base", "as_clip")
     print(door.push(**{name: getattr(arguments, name) for name in names}))
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs verify`."""
-    _add_release(parser)
+    add = parser.add_argument
+    add("repo_id", metavar="REPO", help="owner/name, or datasets/owner/name, spaces/owner/name")
+    add("--revision", help="branch, tag or commit (default: main)")
+    add("--type", dest="repo_type", choices=["model", "dataset", "space"], help="where two have the name")
+    add("--release", help="hash that push printed; the first digits are enough")
     parser.set_defaults(run=verify)
 
 
 def verify(arguments: argparse.Namespace) -> None:
-    """Prints what came back from the Hub, compared with the folder.
+    """Prints what was found in a repository, compared with what its release says.
 
     Raises:
         InputError: Something differs.
     """
     from training.release.verify import verify as compare
 
-    report = compare(arguments.kind, arguments.folder, arguments.repo_id)
+    report = compare(arguments.repo_id, arguments.revision, arguments.repo_type, arguments.release)
     print(json.dumps(dataclasses.asdict(report), indent=1))
     if report.differences:
         raise InputError(
-            f"{report.repo_id} differs from {arguments.folder} in {len(report.differences)} facts; push again"
+            f"{report.repo_id} is not what was released: {len(report.differences)} differences, the first: "
+            f"{report.differences[0]}; do not load it, take an earlier tag"
         )
 
 
-def _add_release(parser: argparse.ArgumentParser) -> None:
-    from training.release.kinds import KINDS
+def add_card(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `fusionrs card`."""
+    parser.add_argument("folder", type=path, metavar="DIR", help="a finished model, dataset or translator")
+    parser.set_defaults(run=card)
 
-    parser.add_argument("kind", choices=list(KINDS))
-    parser.add_argument("folder", type=path)
-    parser.add_argument("repo_id", help="namespace/name on the Hub that HF_ENDPOINT names")
+
+def card(arguments: argparse.Namespace) -> None:
+    """Writes a folder's card anew from what lies in it: log, metrics, report."""
+    from training.release.refresh import refresh_card
+
+    print(refresh_card(arguments.folder))
 
 
 def recipe_help(prog: str, title: str, fields: type, stock: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from fusionrs_hf.errors import shown
 
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
-IR_ORIGINS = {"sensor": "sensor", "translated": "translated", "any": None}  # as options name them -> as columns do
+# As options name them -> as columns do; `auto` is settled by the dataset, see `data.dataset_contents.chosen_origin`.
+IR_ORIGINS = {"auto": None, "sensor": "sensor", "translated": "translated", "any": None}
 
 
 @dataclass
@@ -14,7 +15,10 @@ class ClipArguments:
     """What is trained on what; everything else is a field of `transformers.TrainingArguments`."""
 
     dataset: str = field(metadata={"help": "Hub id or folder of the dataset."})
-    ir_origin: str = field(default="sensor", metadata={"help": "Which infrared: sensor, translated or any."})
+    ir_origin: str = field(
+        default="auto",
+        metadata={"help": "Which infrared: sensor, translated, any or auto, the sensor's where there is some."},
+    )
     ir_range: dict | str | None = field(
         default=None,
         metadata={"help": "Limits of infrared above 8 bit, in its unit: [low, high], or a pair by ir_band (JSON)."},
@@ -36,7 +40,10 @@ class ClipArguments:
     vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
     text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
     projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
-    feature_norm: bool = field(default=False, metadata={"help": "Standardise image features by modality."})
+    feature_norm: bool = field(
+        default=False,
+        metadata={"help": "Standardise image features by modality; what a CLIP to start from has stays."},
+    )
     norm_rows: int = field(default=10_000, metadata={"help": "Rows of a stream that feature_norm is fitted on."})
     rgb_text_weight: float = field(default=1.0, metadata={"help": "Weight of the RGB-text term."})
     ir_text_weight: float = field(default=1.0, metadata={"help": "Weight of the IR-text term."})

@@ -10,16 +10,17 @@ from datasets import Dataset, concatenate_datasets
 from transformers import AutoModel, AutoProcessor
 
 from dataset_builder.captioning.grounded import SENSOR_BANDS
+from dataset_builder.claims.grounding import FACT_KINDS
 from dataset_builder.schema import SPLITS, stable_seed
 from fusionrs_hf.encoders import Encoder
 from model_cards.charts import Curve
 from model_cards.facts import BaseModel
 from model_cards.report import Candidate, CaptionedPair, DatasetSummary, DemoResults, Pair, Search, write_report
 from training.data.pairs import load_pairs
-from training.evaluate_clip import held_out
 from training.release.result_rows import fact_scores, retrieval_rows
 from training.scoring.clip_results import ClipResults, TrainedControls
-from training.scoring.vlm_results import CaptionExample, VlmResults
+from training.scoring.held_out import held_out
+from training.scoring.vlm_results import CaptionExample, LongerReading, VlmResults
 from training.trainers.run_log import read_run_log
 
 SHOWN_PAIRS, SHOWN_SEARCHES, SHOWN_CAPTIONS, SHOWN_CANDIDATES = 6, 3, 9, 5
@@ -31,6 +32,7 @@ def write_page(
     vlm: VlmResults,
     trained_controls: TrainedControls | None,
     stages: Sequence[tuple[str, float]],
+    longer: LongerReading | None = None,
 ) -> None:
     """Writes `out/index.html` from `out/dataset`, `out/clip` and `out/vlm`.
 
@@ -39,6 +41,7 @@ def write_page(
         clip, vlm: What was scored of the two models.
         trained_controls: Of the controls that the journey does not train.
         stages: Name and seconds of each stage.
+        longer: What the bench's longer recipe of the VLM reads; None: not shown.
     """
     dataset, clip_log, vlm_log = str(out / "dataset"), read_run_log(out / "clip"), read_run_log(out / "vlm")
     rows = {split: load_pairs(dataset, split, ir_origin=None) for split in SPLITS}
@@ -49,7 +52,7 @@ def write_page(
             dataset=summarize_dataset(rows, out / "dataset"),
             pairs=choose_pairs(rows["test"]),
             clip_curves=clip_curves(clip_log["history"]),
-            vlm_curves=[Curve("Loss of the VLM", {"training": series(vlm_log["history"], "loss")}, "nats per token")],
+            vlm_curves=vlm_curves(vlm_log["history"]),
             retrieval=retrieval_rows(clip, trained_controls),
             control_source={
                 "pretrained": "this run",
@@ -59,7 +62,7 @@ def write_page(
             hits=hits,
             misses=misses,
             captions=captioned_pairs(vlm.examples, rows["test"]),
-            fact_scores=fact_scores(vlm),
+            fact_scores=fact_scores(vlm, longer),
             scored_pairs=vlm.pairs,
             base_models=[BaseModel(**model) for model in vlm_log["base_models"]],
             stages=stages,
@@ -148,6 +151,13 @@ def clip_curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
             percent=True,
         ),
     ]
+
+
+def vlm_curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """Loss of the VLM's last stage, and the validation facts that it writes as measured, over steps."""
+    facts = {kind: points for kind in FACT_KINDS if (points := series(history, f"eval_{kind}"))}
+    loss = Curve("Loss of the VLM", {"training": series(history, "loss")}, "nats per token")
+    return [loss, *([Curve("Validation facts written as measured", facts, "share", percent=True)] if facts else [])]
 
 
 def searches(folder: Path, dataset: str) -> tuple[list[Search], list[Search]]:

@@ -22,9 +22,11 @@ from dataset_builder.schema import LOCATOR
 from dataset_builder.translators.learned import LearnedTranslator
 from fusionrs_hf.arguments import Arguments, path
 from fusionrs_hf.errors import InputError, shown
+from training.data.held_folders import adding
 from training.data.pairs import load_pairs
 from training.data.translation_tiles import TileImages, find_tiles
 from training.recipe import read_mapping
+from training.release.refresh import refresh_beside
 from training.scoring.translation_rivals import fit_rivals, unfitted_rivals
 from training.scoring.translation_scores import (
     Predictions,
@@ -240,7 +242,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     levels = read_levels(arguments.levels)
     results = evaluate(arguments.model, arguments.dataset, arguments.split, levels)
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    with adding(arguments.output):
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    refresh_beside(arguments.output)
 
 
 if __name__ == "__main__":

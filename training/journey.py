@@ -28,6 +28,7 @@ BUILD_RECIPE = ROOT / "dataset_builder/recipes/demo.yaml"
 CLIP_RECIPE = ROOT / "training/recipes/clip_demo.yaml"
 VLM_RECIPE = ROOT / "training/recipes/vlm_demo.yaml"
 TRAINED_CONTROLS = ROOT / "training/recipes/controls.json"
+LONGER_READING = ROOT / "training/recipes/vlm_reading.json"
 CLIP_BATCH, VLM_BATCH = 64, 16  # rows a step over all processes, as in the recipes
 CODE = ("fusionrs_hf", "dataset_builder", "training")
 FOLDERS = {"dataset": ("dataset", "build"), "train_clip": ("clip", "train clip"), "train_vlm": ("vlm", "train vlm")}
@@ -107,14 +108,16 @@ def steps(packages: Path, out: Path, seed: int) -> list[Step]:
         run_module("training.train_vlm", "--config", VLM_RECIPE, *options, *rows, processes=processes)
 
     def score_vlm() -> None:
-        run_module("training.evaluate_vlm", "--model", vlm, "--dataset", dataset, "--output", vlm / "metrics.json")
+        fast = ["--bf16"] if has_fast_bf16() else []
+        named = ("--model", vlm, "--dataset", dataset, "--output", vlm / "metrics.json")
+        run_module("training.evaluate_vlm", *named, *fast)
 
     return [
         Step("weights", "Converting the small real towers", 0.5, weigh, (ROOT / "requirements-demo.txt",)),
         Step("dataset", "Building the dataset from the shipped sample", 1, build, (BUILD_RECIPE, *_sample_files())),
         Step("train_clip", "Training the dual-modal CLIP", 2.5, train_clip, (CLIP_RECIPE,)),
         Step("score_clip", "Retrieval on held-out sensor infrared", 1, score_clip, ()),
-        Step("train_vlm", "Fine-tuning the two-image VLM", 4, train_vlm, (VLM_RECIPE,)),
+        Step("train_vlm", "Training the two-image VLM, in three stages", 5, train_vlm, (VLM_RECIPE,)),
         Step("score_vlm", "Captions of held-out pairs", 1.5, score_vlm, ()),
     ]
 
@@ -169,7 +172,7 @@ def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
     from training.release.result_rows import retrieval_rows
     from training.scoring.clip_results import ClipResults, TrainedControls
     from training.scoring.results import METRICS_NAME
-    from training.scoring.vlm_results import VlmResults
+    from training.scoring.vlm_results import LongerReading, VlmResults
 
     clip, vlm = ClipResults.load(out / "clip" / METRICS_NAME), VlmResults.load(out / "vlm" / METRICS_NAME)
     metrics = {"seed": seed, "clip": clip.as_dict(), "vlm": vlm.as_dict()}
@@ -179,7 +182,7 @@ def present(out: Path, seed: int, times: Sequence[tuple[str, float]]) -> None:
         write_clip_card(out / "clip", trained_controls)
     with adding(out / "vlm" / "README.md"):
         write_vlm_card(out / "vlm")
-    write_page(out, clip, vlm, trained_controls, times)
+    write_page(out, clip, vlm, trained_controls, times, LongerReading.load(LONGER_READING))
     for line in retrieval_table(retrieval_rows(clip, trained_controls)):
         logger.info(line)
     logger.info(

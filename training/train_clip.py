@@ -28,14 +28,16 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.weights import check_folder, check_model, load_tokenizer, loading
-from training.clip_arguments import IR_ORIGINS, ClipArguments
+from model_cards.facts import place_name
+from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
+from training.data.dataset_contents import chosen_origin, split_names
 from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
-from training.release import door
 from training.release.cards import write_clip_card
+from training.release.trained import release
 from training.scoring.embedded_rows import require_groups
 from training.scoring.validation_recall import make_recall
 from training.trainers.adapters import AdapterTrainer, add_adapters
@@ -51,6 +53,7 @@ logger = logging.getLogger(__name__)
 
 RECIPE = (ClipArguments, ClipTrainingArguments)
 AS_LOADED = ("vision_pooling", "text_pooling", "projection_dim", "logit_scale_init_value")  # where `clip` is given
+STAYS = ("feature_norm", "modality_embedding")  # what a finished CLIP has is not taken from it
 
 
 def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
@@ -72,6 +75,7 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
         image_processor, tokenizer = theirs.image_processor, theirs.tokenizer
         ir_range = ir_range or theirs.ir_range
         options = {name: value for name, value in options.items() if name not in AS_LOADED}
+        options |= {name: True for name in STAYS if getattr(model.config, name)}
     model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
     if arguments.text_positions is not None:
         tokenizer.model_max_length = arguments.text_positions
@@ -79,14 +83,13 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
 
 
 def load_training_rows(
-    arguments: ClipArguments, training: TrainingArguments
+    arguments: ClipArguments, training: TrainingArguments, origin: str | None
 ) -> tuple[TorchDataset, Dataset, Iterable[Mapping[str, Any]]]:
     """Returns what is trained on, a table that tells of it, and the rows that `feature_norm` is fitted on.
 
     Raises:
         InputError: A stream has no end of training.
     """
-    origin = IR_ORIGINS[arguments.ir_origin]
     if not arguments.streaming:
         table = first_rows(load_pairs(arguments.dataset, "train", origin), arguments.train_rows)
         rows = ShuffledInfrared(table, training.seed) if arguments.ir_view == "shuffled" else table
@@ -96,6 +99,22 @@ def load_training_rows(
     source = (arguments.dataset, origin, training.seed, arguments.shuffle_buffer)
     rows = EndlessRows(stream_pairs(*source, training.process_index, training.world_size))
     return rows, read_facts(arguments.dataset, origin), stream_pairs(*source).take(arguments.norm_rows)
+
+
+def load_validation_rows(dataset: str, training: TrainingArguments, origin: str | None) -> Dataset | None:
+    """Returns the validation rows; None where the dataset has none and the recipe does not ask for them.
+
+    Raises:
+        InputError: There are none, and the recipe evaluates while it trains.
+    """
+    if "validation" in split_names(dataset):
+        return load_pairs(dataset, "validation", origin)
+    if training.eval_strategy != "no":
+        raise InputError(
+            f"{dataset} has no validation split, and eval_strategy is {training.eval_strategy.value}; give "
+            "--eval_strategy no, or build the dataset with validation rows"
+        )
+    return None
 
 
 def frozen_image_layers(arguments: ClipArguments) -> int:
@@ -148,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not run.is_finished():
             train(run, arguments, training, towers)
     if push and run.leads:
-        door.push("clip", run.path, training.hub_model_id or run.path.name, bool(training.hub_private_repo))
+        release("clip", run.path, arguments.dataset, training)
 
 
 def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArguments, towers: Sequence[str]) -> None:
@@ -166,10 +185,12 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
     limit_training(model, arguments)
 
     # Data
-    rows, facts, sample = load_training_rows(arguments, training)
-    validation = load_pairs(arguments.dataset, "validation", IR_ORIGINS[arguments.ir_origin])
-    for table in (facts, validation) if arguments.group_aware else (validation,):
-        require_groups(table)
+    origin = chosen_origin(arguments.dataset, arguments.ir_origin, "train")
+    rows, facts, sample = load_training_rows(arguments, training, origin)
+    validation = load_validation_rows(arguments.dataset, training, origin)
+    for table in (facts if arguments.group_aware else None, validation):
+        if table is not None:
+            require_groups(table)
     collator, plain = make_collators(arguments, processor, training.seed)
 
     with run.writing():
@@ -182,7 +203,7 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
             train_dataset=rows,
             eval_dataset=validation,
             processing_class=processor,
-            compute_metrics=make_recall(validation, plain),
+            compute_metrics=None if validation is None else make_recall(validation, plain),
             callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
             head_learning_rate=arguments.head_learning_rate,
             decay_all=arguments.decay_all,
@@ -200,9 +221,10 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
 
         # Save
         trainer.save_model(str(run.model_path))
-        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started)
+        settled = {name: getattr(model.config, name) for name in AS_LOADED} if arguments.clip else None
+        write_run_log(trainer, run.model_path, arguments, facts, towers, time.monotonic() - started, settled)
         if run.leads:
-            write_clip_card(run.model_path, model_id=training.hub_model_id or str(run.path))
+            write_clip_card(run.model_path, model_id=training.hub_model_id or place_name(run.path))
         run.finish(trainer.state.best_model_checkpoint)
 
 

@@ -22,9 +22,12 @@ from fusionrs_hf.modeling_fusionrs_translator import UNKNOWN, FusionRSTranslator
 from fusionrs_hf.output_folder import files_below, writing
 from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline
 from fusionrs_hf.translator import load_pipeline
+from model_cards.facts import place_name
 from training.data.pairs import load_pairs
 from training.data.translation_tiles import TileCollator, TileImages, find_tiles, first_tiles
 from training.recipe import parse_recipe
+from training.release.cards import write_translator_card
+from training.release.trained import release
 from training.trainers.averaging import AveragingTrainer
 from training.trainers.callbacks import CaptionEpoch
 from training.trainers.checkpoints import last_whole_checkpoint
@@ -145,11 +148,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             RGB2IRPipeline(translator=model.to(memory_format=torch.contiguous_format)).save_pretrained(folder)
             towers = [arguments.translator] if arguments.translator else []
             write_run_log(trainer, folder, arguments, train.rows, towers, time.monotonic() - started)
+            write_translator_card(folder, training.hub_model_id or place_name(folder))
             output.finish(files_below(folder))
 
-            # Push
-            if push:
-                RGB2IRPipeline(translator=model).push_to_hub(training.hub_model_id or folder.name)
+    # Release
+    if push and training.process_index == 0:
+        release("translator", folder, arguments.dataset, training)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Shares no code with the builder's decoding, hashing and grouping, on purpose: a 
 
 import hashlib
 import io
+import math
 import re
 import struct
 import unicodedata
@@ -52,7 +53,7 @@ KEYS = pa.schema(
     ]
 )
 STORED = ("rgb", "ir", "captions", "caption_origin", "sample_id", "source_locator", "bbox", "ir_band", "ir_unit")
-STORED += ("rgb_phash", "ir_phash", "image_group_id", "joint_group_id", "is_eval_representative")
+STORED += ("gsd_m", "rgb_phash", "ir_phash", "image_group_id", "joint_group_id", "is_eval_representative")
 
 _frequency = np.arange(LOW)[:, None] * (2 * np.arange(SIDE)[None, :] + 1)
 COSINES = np.sqrt(2 / SIDE) * np.cos(np.pi * _frequency / (2 * SIDE))  # (8, 32), rows of the orthonormal DCT-II
@@ -230,11 +231,25 @@ def _caption_keys(row: Mapping[str, Any]) -> list[int]:
     return [key("caption", text.encode("utf-8", "surrogatepass")) for text in sorted(texts) if text]
 
 
+def _upright(west: float, south: float, east: float, north: float, side_m: float) -> list[float]:
+    """Returns the square of a tile's size in the middle of a box, which is wider where the tile is turned."""
+    across, up = (east - west) % 360, north - south
+    metres = 6_371_008.8 * math.pi / 180
+    if not (0 < across < 180 and up > 0):
+        return [west, south, east, north]
+    wide = across * min(1.0, max(0.5**0.5, side_m / (across * metres * math.cos(math.radians((south + north) / 2)))))
+    high = up * min(1.0, max(0.5**0.5, side_m / (up * metres)))
+    x, y = west + across / 2, (south + north) / 2
+    return [x - wide / 2, y - high / 2, x + wide / 2, y + high / 2]
+
+
 def _footprint(row: Mapping[str, Any]) -> dict[str, Any]:
     match = TILE.fullmatch(row.get("source_locator") or "")
     box = row.get("bbox")
     footprint = {"box": list(box) if box is not None and len(box) == 4 and None not in box else None}
     if match:
         top, left, size = (float(number) for number in match.groups()[1:])
+        if footprint["box"] and row.get("gsd_m"):
+            footprint["box"] = _upright(*footprint["box"], size * row["gsd_m"])
         footprint |= {"scene": key("scene", match[1].encode()), "tile": [left, top, left + size, top + size]}
     return footprint

@@ -12,6 +12,7 @@ import numpy as np
 
 STRIP, BLOCK = 64, 8192  # hashes compared at once: a block of distances stays in the processor's cache
 WAITING_EDGES = 1 << 18
+BOX_SHARE = 0.52  # of the smaller box in degrees, to be exceeded: a half, and what rounding adds to it
 FAR = np.iinfo(np.int64).max
 
 
@@ -147,22 +148,23 @@ def overlapping_pairs(
         tiles: Pixels of the scene's grid `(n, 4)`: left, top, right, bottom; NaN where no scene is known.
         frame: Integer `(n,)`: which scene; 0 where none is known. Tiles of one scene are compared by pixels alone.
         boxes: WGS 84 `(n, 4)`: west, south, east, north; NaN where not known; east below west: across 180 degrees.
+            They are rounded and reach around what is turned, so of them more than `BOX_SHARE` must be shared.
     """
     scene_rows = np.flatnonzero(frame != 0)
-    for left, right in _sweep(tiles[scene_rows], frame[scene_rows]):
+    for left, right in _sweep(tiles[scene_rows], frame[scene_rows], 0.5):
         yield scene_rows[left], scene_rows[right]
     rows = np.arange(len(boxes))
     boxes = boxes.copy()
     boxes[:, 2] += 360.0 * (boxes[:, 2] < boxes[:, 0])
     beyond = np.flatnonzero(boxes[:, 2] > 180)  # seen from the other side as well
     rows, boxes = np.r_[rows, beyond], np.r_[boxes, boxes[beyond] - [360.0, 0.0, 360.0, 0.0]]
-    for left, right in _sweep(boxes, np.zeros(len(boxes), dtype=np.int64)):
+    for left, right in _sweep(boxes, np.zeros(len(boxes), dtype=np.int64), BOX_SHARE):
         left, right = rows[left], rows[right]
         other = (frame[left] != frame[right]) | (frame[left] == 0)
         yield left[other], right[other]
 
 
-def _sweep(boxes: np.ndarray, frame: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _sweep(boxes: np.ndarray, frame: np.ndarray, share: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Moves along x: a box is compared with those of its frame that begin before it ends. Empty boxes meet none."""
     used = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
     used = used[np.lexsort((boxes[used, 0], frame[used]))]
@@ -176,7 +178,7 @@ def _sweep(boxes: np.ndarray, frame: np.ndarray) -> Iterator[tuple[np.ndarray, n
         right = left + step
         wide = np.minimum(x1[left], x1[right]) - x0[right]
         high = np.minimum(y1[left], y1[right]) - np.maximum(y0[left], y0[right])
-        shared = (high > 0) & (wide * high > np.minimum(area[left], area[right]) / 2)
+        shared = (high > 0) & (wide * high > share * np.minimum(area[left], area[right]))
         if shared.any():
             yield used[left[shared]], used[right[shared]]
         step += 1

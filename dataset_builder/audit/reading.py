@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from dataset_builder.audit.keys import KEYS, STORED, Keys
+from dataset_builder.building.auto_range import settled_range
 from dataset_builder.recipe import load_recipe
-from dataset_builder.shards.bounded_parquet import plain_batches
 from dataset_builder.shards.opening import bring_dataset
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.formats.paths import SPLIT_WORDS
+from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -205,7 +206,8 @@ def open_other(other: Path | str) -> Opened:
         if not path.is_file():
             raise InputError(f"recipe {path} does not exist; give a YAML file as `fusionrs build` reads it")
         recipe = load_recipe(path)
-        return Opened([open_source(spec, recipe.base) for spec in recipe.sources], recipe.ir_range)
+        sources = [open_source(spec, recipe.base) for spec in recipe.sources]
+        return Opened(sources, settled_range(recipe, sources).ir_range)
     if path.is_file():
         return Opened([_foreign([path], path.parent)])
     folder = path if path.is_dir() else bring_dataset(str(other))

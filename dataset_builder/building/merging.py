@@ -30,7 +30,7 @@ JOINING = {
     "bytes": ("_rgb_sha256", "_ir_sha256"),
     "rgb_phash": ("rgb_phash",),
     "ir_phash": ("ir_phash",),
-    "footprint": ("bbox", "source_locator"),
+    "footprint": ("bbox", "source_locator", "gsd_m"),
     "caption": ("_caption_keys",),
 }
 DUPLICATE = "duplicate_sample_id"

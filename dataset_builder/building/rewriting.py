@@ -20,7 +20,8 @@ from dataset_builder.shards.lines import rejected_file, write_lines
 from dataset_builder.shards.parquet import file_sha256, shard_writer
 from fusionrs_hf.bounded_json import read_object
 
-CAPTION_COLUMNS = ("captions", "caption_origin", "ir_captions", "ir_caption_form", *CAPTIONER_COLUMNS)
+INFRARED_COLUMNS = ("ir_captions", "ir_caption_form", "joint_captions", *CAPTIONER_COLUMNS)
+CAPTION_COLUMNS = ("captions", "caption_origin", *INFRARED_COLUMNS)
 
 
 class RowBar:
@@ -100,7 +101,7 @@ class RewriteWorker:
 
     def _with_captions(self, table: pa.Table, batch: Mapping[str, list]) -> pa.Table:
         """Returns the table in the schema of the output, with the caption columns of the batch."""
-        written = set(CAPTION_COLUMNS if any(batch["_scene_captions"]) else CAPTION_COLUMNS[2:])
+        written = set(CAPTION_COLUMNS if any(batch["_scene_captions"]) else INFRARED_COLUMNS)
         columns = []
         for item in self.schema:
             if item.name in written or item.name not in table.column_names:

@@ -35,6 +35,7 @@ class SourceFunnel:
         scene_captions: Scene captions written for rows that had none.
         rejected: Captions by reason.
         failed: Rows without an answer, or whose images cannot be measured, by reason.
+        left: Rows without an accepted caption, by why: their failure, or what was wrong with the first one.
         claims, rejected_claims: Claims about the image in accepted and in rejected captions, by verdict.
         usage: What the captioner took; see `Written`.
     """
@@ -47,6 +48,7 @@ class SourceFunnel:
     scene_captions: int = 0
     rejected: Counter = field(default_factory=Counter)
     failed: Counter = field(default_factory=Counter)
+    left: Counter = field(default_factory=Counter)
     claims: Counter = field(default_factory=Counter)
     rejected_claims: Counter = field(default_factory=Counter)
     usage: Counter = field(default_factory=Counter)
@@ -147,6 +149,8 @@ def collect(batch: Mapping[str, Sequence[Any]]) -> Funnel:
         counts.written += len(accepted) + len(rejected)
         if failure := batch["_reason"][index] or batch["_caption_failure"][index]:
             counts.failed[failure] += 1
+        if not accepted:
+            counts.left[failure or (rejected[0]["reason"] if rejected else "nothing_written")] += 1
         counts.scene_captions += batch["_scene_captions"][index]
         counts.usage.update(batch["_usage"][index])
         for number, text in enumerate(accepted):
@@ -199,7 +203,6 @@ class CaptionTally:
         had_captions = [bool(captions) for captions in batch["captions"]]
         batch = stage(batch)
         written = zip(batch["captions"], had_captions, strict=True)
-        batch["ir_caption_form"] = [None] * len(had_captions)  # those of former captions say nothing of these
         batch["_scene_captions"] = [0 if had else len(captions or []) for captions, had in written]
         for index, name in enumerate(batch["sample_id"]):
             if batch["_facts"][index] is None:
@@ -216,6 +219,13 @@ class CaptionTally:
         if self.on_batch:
             self.on_batch(counted)
         return batch
+
+
+def left_without(captions: Mapping[str, Any]) -> str:
+    """Returns in a line how many rows of a report have no infrared caption, and why."""
+    left = captions["total"].get("left", {})
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left.items()) or "none"
+    return f"rows left without an infrared caption: {sum(left.values())} ({reasons})"
 
 
 def merged_report(stage: CaptionStage, funnels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ class Written:
     Attributes:
         ir_captions: Infrared-aware captions, not checked yet.
         captions: Scene captions, only for rows that came without; their origin is `model`.
+        joint_captions: Captions of both images, not checked yet.
+        forms: Of `ir_captions`, each of `IR_CAPTION_FORMS`; none: all are `free`.
         failure: Reason code where nothing came (`request_failed`, `bad_answer`, `answer_cut`, `refused`), else None.
         usage: What it took, summed over rows in the report: `prompt_tokens`, `completion_tokens`, `cost_usd`,
             `requests`, `cached` (answers that a former run had asked for). Empty for captioners that ask nobody.
@@ -21,6 +23,8 @@ class Written:
 
     ir_captions: list[str] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
+    joint_captions: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
     failure: str | None = None
     usage: dict[str, float] = field(default_factory=dict)
 

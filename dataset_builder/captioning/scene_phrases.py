@@ -1,7 +1,7 @@
 """The things that a scene caption names, as noun phrases in its order: `a bridge, a river and a boat`.
 
 Captions of the kind that people write for RSICD, UCM or NWPU: a thing, a verb or a preposition, another thing. What
-the shipped sample's rules write names kinds of cover and compass points, and is left to `grounded.scene_subject`.
+the shipped sample's rules write names kinds of cover and compass points, and is left to `subjects.scene_subject`.
 """
 
 import re

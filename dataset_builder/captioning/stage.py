@@ -8,9 +8,11 @@ from dataset_builder.captioning.protocol import Captioner, Written
 from dataset_builder.captioning.rules.caption_rules import CaptionRule, first_fault
 from dataset_builder.claims.grounding import InfraredFacts, measure
 
+NOT_OF_JOINT = {"rgb_color", "near_copy"}  # rules: what is seen in RGB has colours, and is what the scene caption says
+
 
 class CaptionStage:
-    """Fills `ir_captions` and the captioner columns with what a captioner wrote and the rules accepted.
+    """Fills `ir_captions`, their forms, `joint_captions` and the captioner columns: what was written and accepted.
 
     Rows that already have a `_reason`, or no decoded infrared, are left as they are. A caption that a rule rejects
     leaves the row's other captions and the row alone: it goes to `_rejected`.
@@ -23,6 +25,7 @@ class CaptionStage:
 
     def __init__(self, captioner: Captioner, rules: Sequence[CaptionRule] = (), repairs: int = 0) -> None:
         self.captioner, self.rules, self.repairs = captioner, list(rules), repairs
+        self.joint_rules = [rule for rule in self.rules if rule.reason not in NOT_OF_JOINT]
         self._settings = json.dumps(dict(captioner.settings), sort_keys=True)
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
@@ -35,6 +38,7 @@ class CaptionStage:
         facts: list[InfraredFacts | None] = [None] * size
         batch["_facts"], batch["_rejected"] = facts, [[] for _ in range(size)]
         batch["_caption_failure"], batch["_usage"] = [None] * size, [{} for _ in range(size)]
+        batch["ir_caption_form"], batch["joint_captions"] = [None] * size, [None] * size
         rows: dict[int, dict[str, Any]] = {}
         for index in range(size):
             row = {name: values[index] for name, values in batch.items()}
@@ -63,15 +67,19 @@ class CaptionStage:
         if answer.captions and not row["captions"]:
             batch["captions"][index] = row["captions"] = list(answer.captions)
             batch["caption_origin"][index] = ["model"] * len(answer.captions)
-        accepted, wrong = [], []
-        for text in answer.ir_captions:
-            fault = first_fault(text, row, self.rules)
-            if fault is None:
-                accepted.append(text)
-            else:
-                wrong.append(f"{fault.reason}: {fault.detail}")
-                batch["_rejected"][index].append({"text": text, "reason": fault.reason, "detail": fault.detail})
-        batch["ir_captions"][index] = accepted
+        checked = [(text, first_fault(text, row, self.rules)) for text in answer.ir_captions]
+        of_both = [(text, first_fault(text, row, self.joint_rules)) for text in answer.joint_captions]
+        forms = answer.forms or ["free"] * len(checked)
+        accepted = [(text, form) for (text, fault), form in zip(checked, forms, strict=True) if fault is None]
+        batch["_rejected"][index] += [
+            {"text": text, "reason": fault.reason, "detail": fault.detail}
+            for text, fault in (*checked, *of_both)
+            if fault is not None
+        ]
+        wrong = [f"{fault.reason}: {fault.detail}" for _, fault in checked if fault is not None]
+        batch["ir_captions"][index] = [text for text, _ in accepted]
+        batch["ir_caption_form"][index] = [form for _, form in accepted] or None
+        batch["joint_captions"][index] = [text for text, fault in of_both if fault is None] or None
         batch["captioner"][index] = self.captioner.name
         batch["captioner_revision"][index] = self.captioner.revision
         batch["captioner_settings"][index] = self._settings

@@ -76,6 +76,8 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         translated=report.total(ir_origin="translated"),
         sensor=report.total(ir_origin="sensor"),
         split_group=report.quarantine.get("split_group", 0),
+        display=report.display,
+        wide={band: list(pair) for band, pair in (report.identity["recipe"].get("ir_range") or {}).items()},
         captions=captions_section(report.captions) if report.captions else "",
         rights=rights_section(report.rights),
         plain=markdown_text,

@@ -91,9 +91,8 @@ class PairImages:
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> str:
-    if (image.shape[1], image.shape[0]) != size:
-        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    return image.tobytes().decode("latin-1")
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)  # of this size already: a copy
+    return resized.tobytes().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,10 +316,7 @@ def _small_bright_targets(ir: np.ndarray) -> int:
         ir = np.asarray(Image.fromarray(ir).resize(size, Image.Resampling.BOX))
     window = max(3, max(ir.shape) // 12 | 1)
     above = ir - ndimage.grey_opening(ir, window)  # an opening never exceeds the image: no wrap-around
-    clutter = float(above.mean())
-    if above.max() < max(40.0, 10 * clutter):
-        return 0
-    labels, _ = ndimage.label(above >= max(40.0, 10 * clutter), np.ones((3, 3)))
+    labels, _ = ndimage.label(above >= max(40.0, 10 * float(above.mean())), np.ones((3, 3)))
     return sum(max(s.stop - s.start for s in blob) <= window for blob in ndimage.find_objects(labels))
 
 

@@ -17,7 +17,7 @@ class View:
     @cached_property
     def grey(self) -> np.ndarray:
         """Infrared, grey levels; float32 `(GRID, GRID)`."""
-        return _decoded(self.facts.grid)
+        return decoded(self.facts.grid)
 
     @cached_property
     def ranked(self) -> np.ndarray:
@@ -27,7 +27,7 @@ class View:
     @cached_property
     def luminance(self) -> np.ndarray | None:
         """Of the RGB image, as `grey`; None where there was none."""
-        return None if self.facts.luminance_grid is None else _decoded(self.facts.luminance_grid)
+        return None if self.facts.luminance_grid is None else decoded(self.facts.luminance_grid)
 
     @cached_property
     def colours(self) -> np.ndarray:
@@ -40,7 +40,8 @@ class View:
         return float(below + upto) / 2 / self.ranked.size
 
 
-def _decoded(grid: str) -> np.ndarray:
+def decoded(grid: str) -> np.ndarray:
+    """A grid of the facts, grey levels; float32 `(GRID, GRID)`."""
     return np.frombuffer(bytes.fromhex(grid), np.uint8).reshape(GRID, GRID).astype(np.float32)
 
 

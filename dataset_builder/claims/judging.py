@@ -62,8 +62,11 @@ def judge(caption: str, facts: InfraredFacts) -> list[Judged]:
     maxsize=256
 )  # of captions whose facts hold images: a caption that a rule has judged is judged again where its claims are counted
 def _judged(caption: str, facts: InfraredFacts) -> tuple[Judged, ...]:
-    view = View(facts)
+    view = _view(facts)
     return tuple(Judged(claim, _verdict(claim, view)) for claim in read_claims(caption, facts.images is not None))
+
+
+_view = lru_cache(maxsize=16)(View)  # captions are written and judged one pair after the other
 
 
 def _verdict(claim: Claim, view: View) -> str:

@@ -17,7 +17,7 @@ from .pair_parts import Grids
 
 def pair_of(facts: InfraredFacts) -> PairFacts | None:
     """Parts, lines and edges of both images of `measure(infrared, rgb)`; None where there was no RGB."""
-    return None if facts.images is None else _remembered(facts.images)
+    return None if facts.images is None else pair_of_images(facts.images)
 
 
 def measure_pair(images: PairImages) -> PairFacts:
@@ -33,7 +33,7 @@ def measure_pair(images: PairImages) -> PairFacts:
     )
 
 
-_remembered = lru_cache(maxsize=256)(measure_pair)  # each caption that is written or judged of a pair asks for it
+pair_of_images = lru_cache(maxsize=256)(measure_pair)  # each caption that is written or judged of a pair asks for it
 
 
 def _gridded(image: np.ndarray) -> np.ndarray:

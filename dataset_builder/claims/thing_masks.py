@@ -5,15 +5,15 @@ has several, and a statement is wrong only where it is wrong of all of them.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .grounding import COLOURS, GRID
-from .image_view import View, place_mask, sided
-from .pair_images import pair_of
+from .grounding import COLOURS, GRID, PairImages
+from .image_view import View, decoded, place_mask, sided
+from .pair_images import pair_of_images
 from .things import LOOKS, Thing
 
 SHARES = (0.12, 0.35)  # of its region: the pixels most like the thing
@@ -33,22 +33,49 @@ _SMALL = frozenset({"spot", "speck", "dot", "clearing", "building", "house", "ro
 
 
 class Sight:
-    """The looks of one pair, by pixel."""
+    """The looks of one pair, by pixel, beside a view of its infrared.
+
+    Args:
+        view: Of the pair; the looks are those of its RGB and shared by all views of the same RGB.
+    """
 
     def __init__(self, view: View) -> None:
-        self.view = view
+        facts = view.facts
+        self.view, self.looks = view, _looks(facts.images, facts.luminance_grid, facts.colour_grid)
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """float32 `(GRID, GRID, 3)`."""
+        return self.looks.rgb
+
+    def likeness(self, thing: Thing) -> np.ndarray | None:
+        """How much each pixel looks like a thing in RGB; None where nothing tells."""
+        return self.looks.likeness(thing)
+
+    def masks(self, thing: Thing, subject: np.ndarray | None = None) -> list[np.ndarray]:
+        """Candidate masks; `subject` is the thing that it lies beside."""
+        return self.looks.masks(thing, subject)
+
+
+class _Looks:
+    """What is seen of the RGB alone: several statements are judged of one pair, and of pairs that share an RGB."""
+
+    def __init__(self, images: PairImages, luminance: str, colours: str) -> None:
+        self.images, self.luminance = images, decoded(luminance)
+        self.colours = np.frombuffer(colours.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
+        self._masks: dict[Thing, list[np.ndarray]] = {}
 
     @cached_property
     def rgb(self) -> np.ndarray:
         """float32 `(GRID, GRID, 3)`."""
-        _, pixels = self.view.facts.images.arrays()
+        _, pixels = self.images.arrays()
         return np.asarray(Image.fromarray(pixels).resize((GRID, GRID), Image.Resampling.BOX), np.float32)
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
         """Steps of a feature from its median by pixel, about -2 to 2."""
         red, green, blue = (self.rgb[..., channel] for channel in range(3))
-        luminance = self.view.luminance
+        luminance = self.luminance
         deviation = luminance - ndimage.uniform_filter(luminance, 3)
         return {
             "luminance": _steps(luminance),
@@ -82,7 +109,14 @@ class Sight:
         return score if thing.head in _SMALL else ndimage.uniform_filter(score, 3)
 
     def masks(self, thing: Thing, subject: np.ndarray | None = None) -> list[np.ndarray]:
-        """Candidate masks; `subject` is the thing that it lies beside."""
+        """Candidate masks; see `Sight.masks`."""
+        if subject is not None and thing.beside:
+            return self._found(thing, subject)
+        if thing not in self._masks:
+            self._masks[thing] = self._found(thing, None)
+        return self._masks[thing]
+
+    def _found(self, thing: Thing, subject: np.ndarray | None) -> list[np.ndarray]:
         likeness = self.likeness(thing)
         found = []
         for region in regions(thing):
@@ -98,10 +132,14 @@ class Sight:
                 found.append(region & coloured)
         return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
 
+    @cached_property
+    def parts(self) -> list[np.ndarray]:
+        """Masks of the measured parts."""
+        return [part.pixels for part in pair_of_images(self.images).parts]
+
     def _part(self, likeness: np.ndarray, region: np.ndarray) -> np.ndarray | None:
         """The measured part of a region that is most like a thing, if it is more so than most of the region."""
-        masks = [part.pixels for part in pair_of(self.view.facts).parts]
-        masks = [mask & region for mask in masks if (mask & region).sum() >= max(_LEAST_PIXELS, 0.5 * mask.sum())]
+        masks = [mask & region for mask in self.parts if (mask & region).sum() >= max(_LEAST_PIXELS, 0.5 * mask.sum())]
         if not masks:
             return None
         best = max(masks, key=lambda mask: float(likeness[mask].mean()))
@@ -113,8 +151,11 @@ class Sight:
         bits = [COLOURS.index(name.get(c, c)) for c in thing.colours if name.get(c, c) in COLOURS]
         if not bits or thing.tones:
             return None
-        mask = (self.view.colours >> bits[0] & 1).astype(bool)
+        mask = (self.colours >> bits[0] & 1).astype(bool)
         return mask if mask.mean() >= 0.02 else None
+
+
+_looks = lru_cache(maxsize=16)(_Looks)
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

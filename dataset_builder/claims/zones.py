@@ -43,12 +43,12 @@ FEATURELESS_SPREAD = (-_ANY, -_ANY, 45, 60)
 SHARPNESS_WORDS = {"sharp": (0.26, 0.3, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.26, 0.3)}
 EDGE_WORDS = {"sharp": (0.03, 0.07, _ANY, _ANY), "soft": (-_ANY, -_ANY, 0.02, 0.05)}  # share of strong edges
 SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright or dark third
-    "mostly bright": (0.3, 0.5, 1, _ANY),
-    "mostly dark": (0.3, 0.5, 1, _ANY),
-    "nearly bright": (0.6, 0.78, 1, _ANY),
-    "nearly dark": (0.6, 0.78, 1, _ANY),
-    "mostly white": (0.35, 0.55, 1, _ANY),
-    "mostly black": (0.35, 0.55, 1, _ANY),
+    "mostly bright": (0.3, 0.5, _ANY, _ANY),
+    "mostly dark": (0.3, 0.5, _ANY, _ANY),
+    "nearly bright": (0.6, 0.78, _ANY, _ANY),
+    "nearly dark": (0.6, 0.78, _ANY, _ANY),
+    "mostly white": (0.35, 0.55, _ANY, _ANY),
+    "mostly black": (0.35, 0.55, _ANY, _ANY),
     "no bright": (-_ANY, -_ANY, 0.06, 0.15),
     "no dark": (-_ANY, -_ANY, 0.06, 0.15),
     "all bright": (-_ANY, -_ANY, 0.08, 0.18),
@@ -56,8 +56,8 @@ SHARE_WORDS = {  # share of the area above or below mid grey, or of its bright o
     "all medium": (-_ANY, -_ANY, 0.2, 0.4),
 }
 CORRELATION_WORDS = {
-    "follows": (0.3, 0.5, 1, _ANY),
-    "follows closely": (0.6, 0.75, 1, _ANY),
+    "follows": (0.3, 0.5, _ANY, _ANY),
+    "follows closely": (0.6, 0.75, _ANY, _ANY),
     "different": (-_ANY, -_ANY, RELATION_CORRELATION, 0.7),
     "inverted": (-_ANY, -_ANY, -0.15, 0.15),
 }

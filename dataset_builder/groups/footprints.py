@@ -1,9 +1,13 @@
 """Connected components of footprints that share more than half of the smaller one, without comparing all with all.
 
-Apart from `grouping.py`, which knows rows and relations: here are numbers only.
+Apart from `grouping.py`, which knows rows and relations: here are numbers only. Tiles of one scene are measured on its
+grid, exactly. Boxes in degrees reach around tiles whose map is not north-up, and are rounded: they are cut back to
+the size of their tiles first (`ground_boxes`), and must share more than `BOX_SHARE`, so that tiles that share a half
+by construction join none.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +16,9 @@ from dataset_builder.groups.components import merge
 
 ODD = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads nearby numbers over all 64
 PENDING = 1 << 20  # pairs compared at a time
+TILE_SHARE, BOX_SHARE = 0.5, 0.52  # of the smaller footprint, to be exceeded
+DEGREE_M = math.radians(1) * 6_371_008.8  # of a meridian, mean radius
+DIAGONAL = math.sqrt(0.5)  # side of a square over that of the box around it, at most turned
 
 
 def footprint_components(scenes: np.ndarray, tiles: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -38,6 +45,31 @@ def footprint_components(scenes: np.ndarray, tiles: np.ndarray, boxes: np.ndarra
     for left, right in _links(rows, scenes[rows], boxes, same_scene=False):
         labels = merge(labels, left, right)
     return labels
+
+
+def ground_boxes(boxes: np.ndarray, sides_m: np.ndarray) -> np.ndarray:
+    """Cuts boxes in degrees back to squares about the same centres, as large as the tiles that they reach around.
+
+    The box around a square that is turned by an angle is up to 1.41 times as wide, so that boxes of neighbours share
+    more than the tiles. Of the squares those of tiles that share a half share at most a half, whatever the angle.
+
+    Args:
+        boxes: `(n, 4)`, degrees: west, south, east, north; NaN where not known.
+        sides_m: `(n,)`, side of a tile on its map in metres; NaN where not known: its box stays.
+
+    Returns:
+        `(n, 4)`; no side is cut by more than a turn explains, and a box around a pole stays.
+    """
+    width = boxes[:, 2] - boxes[:, 0] + np.where(boxes[:, 2] < boxes[:, 0], 360.0, 0.0)
+    height = boxes[:, 3] - boxes[:, 1]
+    middle = np.stack([boxes[:, 0] + width / 2, (boxes[:, 1] + boxes[:, 3]) / 2])
+    metres = np.stack([width * np.cos(np.radians(middle[1])), height]) * DEGREE_M
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.clip(sides_m / metres, DIAGONAL, 1.0)
+    half = np.where(np.isfinite(kept), kept, 1.0) * np.stack([width, height]) / 2
+    square = np.concatenate([middle - half, middle + half]).T
+    turned = np.isfinite(kept).all(0) & (kept < 1).any(0) & (width < 180)
+    return np.where(turned[:, None], square, boxes)
 
 
 def _links(
@@ -101,7 +133,8 @@ def _overlapping(scenes: np.ndarray, corners: np.ndarray, same_scene: bool) -> n
                 met = labels[left] != labels[right]
                 left, right = left[met], right[met]
                 high, low = np.minimum(corners[left], corners[right])[:, 2:], np.maximum(corners[left], corners[right])
-                shared = np.clip(high - low[:, :2], 0, None).prod(1) > np.minimum(area[left], area[right]) / 2
+                least = (TILE_SHARE if same_scene else BOX_SHARE) * np.minimum(area[left], area[right])
+                shared = np.clip(high - low[:, :2], 0, None).prod(1) > least
                 shared &= ((scenes[left] == scenes[right]) & (scenes[left] >= 0)) == same_scene
                 labels = merge(labels, left[shared], right[shared])
     return labels

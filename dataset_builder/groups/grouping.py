@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.groups.components import merge
-from dataset_builder.groups.footprints import footprint_components
+from dataset_builder.groups.footprints import footprint_components, ground_boxes
 from dataset_builder.groups.near_hashes import near_components
 from dataset_builder.schema import LOCATOR
 
@@ -50,8 +50,8 @@ def group(rows: pa.Table, radius: int = 4, relations: Sequence[str] = RELATIONS)
 
     Args:
         rows: `sample_id`, and what the relations read: `rgb_phash`, `ir_phash` (16 hex digits or null), `ir_band`; for
-            `bytes` `_rgb_sha256` and `_ir_sha256` (32 bytes or null); for `footprint` `bbox` and `source_locator`; for
-            `caption` `_caption_keys` (lists of 16 bytes, only of captions of `JOINING_ORIGINS`).
+            `bytes` `_rgb_sha256` and `_ir_sha256` (32 bytes or null); for `footprint` `bbox`, `source_locator` and
+            `gsd_m`; for `caption` `_caption_keys` (lists of 16 bytes, only of captions of `JOINING_ORIGINS`).
         radius: Hamming radius of the perceptual hashes, in bits of 64.
         relations: Which join, of `RELATIONS`. Infrared hashes join within one `ir_band`; captions only beyond images.
 
@@ -181,6 +181,8 @@ def _footprint_links(rows: pa.Table, radius: int) -> np.ndarray:
     if not np.isin(sizes, (0, 4)).all():
         raise ValueError("bbox must be west, south, east and north, or null")
     corners[indices[sizes == 4]] = boxes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    pixel_m = _column(rows, "gsd_m", pa.float64()).to_numpy(zero_copy_only=False)
+    corners = ground_boxes(corners, (tiles[:, 2] - tiles[:, 0]) * pixel_m)
     return _star(np.arange(len(rows), dtype=np.int32), footprint_components(scenes, tiles, corners))
 
 

@@ -75,7 +75,7 @@ def _meet_minima(
         indices = np.flatnonzero(contents.source == source)
         indices = indices[chosen[contents.group[indices]] == 0]
         groups, rows = contents.group[indices], contents.rows[indices]
-        order = np.lexsort((-rows / sizes[groups], sizes[groups], mixed[groups]))
+        order = np.lexsort((-rows, sizes[groups], mixed[groups]))
         groups, rows = groups[order], rows[order]
         wanted = {split: int(needs[split, source]) for split in DRAWN}
         codes = _in_turn(rows, sizes[groups], free, wanted)

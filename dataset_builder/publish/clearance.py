@@ -149,8 +149,9 @@ def check_folder(folder: Path) -> None:
 
 
 def _codes(folder: Path, shards: Sequence[str]) -> list[str]:
+    """Returns the codes of rows none of which was refused: none is null."""
     codes = set()
     for name in shards:
         for table in light_batches(folder / "data" / name, ("rights",)):
             codes.update(pc.unique(table["rights"]).to_pylist())
-    return sorted(code for code in codes if code is not None)
+    return sorted(codes)

@@ -34,6 +34,7 @@ from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
 
+ROWS_COMPARED = 2**16  # at a time
 SHARDS_PER_FILE = 10  # shards of the source in one file of the index: about 1,000 rows of a dataset
 
 
@@ -256,8 +257,8 @@ def _search(store: EmbeddingStore, query: Query, model: str | None, gallery: str
 def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band: str | None = None) -> list[Hit]:
     """Finds the rows of the largest inner product with a vector, see `search_index`.
 
-    Rows of one tile in several bands have one RGB image: in `rgb` it is found once. What is not wanted is left out
-    after the search, which is repeated with more until there are `k`.
+    Rows of one tile in several bands have one RGB image: in `rgb` it is found once. Rows of one band are compared one
+    by one, exactly; so are all where an approximate index finds fewer than there are, and the log says so.
 
     Args:
         dataset: Of `EmbeddingStore.searchable`.
@@ -265,17 +266,46 @@ def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band
         vector: `(size,)`, float32.
         k: How many.
         ir_band: Only rows of this band; None: all.
+
+    Raises:
+        InputError: No row is of this band.
     """
-    rows, asked = dataset.select_columns(list(ROW_FEATURES)), k
+    rows, column = dataset.select_columns(list(ROW_FEATURES)), f"{gallery}_embedding"
+    if ir_band is not None:
+        bands = np.array([str(band) for band in rows["ir_band"]])
+        if ir_band not in bands:
+            raise InputError(f"no row of the index has the band {ir_band!r}; it has {', '.join(sorted(set(bands)))}")
+        return _kept(rows, gallery, _exact(dataset, column, vector, np.flatnonzero(bands == ir_band)), k)
+    asked = k
     while True:
         asked = min(asked, len(dataset))
-        scores, places = dataset.search(f"{gallery}_embedding", vector, k=asked)
+        scores, places = dataset.search(column, vector, k=asked)
         order = sorted((-float(score), int(place)) for score, place in zip(scores, places) if place >= 0)
-        kept: dict[Any, tuple[float, dict]] = {}
-        for score, place in order:
-            row = rows[place]
-            if ir_band in (None, row["ir_band"]):
-                kept.setdefault(row["rgb_sha256"] if gallery == "rgb" else place, (-score, row))
-        if len(kept) >= k or asked == len(dataset):
-            return [Hit(rank, score, row) for rank, (score, row) in enumerate(list(kept.values())[:k], 1)]
+        hits = _kept(rows, gallery, order, k)
+        if len(hits) >= k or (asked == len(dataset) == len(order)):
+            return hits
+        if asked == len(dataset):
+            logger.warning("the approximate index finds %d of %d rows: all are compared instead", len(order), asked)
+            return _kept(rows, gallery, _exact(dataset, column, vector, np.arange(len(dataset))), k)
         asked *= 4
+
+
+def _exact(dataset: Any, column: str, vector: np.ndarray, places: np.ndarray) -> list[tuple[float, int]]:
+    """Returns the negative inner product and the place of these rows, best first."""
+    embeddings = dataset.select_columns([column]).with_format("numpy")
+    scores = [
+        np.asarray(embeddings[places[start : start + ROWS_COMPARED].tolist()][column], np.float32) @ vector
+        for start in range(0, len(places), ROWS_COMPARED)
+    ]
+    return sorted(zip((-np.concatenate(scores)).tolist(), places.tolist()))
+
+
+def _kept(rows: Any, gallery: str, order: Sequence[tuple[float, int]], k: int) -> list[Hit]:
+    """Returns the first k rows in an order, in `rgb` each image once."""
+    kept: dict[Any, tuple[float, dict]] = {}
+    for score, place in order:
+        if len(kept) == k:
+            break
+        row = rows[place]
+        kept.setdefault(row["rgb_sha256"] if gallery == "rgb" else place, (-score, row))
+    return [Hit(rank, score, row) for rank, (score, row) in enumerate(kept.values(), 1)]

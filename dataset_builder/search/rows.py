@@ -8,7 +8,7 @@ from typing import Any
 
 from dataset_builder.shards.opening import bring_dataset, reading_all
 from dataset_builder.sources import open_source
-from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.repository_names import is_hub_id
 
 SCENE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2")
@@ -130,15 +130,3 @@ def moved(place: Mapping[str, Any], where: str | None) -> dict[str, Any]:
     if len(place["sources"]) > 1:
         raise InputError(f"the index has {len(place['sources'])} sources; bring them back below {place['base']}")
     return {**place, "sources": [{**place["sources"][0], "path": str(Path(where).resolve())}]}
-
-
-def parse_limits(text: str) -> tuple[str, list[float]]:
-    """Returns a band and its limits of `BAND=LOW,HIGH`; raises InputError for anything else."""
-    band, _, numbers = text.partition("=")
-    try:
-        low, high = map(float, numbers.split(","))
-    except ValueError:
-        low, high = 0.0, 0.0
-    if not (band and low < high):
-        raise InputError(f"--ir-range {shown(text)} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
-    return band, [low, high]

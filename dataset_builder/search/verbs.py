@@ -53,16 +53,20 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
 
 def embed(arguments: argparse.Namespace) -> None:
     """Embeds what the arguments name; prints what is in the index then."""
+    from dataset_builder.building.auto_range import settled_range
     from dataset_builder.cli import parse_option
     from dataset_builder.recipe import load_recipe
     from dataset_builder.search import retrieval
-    from dataset_builder.search.rows import describe_rows, describe_sources, parse_limits
+    from dataset_builder.search.rows import describe_rows, describe_sources
+    from dataset_builder.shards.limits import parse_limits
+    from dataset_builder.sources import open_source
 
     scene = {"tile_px": arguments.tile, "stride_px": arguments.stride, **dict(map(parse_option, arguments.option))}
     scene = {name: value for name, value in scene.items() if value is not None}
     ir_range = dict(map(parse_limits, arguments.ir_range))
     if Path(arguments.dataset).suffix in (".yaml", ".yml"):
         recipe = load_recipe(arguments.dataset)
+        recipe = settled_range(recipe, [open_source(spec, recipe.base) for spec in recipe.sources])
         ir_range = {**recipe.ir_range, **ir_range}
         place = describe_sources(recipe.sources, recipe.base, scene)
     else:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.schema import SPLITS, VIEWS
-from dataset_builder.shards.bounded_parquet import plain_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS
+from fusionrs_hf.bounded_parquet import plain_batches
 
 COUNTED = ("split", "ir_band", "ir_origin", "source_dataset", "rights")
 FACTS = ("sensor", "translator", "captioner", "ir_unit", "gsd_m")

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.shards.bounded_parquet import plain_batches
 from dataset_builder.shards.layout import QUARANTINE_SCHEMA
+from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
 BATCH_ROWS = 64  # with images

@@ -17,7 +17,7 @@ from dataset_builder.units import check_ir_range
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.bounded_json import NotJsonError, parse_json, read_object
 from fusionrs_hf.bounded_yaml import NotYamlError, front_matter
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,43 @@ def declared_ir_range(dataset: Path | str, ir_range: Limits | None = None) -> di
     folder = Path(dataset)
     told = _of_folder(folder) if folder.is_dir() else _of_card(str(dataset))
     return {**told, **(ir_range or {})}
+
+
+def parse_limits(text: str) -> tuple[str, list[float]]:
+    """Returns a band and its limits of `BAND=LOW,HIGH`; raises InputError for anything else."""
+    band, _, numbers = text.partition("=")
+    try:
+        low, high = map(float, numbers.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not (band and low < high):
+        raise InputError(f"--ir-range {shown(text)} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
+    return band, [low, high]
+
+
+def reading_limits(
+    asked: Limits, model: Sequence[float] | Limits | None, told: Limits
+) -> Sequence[float] | dict[str, Sequence[float]] | None:
+    """Returns the limits that a model reads a dataset by: those asked for, else the model's own, else the dataset's.
+
+    Args:
+        asked, told: By `ir_band`.
+        model: Of its processor: a pair for all bands, by band, or None. Where the dataset tells others, the log says
+            so: the model was trained with its own.
+
+    Returns:
+        By band, or the model's pair for all; None: there are none.
+    """
+    if model is not None and not isinstance(model, Mapping):
+        return {**dict.fromkeys(told, model), **asked} if asked else model
+    known = model or {}
+    for band in sorted(known.keys() & told.keys() - asked.keys()):
+        if list(known[band]) != list(told[band]):
+            logger.warning(
+                "the model reads %s by the limits %s, the dataset declares %s; ir_range %s=LOW,HIGH sets others",
+                *(band, list(known[band]), list(told[band]), band),
+            )
+    return {**told, **known, **asked} or None
 
 
 def _of_folder(folder: Path) -> dict[str, list[float]]:

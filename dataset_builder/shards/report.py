@@ -43,6 +43,8 @@ class BuildReport:
         version: Of the dataset; each removal of rows raises its last number.
         removed: Rows taken down since the build; `tombstones.jsonl` names them.
         rights: Of a published copy: its level, terms by code and what was left out; see `notices.rights_facts`.
+        display: By scene, the `limits` by band that became 0 and 255 where values are displayed, and the tone curve of
+            RGB, `rgb_gamma`.
         split_report: How the splits came about; see `splits.Assigned`. Empty where the build did not say.
     """
 
@@ -66,6 +68,7 @@ class BuildReport:
     removed: int = 0
     rights: dict[str, Any] = field(default_factory=dict)
     split_report: dict[str, Any] = field(default_factory=dict)
+    display: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ValueError where the rows of the default configuration are not told."""

@@ -57,6 +57,9 @@ def open_source(spec: Mapping[str, Any], base: Path) -> Source:
         spec: `kind` (repository, folder or scene) and the fields of that reader; see its class.
         base: Folder that a relative `path` starts from.
 
+    Returns:
+        The reader; of a scene whose limits are `auto`, with the numbers that its tiles give.
+
     Raises:
         InputError: An unknown kind or key, a missing one, a value that cannot be, or a path that does not exist.
     """
@@ -67,4 +70,5 @@ def open_source(spec: Mapping[str, Any], base: Path) -> Source:
     module, name = KINDS[spec["kind"]]
     values = {key: value for key, value in spec.items() if key != "kind"}
     # pathlib keeps an absolute path absolute; a Hub id is told from a folder by the reader.
-    return parse(getattr(import_module(module), name), values, f"source of kind {spec['kind']}", base=base)
+    source = parse(getattr(import_module(module), name), values, f"source of kind {spec['kind']}", base=base)
+    return source.settled() if hasattr(source, "settled") else source

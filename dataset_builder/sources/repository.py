@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits
-from dataset_builder.sources.formats.row_groups import TooLarge, parquet_schema, read_span, row_group_spans
+from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.repository_names import is_hub_id

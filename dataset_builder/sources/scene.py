@@ -3,6 +3,7 @@
 rasterio (extra `geo`) is imported when a scene is opened, not before.
 """
 
+import copy
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,16 @@ import numpy as np
 
 from dataset_builder.fields import ANY_NUMBER, parse
 from dataset_builder.images.png import encode_png
-from dataset_builder.schema import IR_BANDS, IR_UNITS, new_row
+from dataset_builder.schema import new_row
 from dataset_builder.sources.formats.facts import iso_date, metres
-from dataset_builder.sources.formats.raster_files import SIGNATURES, USUAL
+from dataset_builder.sources.formats.raster_files import USUAL
 from dataset_builder.sources.raster import Raster
+from dataset_builder.sources.scene_checks import check_scene, check_types
+from dataset_builder.sources.scene_grid import Grid
+from dataset_builder.sources.scene_limits import AUTO, display, settled_limits
 from dataset_builder.sources.scene_parts import Clouds, Land, Region
 from dataset_builder.sources.scene_units import InfraredUnit
-from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.errors import InputError
 
 TESTED = 4  # tiles along each axis of a region whose values are held against the declared unit
 
@@ -48,11 +52,14 @@ class SceneSource:
         path: A multi-band GeoTIFF, or a folder with a file per band.
         rights: Licence of the scene, as on the card.
         rgb: Names of the red, green and blue band.
-        ir: Name of the band by `ir_band`.
+        ir: Name of the band by `ir_band`; empty: RGB alone, for a recipe that translates.
         bands: By name: the number of the band in `path` (from 1), or the file name in the folder `path` (its first
             band). Without it a GeoTIFF's bands go by their descriptions or numbers.
         limits: `[low, high]` by band name, in the values that the file holds: what becomes 0 and 255. Needed above 8
-            bit for what is displayed: RGB always, infrared where `ir_unit` is display.
+            bit for what is displayed: RGB always, infrared where `ir_unit` is display. `auto`, for all or by band: the
+            1st and 99th percentile over sampled tiles of the training regions, those of RGB together; the report and
+            the card tell them.
+        rgb_gamma: Tone curve of the displayed RGB, after the limits: above 1 dark ground becomes lighter.
         ir_unit: `display`: infrared is stored as 8 bit by its limits. `dn`: as the file's values, 16 bit. A physical
             unit: as 16-bit values in it, made by the band's scale and offset; without these the file's values are
             taken to be in it already.
@@ -62,6 +69,8 @@ class SceneSource:
         name: Start of `sample_id` and `source_locator`; without it, the stem of `path`.
         tile_px, stride_px: Side of a tile, and distance between tiles (without it, the side).
         regions: Parts to cut, each with its split; without them, the whole scene.
+        grid: Instead of regions: cells with a gap, whose splits are drawn; see `Grid`.
+        split: Of the whole scene, where neither regions nor grid tell.
         min_gap_px: Regions of different splits must be at least this far apart.
         spatial_gap_m: Tiles nearer than this to a region of another split, in metres on the ground, leave.
         nodata: Value that means no data, beside the nodata values, masks and alpha bands of the files.
@@ -82,7 +91,8 @@ class SceneSource:
     rgb: Sequence[str] = ("red", "green", "blue")
     ir: Mapping[str, str] = field(default_factory=lambda: {"nir": "nir"})
     bands: Mapping[str, int | str] = field(default_factory=dict)
-    limits: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    limits: Mapping[str, Sequence[float] | str] | str = field(default_factory=dict)
+    rgb_gamma: float = 1.0
     ir_unit: str = "display"
     scales: Mapping[str, Sequence[float]] = field(default_factory=dict)
     trust_units: bool = False
@@ -90,6 +100,8 @@ class SceneSource:
     tile_px: int = 256
     stride_px: int | None = None
     regions: Sequence[Region | Mapping] = ()
+    grid: Grid | Mapping | None = None
+    split: str | None = None
     min_gap_px: int = 0
     spatial_gap_m: float = 0.0
     nodata: float | None = field(default=None, metadata={ANY_NUMBER: True})
@@ -118,7 +130,7 @@ class SceneSource:
             _part(Region, region, f"region {number} of scene {name}") for number, region in enumerate(self.regions)
         ]
         values["regions"] = tuple(regions)
-        for key, part in (("clouds", Clouds), ("land", Land)):
+        for key, part in (("clouds", Clouds), ("land", Land), ("grid", Grid)):
             test = getattr(self, key)
             values[key] = None if test is None else _part(part, test, f"{key} of scene {name}")
         try:
@@ -128,48 +140,41 @@ class SceneSource:
             raise InputError(f"scene {name}: {error}") from error
         for key, value in values.items():
             object.__setattr__(self, key, value)
-        self._check()
-
-    def _check(self) -> None:
-        if len(self.rgb) != 3:
-            raise InputError(
-                f"rgb of scene {self.name} must name three bands (red, green, blue), got {list(self.rgb)}"
-            )
-        if not self.ir or (unknown := [kind for kind in self.ir if kind not in IR_BANDS]):
-            raise InputError(f"ir of scene {self.name} needs bands by {', '.join(IR_BANDS)}, got {self.ir or unknown}")
-        if self.ir_unit not in IR_UNITS:
-            raise InputError(
-                f"ir_unit of scene {self.name} must be one of {', '.join(IR_UNITS)}, got {shown(self.ir_unit)}"
-            )
-        if isinstance(self.formats, str) or (unread := sorted(set(map(str, self.formats)) - set(SIGNATURES))):
-            given = self.formats if isinstance(self.formats, str) else ", ".join(unread)
-            raise InputError(f"formats of scene {self.name} must be a list of {', '.join(SIGNATURES)}, got {given}")
-        if min(self.tile_px, self.stride_px or 1) < 1:
-            raise InputError(f"tile_px and stride_px of scene {self.name} must be positive")
-        if not 0 <= self.spatial_gap_m < float("inf"):
-            raise InputError(f"spatial_gap_m of scene {self.name} must be metres, 0 or more, got {self.spatial_gap_m}")
-        for band, limits in self.limits.items():
-            if len(limits) != 2 or not limits[0] < limits[1]:
-                raise InputError(f"limits of {band} in scene {self.name} must be [low, high], got {limits}")
+        check_scene(self)
         self._unit  # noqa: B018  scales that cannot be are known before anything is read
-        for number, a in enumerate(self.regions):
-            for b in self.regions[:number]:
-                if a.split != b.split and a.gap_px(b) < self.min_gap_px:
-                    raise InputError(
-                        f"regions {a} and {b} of scene {self.name} have different splits and a gap of "
-                        f"{a.gap_px(b)} px; leave at least {self.min_gap_px} px (min_gap_px) between them"
-                    )
 
     def shares_pixels(self, drawn: bool) -> bool:
         """Tells whether tiles overlap whose splits are not prescribed; `drawn`: nor are any."""
         regions = [region for region in self.regions if drawn or region.split is None]
-        strides = [region.stride_px or self.stride_px for region in regions] or [self.stride_px] * (not self.regions)
+        told = self.regions or ((self.grid or self.split) and not drawn)
+        strides = [region.stride_px or self.stride_px for region in regions] or [self.stride_px] * (not told)
         return any(stride is not None and stride < self.tile_px for stride in strides)
+
+    def settled(self) -> "SceneSource":
+        """Returns the same scene with numbers for limits that are `auto`; reads some of its tiles."""
+        if AUTO not in (self.limits if isinstance(self.limits, str) else self.limits.values()):
+            return self
+        with self.open() as raster:
+            regions = self._regions(raster)
+            trained = [region for region in regions if region.split in ("train", None)] or regions
+            starts = [[self._starts(region, axis) for axis in ("rows", "columns")] for region in trained]
+            limits = settled_limits(self, raster, starts)
+        scene = copy.copy(self)
+        object.__setattr__(scene, "limits", limits)
+        return scene
+
+    def display_facts(self) -> dict[str, Any]:
+        """Returns the limits and the tone curve of what is displayed, for the report."""
+        shown = {*self.rgb, *(self.ir.values() if self.ir_unit == "display" else ())}
+        limits = {name: list(pair) for name, pair in sorted(self.limits.items()) if name in shown}
+        return {"limits": limits, "rgb_gamma": self.rgb_gamma}
 
     def shards(self) -> list[tuple[int, int]]:
         """Returns (number of the region, first row) of each line; reads headers, and tiles to test a physical unit."""
         with self.open() as raster:
-            self._check_types(raster)
+            check_types(self, raster)
+            if self.ir_unit != "display":
+                self._unit.check_types(raster)
             self._pixel_m(raster)
             raster.acquired(self.acquired_tag)
             raster.tell_north()
@@ -189,6 +194,12 @@ class SceneSource:
             if not self.trust_units:
                 self._unit.check_values(raster, (tile for region in regions for tile in self._spread(region)))
             return [(number, row) for number, region in enumerate(regions) for row in self._starts(region, "rows")]
+
+    def count(self, shards: Sequence[tuple[int, int]]) -> int:
+        """Returns the number of rows of some shards; reads headers only."""
+        with self.open() as raster:
+            columns = [len(self._starts(region, "columns")) for region in self._regions(raster)]
+        return sum(columns[number] for number, _ in shards) * max(1, len(self.ir))
 
     def read(self, shard: tuple[int, int]) -> Iterator[dict[str, Any]]:
         """Yields the rows of one line of tiles, a tile's bands one after the other."""
@@ -216,27 +227,18 @@ class SceneSource:
         tests = [part.band for part in (self.clouds, self.land) if part]
         return list(dict.fromkeys([*self.rgb, *self.ir.values(), *tests]))
 
-    def _check_types(self, raster: Raster) -> None:
-        shown = {*self.rgb, *(self.ir.values() if self.ir_unit == "display" else ())}
-        types = {name: raster.dtype(name) for name in {*shown, *self.ir.values()}}
-        if missing := sorted(name for name in shown if name not in self.limits and types[name] != "uint8"):
-            raise InputError(
-                f"scene {self.name} needs limits for {', '.join(missing)} ({types[missing[0]]}): declare [low, high], "
-                "the values that become 0 and 255"
-            )
-        if self.ir_unit != "display":
-            self._unit.check_types(raster)
-
     def _regions(self, raster: Raster) -> Sequence[Region]:
         height, width = raster.shape
         for region in self.regions:
             if region.rows[1] > height or region.columns[1] > width:
                 raise InputError(f"{region} exceeds scene {self.name} of {height} x {width} px; give one inside it")
-        return self.regions or (Region((0, height), (0, width)),)
+        if self.grid:
+            return self.grid.regions(raster.shape, self.tile_px, self.name)
+        return self.regions or (Region((0, height), (0, width), self.split),)
 
     def _pixel_m(self, raster: Raster) -> tuple[float, float]:
         """Returns height and width of a pixel in metres; zeros where nothing depends on them."""
-        if not (self.spatial_gap_m and self.regions):
+        if not (self.spatial_gap_m and (self.regions or self.grid)):
             return 0.0, 0.0
         declared = (self.gsd_m, self.gsd_m) if self.gsd_m else None
         if not (pixel := raster.pixel_m or declared):
@@ -245,7 +247,8 @@ class SceneSource:
 
     def _in_margin(self, raster: Raster, region: Region, row: int, column: int) -> bool:
         """Tells whether a tile of a region is too near to a region of another split."""
-        others = [other for other in self.regions if other.split != region.split] if self.spatial_gap_m else []
+        near = self._regions(raster) if self.spatial_gap_m else ()
+        others = [other for other in near if other.split != region.split]
         size = self._pixel_m(raster)
         return any(other.distance_m(row, column, self.tile_px, size) < self.spatial_gap_m for other in others)
 
@@ -278,6 +281,10 @@ class SceneSource:
                 for name, key in (("rgb", "rgb"), ("ir", band))
             }
             yield new_row(sample_id=f"{tile}/{band}", ir_band=band, **pair, **facts) | {"_reason": reason}
+        if not self.ir:
+            facts |= dict.fromkeys(("ir_origin", "ir_unit"))
+            rgb = {"bytes": images.get("rgb"), "path": f"{tile}/rgb.png"}
+            yield new_row(sample_id=f"{tile}/rgb", rgb=rgb, **facts) | {"_reason": reason}
 
     def _images(self, raster: Raster, row: int, column: int) -> tuple[dict[str, bytes], str | None]:
         """Returns PNG files by `rgb` and `ir_band`, and None or the reason why the tile is not usable."""
@@ -289,21 +296,15 @@ class SceneSource:
         except OSError:
             logger.warning("scene %s is damaged at row %s, column %s", self.name, row, column)
             return {}, "unreadable"
-        rgb = np.dstack([self._display(bands[name], name) for name in self.rgb])  # (side, side, 3)
+        rgb = np.dstack([display(bands[name], self.limits.get(name), self.rgb_gamma) for name in self.rgb])
         images = {"rgb": encode_png(rgb)}
         for kind, name in self.ir.items():
             shown = self.ir_unit == "display"
-            stored = self._display(bands[name], name) if shown else self._unit.stored(raster, name, bands[name])
+            stored = (
+                display(bands[name], self.limits.get(name)) if shown else self._unit.stored(raster, name, bands[name])
+            )
             images[kind] = encode_png(stored)
         return images, self._reason(bands, valid, rgb)
-
-    def _display(self, values: np.ndarray, name: str) -> np.ndarray:
-        """Scales a band to uint8 by its declared limits, as `scale_infrared` does; uint8 without limits stays."""
-        if name not in self.limits:
-            return values
-        low, high = self.limits[name]
-        values = np.nan_to_num(values, nan=low)  # not a number is no data, and told so
-        return np.rint(np.clip((values.astype(np.float64) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
     def _reason(self, bands: Mapping[str, np.ndarray], valid: np.ndarray, rgb: np.ndarray) -> str | None:
         if 1 - valid.mean() > self.max_nodata_ratio:

@@ -24,7 +24,8 @@ from dataset_builder.sources.formats.facts import caption_texts
 from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits, read_from_hub
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, split_words
-from dataset_builder.sources.formats.row_groups import TooLarge, parquet_schema, read_span, row_group_spans
+from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError, nearest, shown
 
 logger = logging.getLogger(__name__)

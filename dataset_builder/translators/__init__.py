@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dataset_builder.recipe import TranslateRecipe
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import InfraredTranslator, TranslateStage
 from fusionrs_hf.errors import InputError, nearest, shown
+
+if TYPE_CHECKING:
+    from dataset_builder.recipe import TranslateRecipe
 
 
 def _learned(**options: object) -> InfraredTranslator:
@@ -18,7 +21,7 @@ def _learned(**options: object) -> InfraredTranslator:
 TRANSLATORS: dict[str, Callable[..., InfraredTranslator]] = {"radiometric": RadiometricTranslator, "learned": _learned}
 
 
-def make_translator(recipe: TranslateRecipe) -> InfraredTranslator:
+def make_translator(recipe: "TranslateRecipe") -> InfraredTranslator:
     """Builds the translator that a recipe names.
 
     Raises:
@@ -34,7 +37,7 @@ def make_translator(recipe: TranslateRecipe) -> InfraredTranslator:
     return TRANSLATORS[recipe.translator](**options)
 
 
-def make_translate_stage(recipe: TranslateRecipe, base: Path = Path()) -> TranslateStage:
+def make_translate_stage(recipe: "TranslateRecipe", base: Path = Path()) -> TranslateStage:
     """Builds the stage that translates as a recipe says; raises InputError as its parts do.
 
     Args:

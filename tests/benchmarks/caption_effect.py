@@ -83,7 +83,8 @@ def run_one(policy: str, seed: int, demo: Path, folder: Path) -> None:
 
     from fusionrs_hf.encoders import Encoder
     from training import train_clip
-    from training.evaluate_clip import held_out, score_texts
+    from training.evaluate_clip import score_texts
+    from training.scoring.held_out import held_out
 
     started = time.monotonic()
     dataset = demo / "dataset"

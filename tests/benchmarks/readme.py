@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_cards.bands import BAND_NAMES
-from tests.benchmarks import readme_build, readme_clip, readme_front
+from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front, readme_vlm
 from tests.benchmarks.markdown import table
 from training.scoring.vlm_results import VlmResults
 
@@ -29,7 +29,7 @@ BLOCKS = {  # name in the markers -> the page that shows it; its template is `te
 }
 FRONT_RESULTS = (
     *("build_throughput", "split_leaks", "caption_quality", "grounded_claims_sealed_second", "retrieval_controls"),
-    *("ablation", "caption_effect", "demo_vlm", "train_step", "recall_speed"),
+    *("ablation", "caption_effect", "vlm_reading", "train_step", "recall_speed"),
 )
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -44,6 +44,7 @@ CONTROLS = {
 }
 CONDITIONS = {
     "own_images": "the VLM",
+    "blind": "the same before it saw images",
     "constant": "best constant caption",
     "ir_shuffled": "infrared of another tile",
     "ir_blanked": "infrared blanked",
@@ -190,7 +191,8 @@ def render(template: str) -> str:
     """Fills a template of `templates/` from the committed result files."""
     retrieval, effect = read("retrieval_controls"), read("caption_effect")
     sealed = {"sealed": read("grounded_claims_sealed"), "sealed, second": read("grounded_claims_sealed_second")}
-    quality, vlm = read("caption_quality"), read("demo_vlm")
+    things, sentences = read("grounded_claims_things_sealed"), read("grounded_claims_model_sentences")
+    quality, vlm, reading = read("caption_quality"), read("demo_vlm"), read("vlm_reading")
     tables = {
         "front": readme_front.front_table({name: read(name) for name in FRONT_RESULTS}),
         "retrieval_main": retrieval_table(retrieval, whole=False),
@@ -198,10 +200,18 @@ def render(template: str) -> str:
         "text": text_table(retrieval),
         "effect_main": effect_table(effect, "held_out_region", "R@10"),
         "judge": judge_table(sealed),
+        "judge_things": judge_table({"all scenes": things, **things["by_scene"]}),
         "quality": quality_table(quality),
+        "specificity": readme_captions.specificity_table(read("caption_specificity")),
+        "variety": readme_captions.variety_table(read("caption_specificity")),
         "vlm": vlm_table(vlm),
+        "reading": readme_vlm.reading_table(reading["held_out_region"]),
+        "reading_scene": readme_vlm.reading_table(reading["held_out_scene"]),
+        "answers": readme_vlm.answers_table(reading["held_out_region"]),
+        "places": readme_vlm.places_table(reading["held_out_region"]),
+        "groups": readme_vlm.groups_table(reading["held_out_region"]),
     }
-    building, sentences = build_tables()
+    building, built = build_tables()
     step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
     tables |= {
         "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
@@ -215,7 +225,9 @@ def render(template: str) -> str:
     environment = Environment(loader=FileSystemLoader(HERE / "templates"), undefined=StrictUndefined, autoescape=False)
     return environment.get_template(template).render(
         tables=tables | building,
-        text=sentences,
+        text=built,
+        model_sentences=sentences["sealed"],
+        percent=percent,
         throughput=read("build_throughput"),
         leaks=read("split_leaks"),
         ablation=ablation | {"slower": readme_clip.slower(ablation)},
@@ -226,7 +238,11 @@ def render(template: str) -> str:
         effect=effect,
         quality=quality,
         vlm=vlm,
+        reading=reading,
+        reading_seeds={name: readme_vlm.scores_by_seed(reading[name]) for name in list(REGIONS)[1:]},
+        reading_minutes=readme_vlm.minutes(reading),
         rates=read("caption_throughput"),
+        specificity=read("caption_specificity"),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),

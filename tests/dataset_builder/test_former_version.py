@@ -10,6 +10,7 @@ import pytest
 from datasets import load_dataset
 
 from dataset_builder.audit.verb import audit_dataset
+from dataset_builder.building.rewriting import INFRARED_COLUMNS
 from dataset_builder.caption_check import check_captions
 from dataset_builder.fusionrs import FusionRS
 from dataset_builder.pipeline import build
@@ -95,7 +96,8 @@ def test_its_captions_are_checked_and_written_anew(dataset, tmp_path):
     caption_dataset(dataset, tmp_path / "captioned", workers=1)
     before, after = stored(dataset), stored(tmp_path / "captioned")
     for name, row in after.items():
-        assert row == {**before[name], **dict.fromkeys(LACKS), "ir_captions": row["ir_captions"]}
+        assert row["joint_captions"] or row["ir_captions"]
+        assert row == {**before[name], **dict.fromkeys(LACKS), **{column: row[column] for column in INFRARED_COLUMNS}}
     assert loaded(tmp_path / "captioned", tmp_path)["train"].features == FEATURES
 
 

@@ -22,7 +22,14 @@ from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.captioned_tiles import NoWord, noise, png, row, stage_of, write
 
-REWRITTEN = {"ir_captions", "captioner", "captioner_revision", "captioner_settings"}
+REWRITTEN = {
+    "ir_captions",
+    "ir_caption_form",
+    "joint_captions",
+    "captioner",
+    "captioner_revision",
+    "captioner_settings",
+}
 CARD = """---
 license: cc0-1.0
 configs:

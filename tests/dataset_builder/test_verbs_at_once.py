@@ -63,6 +63,8 @@ def meet(home, tmp_path, alone, first, point, capfd):
     assert contents(place) == alone[first][2] | beside
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.parametrize("first", VERBS)
 def test_what_meets_a_verb_at_work_is_refused_or_reads_what_stays(home, alone, tmp_path, first, capfd):
     meet(home, tmp_path, alone, first, alone[first][1] // 2, capfd)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 import fusionrs_hf.auto  # noqa: F401
@@ -28,6 +29,8 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_clip_loads_by_remote_code_with_equal_numbers(tmp_path):
     model, processor = tiny.clip_model(feature_norm=True, vision_pooling="grid"), tiny.clip_processor()
     model.fit_feature_norm(torch.randn(9, 160), 1 + torch.randn(9, 160))

@@ -264,6 +264,16 @@ def test_another_option_rewrites_only_what_it_concerns(packages, out):
     assert (out / "text" / "origin.json").stat().st_mtime_ns == text
 
 
+def test_what_a_user_put_beside_a_checkpoint_stays_and_stands_in_the_way_of_another(packages, out):
+    weights = (out / "vision" / "model.safetensors").read_bytes()
+    (out / "vision" / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match=r"did not write \(notes.md\); move them away"):
+        convert.convert_demo_weights(packages, out, vision_layers=2, image_size=42)
+    assert (out / "vision" / "model.safetensors").read_bytes() == weights
+    assert (out / "vision" / "notes.md").read_text() == "mine"
+    assert convert.convert_demo_weights(Path("nowhere"), out, vision_layers=1, image_size=42)["vision"].is_dir()
+
+
 def test_an_interrupted_conversion_leaves_no_checkpoint_and_the_next_call_finishes(packages, out, monkeypatch):
     shutil.rmtree(out / "text")
 
@@ -301,7 +311,7 @@ def test_a_file_with_another_hash_is_refused_and_nothing_is_written(packages, tm
 def test_a_folder_of_the_users_own_is_not_replaced(packages, tmp_path):
     (tmp_path / "vision").mkdir()
     (tmp_path / "vision" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="no origin.json, so no converter wrote it; choose another --out"):
+    with pytest.raises(InputError, match="is not empty and not of `fusionrs convert demo-weights`"):
         convert.convert_demo_weights(packages, tmp_path, vision_layers=1, image_size=42)
     assert (tmp_path / "vision" / "mine.txt").read_text() == "mine"
 

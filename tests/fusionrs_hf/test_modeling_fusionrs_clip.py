@@ -499,3 +499,18 @@ def test_gradient_checkpointing_reaches_every_tower_and_changes_no_gradient(batc
     assert grads[0].keys() == grads[1].keys()
     for name, value in grads[0].items():
         torch.testing.assert_close(grads[1][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_equal_captions_are_no_negatives_also_where_no_image_ids_are_known():
+    embeds, scale = {name: unit(4, 5, seed=seed) for seed, name in enumerate(("rgb", "ir", "text"))}, torch.tensor(7.0)
+    captions = torch.tensor([3, 8, 3, 9])
+    weights = {("rgb", "text"): 1.0, ("rgb", "ir"): 2.0, ("ir", "text"): 0.0}
+    equal = captions[:, None] == captions[None, :]
+    with_text = info_nce(embeds["rgb"], embeds["text"], scale, equal)
+    by_hand = (with_text + 2 * info_nce(embeds["rgb"], embeds["ir"], scale)) / 3
+    torch.testing.assert_close(trimodal_loss(embeds, scale, weights, None, captions), by_hand)
+    assert abs(with_text - info_nce(embeds["rgb"], embeds["text"], scale)) > 1e-3
+    bias = torch.tensor(-2.0)
+    sigmoid = sigmoid_loss(embeds["rgb"], embeds["text"], scale, bias, equal)
+    sigmoid = (sigmoid + 2 * sigmoid_loss(embeds["rgb"], embeds["ir"], scale, bias)) / 3
+    torch.testing.assert_close(trimodal_loss(embeds, scale, weights, None, captions, bias), sigmoid)

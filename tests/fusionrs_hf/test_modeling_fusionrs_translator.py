@@ -111,3 +111,32 @@ def test_wrong_conditions_are_refused():
         FusionRSTranslator(conditions=["scene"])
     with pytest.raises(ValueError, match="one of unknown, scene, got 'mars'"):
         tiny_translator.translator().condition_index("mars")
+
+
+def test_all_features_are_those_of_their_definition():
+    image = rgb(1, 3, 20, 12)[0]
+    image[:, :3] = torch.tensor([0.0, 0.3, 1.0])[:, None, None]  # some values at the ends
+    values = image.flatten(1).double().numpy()
+    mean, spread = values.mean(1), values.std(1) + 0.01
+    centred = values - mean[:, None]
+
+    def correlation(one, other):
+        return (centred[one] * centred[other]).mean() / spread[one] / spread[other]
+
+    def step(pixels):
+        grey = image.double().numpy().mean(0)
+        down, across = grey[pixels:] - grey[:-pixels], grey[:, pixels:] - grey[:, :-pixels]
+        return (np.abs(down).mean() + np.abs(across).mean()) / 2 + 0.002
+
+    expected = [*mean, *np.log(spread), correlation(0, 1), correlation(0, 2), correlation(1, 2)]
+    expected += [np.log(step(1)), np.log(step(2) / step(1))]
+    expected += [np.abs(centred[0] - centred[1]).mean(), np.abs(centred[2] - centred[1]).mean()]
+    expected += [((values < 0.01) | (values > 0.99)).mean()]
+    np.testing.assert_allclose(domain_features(image[None])[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_too_small_for_a_step_have_the_least_one():
+    features = domain_features(rgb(1, 3, 9, 1))[0]
+    assert features[9] == pytest.approx(np.log(0.002)) and features[10] == pytest.approx(0)
+    steps = domain_features(rgb(1, 3, 9, 2))[0]
+    assert steps[9] > np.log(0.01) and steps[10] == pytest.approx(np.log(0.002) - float(steps[9]), abs=1e-4)

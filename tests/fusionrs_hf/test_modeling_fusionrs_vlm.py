@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig, LlamaForCausalLM
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
+from fusionrs_hf.modeling_fusionrs_vlm_start import keep_layers
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from tests.made import tiny, tiny_vlm
 
@@ -159,18 +160,20 @@ def test_new_projectors_speak_at_the_volume_of_words():
     assert 0.05 < spread < 0.2
 
 
-def test_from_towers_takes_tower_statistics_and_lower_layers(tmp_path):
+def test_from_towers_takes_tower_statistics_and_the_layers_to_keep(tmp_path):
     clip_folder = tiny_vlm.save_clip(tmp_path / "clip")
     language_folder = tiny_vlm.save_language_model(tmp_path / "language", layers=3)
-    model = FusionRSVLMForConditionalGeneration.from_towers(str(clip_folder), str(language_folder), 2, grid_size=3)
-    processor = FusionRSVLMProcessor.from_towers(str(clip_folder), str(language_folder), 9)
+    towers = str(clip_folder), str(language_folder)
+    model = FusionRSVLMForConditionalGeneration.from_towers(*towers, [0, 2], grid_size=3)
+    processor = FusionRSVLMProcessor.from_towers(*towers, 9)
     clip = FusionRSCLIPModel.from_pretrained(clip_folder)
     language = AutoModelForCausalLM.from_pretrained(language_folder)
     assert len(model.model.language_model.layers) == model.config.text_config.num_hidden_layers == 2
     for ours, theirs in (
         (model.model.vision_tower, clip.vision_model),
         (model.model.feature_norm, clip.feature_norm),
-        (model.model.language_model.layers[1], language.model.layers[1]),
+        (model.model.language_model.layers[0], language.model.layers[0]),
+        (model.model.language_model.layers[1], language.model.layers[2]),
     ):
         for name, value in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[name], value), name
@@ -181,6 +184,28 @@ def test_from_towers_takes_tower_statistics_and_lower_layers(tmp_path):
     assert list(processor.ir_image_processor.image_mean) == [0.2] * 3
     with torch.no_grad():  # token ids of model and processor agree, or this raises
         assert model(**prompts(processor, [RGB, IR])).image_hidden_states.shape == (18, 16)
+
+
+@pytest.mark.parametrize("numbers", [[2, 0], [0, 0], [0, 3], []])
+def test_layers_that_are_not_there_or_out_of_order_are_refused(tmp_path, numbers):
+    language = AutoModelForCausalLM.from_pretrained(tiny_vlm.save_language_model(tmp_path, layers=3))
+    with pytest.raises(ValueError, match="must ascend and lie between 0 and 2"):
+        keep_layers(language, numbers)
+
+
+def test_kept_layers_count_anew_in_the_cache_and_after_loading(tmp_path):
+    language = AutoModelForCausalLM.from_pretrained(tiny_vlm.save_language_model(tmp_path / "whole", layers=3))
+    keep_layers(language, [0, 2])
+    words = torch.tensor([[4, 5, 6]])
+    with torch.no_grad():
+        whole = language(words).logits[:, -1]
+        start = language(words[:, :2], use_cache=True)
+        following = language(words[:, 2:], past_key_values=start.past_key_values).logits[:, -1]
+    assert_close(following, whole)
+    language.save_pretrained(tmp_path / "cut")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "cut")
+    with torch.no_grad():
+        assert_close(loaded(words).logits[:, -1], whole)
 
 
 def test_other_pooling_leaves_statistics_to_be_fitted(tmp_path):
@@ -258,3 +283,21 @@ def test_a_process_without_the_package_gets_the_same_numbers(tmp_path, model, pr
         assert_close(model(**inputs).logits, torch.from_numpy(remote["logits"]))
         written = model.generate(**inputs, generation_config=GenerationConfig(max_new_tokens=5), do_sample=False)
     assert written.tolist() == remote["written"].tolist()
+
+
+def test_from_towers_takes_an_untied_head_and_how_the_language_model_generates(tmp_path):
+    config = tiny_vlm.language_config()
+    config.tie_word_embeddings = False
+    torch.manual_seed(4)
+    language = LlamaForCausalLM(config)
+    language.generation_config.update(max_new_tokens=7, repetition_penalty=1.3)
+    language.save_pretrained(tmp_path / "language")
+    tiny_vlm.tokenizer(with_image_tokens=False).save_pretrained(tmp_path / "language")
+    clip = tiny_vlm.save_clip(tmp_path / "clip")
+    model = FusionRSVLMForConditionalGeneration.from_towers(str(clip), str(tmp_path / "language"), grid_size=3)
+    words, head = language.get_input_embeddings().weight, language.lm_head.weight
+    assert not torch.equal(words, head)
+    assert torch.equal(model.get_input_embeddings().weight[: len(words)], words)
+    assert torch.equal(model.lm_head.weight[: len(head)], head)
+    assert (model.generation_config.max_new_tokens, model.generation_config.repetition_penalty) == (7, 1.3)
+    assert len(model.lm_head.weight) % 64 == 0

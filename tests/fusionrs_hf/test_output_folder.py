@@ -6,6 +6,7 @@ import pytest
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import MANIFEST, read_manifest, require_finished
+from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.output_folder import files_below, reading, writing
 
 
@@ -163,3 +164,34 @@ def test_a_folder_that_is_not_finished_is_read_by_nobody(tmp_path):
     with pytest.raises(InputError, match="is not finished"):
         require_finished(out)
     require_finished(tmp_path)  # says nothing of itself
+
+
+def test_what_a_killed_process_left_half_prepared_is_in_nobodys_way(tmp_path):
+    out = tmp_path / "out"
+    code = (
+        "import os, sys; from pathlib import Path; from fusionrs_hf.folder_scratch import scratch\n"
+        "from fusionrs_hf.output_folder import writing\n"
+        "with writing(sys.argv[1], 'export') as output, scratch(output.path) as place:\n"
+        "    (place / 'half').write_text('half'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(out)]).returncode == 9
+    assert files_below(out) == [".fusionrs-scratch/half", MANIFEST]
+    with writing(out, "export") as output, scratch(output.path) as place:
+        assert not any(place.iterdir())
+        (place / "whole").write_text("whole")
+        output.make_way()
+        output.move_in(place)
+        output.finish()
+    assert files_below(out) == [MANIFEST, "whole"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_link_in_the_place_of_the_scratch_folder_is_refused(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis").write_text("thesis")
+    write(tmp_path / "out")
+    (tmp_path / "out" / ".fusionrs-scratch").symlink_to(tmp_path / "home")
+    refused = pytest.raises(InputError, match="is in the way")
+    with writing(tmp_path / "out", "embed") as output, refused, scratch(output.path):
+        pass
+    assert (tmp_path / "home" / "thesis").read_text() == "thesis"

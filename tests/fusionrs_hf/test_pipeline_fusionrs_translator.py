@@ -9,8 +9,9 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+from fusionrs_hf import pipeline_fusionrs_translator as translating
 from fusionrs_hf.modeling_fusionrs_translator import domain_features
-from fusionrs_hf.pipeline_fusionrs_translator import CORE_PX, MARGIN_PX
+from fusionrs_hf.pipeline_fusionrs_translator import CORE_PX, MARGIN_PX, dark_level, display_values, to_grey
 from tests.made import tiny_translator
 
 
@@ -141,3 +142,54 @@ def test_damaged_weights_are_an_error():
         pipe.translator.head.weight[0] = float("nan")
     with pytest.raises(ValueError, match="NaN"):
         pipe(images((8, 8)), band="nir")
+
+
+def test_grey_levels_are_rounded_and_clipped():
+    values = np.array([-0.2, 0.0, 0.5 / 255 + 1e-4, 0.499 / 255, 0.5, 1.0, 1.7])
+    assert to_grey(values).tolist() == [0, 0, 1, 0, 128, 255, 255] and to_grey(values).dtype == np.uint8
+    (image,) = images((3, 4))
+    np.testing.assert_allclose(display_values(image), image / 255, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((4, 4), np.uint8), ((4, 4, 4), np.uint8), ((4, 4, 3), np.uint16), ((0, 4, 3), np.uint8)]
+)
+def test_arrays_that_are_no_rgb_of_8_bit_are_refused(shape, kind):
+    with pytest.raises(ValueError, match="must be RGB of 8 bit, got u"):
+        display_values(np.zeros(shape, kind))
+
+
+def test_an_offset_is_the_first_percentile_of_each_channel():
+    values = np.stack([np.arange(101), 1000 - 2 * np.arange(101), np.full(101, 7)], axis=-1).reshape(1, 101, 3)
+    assert dark_level(values).tolist() == [1, 802, 7]
+
+
+def test_parts_cover_an_image_once_with_a_margin_that_ends_at_its_edges():
+    covered = np.zeros((100, 70), int)
+    for index, window, core in translating._parts([np.zeros((100, 70, 3))], 48):
+        covered[core] += 1
+        for inner, outer, length in zip(core, window, covered.shape, strict=True):
+            assert (outer.start, outer.stop) == (max(0, inner.start - MARGIN_PX), min(length, inner.stop + MARGIN_PX))
+        assert index == 0
+    assert (covered == 1).all()
+
+
+def test_parts_of_one_size_go_together_and_none_is_lost():
+    parts = [(number, (slice(0, size), slice(0, 5)), None) for number, size in enumerate((4, 6, 4, 4, 6, 9, 4))]
+    groups = [[number for number, *_ in group] for group in translating._in_batches(iter(parts), 2)]
+    assert groups == [[0, 2], [1, 4], [3, 6], [5]]
+    assert [len(group) for group in translating._in_batches(iter(parts), 0)] == [1] * 7
+
+
+@pytest.mark.parametrize(("distances", "inside"), [([1.0, 1.1], True), ([1.0, 1.1, 1.1], False), ([1.01], False)])
+def test_half_of_the_blocks_within_the_limit_are_enough(monkeypatch, distances, inside):
+    pipe = tiny_translator.pipeline()
+    monkeypatch.setattr(type(pipe), "domain_distance", lambda self, image, condition: np.array(distances))
+    assert pipe.is_in_domain(np.zeros((8, 8, 3)), "scene") is inside
+
+
+def test_blocks_are_whole_unless_the_image_is_smaller():
+    pipe = tiny_translator.pipeline()
+    sizes = ((63, 63), (64, 127), (130, 64), (192, 128))
+    counts = [len(pipe.domain_distance(np.zeros((*size, 3), np.float32), "scene")) for size in sizes]
+    assert counts == [1, 1, 2, 6]

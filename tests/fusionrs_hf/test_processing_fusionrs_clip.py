@@ -5,7 +5,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401
-from fusionrs_hf.processing_fusionrs_images import check_infrared, scale_infrared
+from fusionrs_hf.processing_fusionrs_images import check_infrared, check_rgb, scale_infrared
 from tests.made import tiny
 
 
@@ -170,3 +170,38 @@ def test_a_column_of_a_dataset_is_a_list():
     processor = tiny.clip_processor()
     wanted = processor(images=[tiny.rgb_image(0), tiny.rgb_image(1)])["pixel_values"]
     assert torch.equal(processor(images=rows["rgb"])["pixel_values"], wanted)
+
+
+@pytest.mark.parametrize("odd", range(3))
+def test_two_equal_channels_are_a_colour_and_three_are_none(odd):
+    pixels = np.full((24, 24, 3), 90, np.uint8)
+    with pytest.raises(ValueError, match="three equal channels"):
+        check_rgb(Image.fromarray(pixels))
+    pixels[3, 5, odd] = 91
+    image = Image.fromarray(pixels)
+    assert check_rgb(image) is image
+
+
+def test_a_text_as_long_as_the_table_of_positions_is_read_whole():
+    limit = tiny.clip_processor().tokenizer.model_max_length
+    ids = tiny.clip_processor()(text="water " * (limit - 1))["input_ids"]
+    assert ids.shape == (1, limit) and ids[0, -1] == tiny.EOS_ID
+
+
+def test_limits_go_to_their_images_by_band():
+    by_band = tiny.clip_processor(ir_range={"nir": [0, 10], "swir": [0, 20]})
+    assert by_band.limits(["swir", "lwir", "nir"], 3) == [[0, 20], None, [0, 10]]
+    assert by_band.limits("nir", 2) == [[0, 10]] * 2
+    assert by_band.limits(None, 2) == [None, None]
+    for bands in (None, "nir", ["nir", "swir"]):  # one pair for all bands
+        assert tiny.clip_processor(ir_range=[5, 6]).limits(bands, 2) == [[5, 6]] * 2
+    assert tiny.clip_processor().limits("nir", 1) == [None]
+
+
+def test_infrared_has_two_dimensions_and_what_lies_on_a_limit_is_not_clipped():
+    with pytest.raises(ValueError, match=r"two dimensions \(height, width\), got shape \(2, 2, 1\)"):
+        scale_infrared(np.zeros((2, 2, 1)), (0, 1))
+    with pytest.raises(ValueError, match="low < high"):
+        scale_infrared(np.zeros((2, 2)), (0, float("nan")))
+    scaled, clipped = scale_infrared(np.array([[-3, -2], [7, 8]], np.int16), (-2, 7))
+    assert (scaled.tolist(), clipped) == ([[0, 0], [255, 255]], 0.5)

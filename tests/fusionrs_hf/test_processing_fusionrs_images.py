@@ -18,6 +18,8 @@ from fusionrs_hf.processing_fusionrs_images import (
     CHANNEL_TOLERANCE,
     COLOURED_SHARE,
     WIDE_MODES,
+    channel_mean,
+    channel_spread,
     check_infrared,
     count_coloured,
     is_coloured,
@@ -170,3 +172,12 @@ def test_importing_it_loads_no_torch(name):
 def test_decoding_loads_no_torch():
     code = "import sys, dataset_builder.images.decoding; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdin=subprocess.DEVNULL)
+
+
+def test_channels_of_a_pixel_spread_and_average_as_by_hand():
+    pixels = np.array([[[0, 0, 1], [0, 1, 1], [255, 255, 254]], [[9, 1, 4], [1, 9, 4], [4, 1, 9]]], np.uint8)
+    assert channel_spread(pixels).tolist() == [[1, 1, 1], [8, 8, 8]]
+    assert channel_mean(pixels).tolist() == [[0, 1, 255], [5, 5, 5]]
+    every = np.stack(np.meshgrid(*[np.arange(0, 256, 17)] * 3), axis=-1).reshape(1, -1, 3).astype(np.uint8)
+    np.testing.assert_array_equal(channel_mean(every), np.rint(every.mean(axis=-1)))
+    assert count_coloured(pixels, 1) == 3 and count_coloured(pixels, 7.9) == 3 and count_coloured(pixels, 8) == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.made.hub_refs import USER, HubRefs
 from tests.made.hub_repository import LFS_BYTES, LFS_SUFFIXES, HubError, folders
 
 if TYPE_CHECKING:
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-USER = "loopback"
 CHUNK = 2**20  # bytes of an LFS object held at once
 
 
-class HubHandler(BaseHTTPRequestHandler):
+class HubHandler(HubRefs, BaseHTTPRequestHandler):
     """One connection; `ROUTES` leads each request to the method that replies to it or raises `HubError`."""
 
     hub: "LoopbackHub"
@@ -35,6 +35,8 @@ class HubHandler(BaseHTTPRequestHandler):
     def handle_request(self) -> None:
         """Answers one request: finds the route, checks the token, finds the repository, calls the method."""
         self.hub.requests.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".rstrip())
+        if self.hub.faults.strike(self):
+            return
         url = urlsplit(self.path)
         self.query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         self.commit: dict[str, Any] = {}  # the one that the reply is about
@@ -147,36 +149,6 @@ class HubHandler(BaseHTTPRequestHandler):
         dates = {"createdAt": refs["createdAt"], "lastModified": commit["date"]}
         zeros = {"gated": False, "disabled": False, "downloads": 0, "likes": 0, "tags": []}
         self.reply(about | dates | zeros | {"private": refs["private"]})
-
-    # Branches, tags, history
-
-    def list_refs(self) -> None:
-        def described(folder: str, pointers: dict[str, str]) -> list[dict[str, str]]:
-            return [{"name": n, "ref": f"refs/{folder}/{n}", "targetCommit": sha} for n, sha in pointers.items()]
-
-        refs = self.repo.refs
-        pointers = {"branches": described("heads", refs["branches"]), "tags": described("tags", refs["tags"])}
-        self.reply(pointers | {"converts": [], "pullRequests": []})
-
-    def create_branch(self, name: str) -> None:
-        self.add_ref("branches", name, self.repo.commit(self.json.get("startingPoint") or "main")["id"])
-
-    def create_tag(self, revision: str) -> None:
-        self.add_ref("tags", self.json["tag"], self.commit["id"])
-
-    def add_ref(self, group: str, name: str, sha: str) -> None:
-        with self.hub.lock:
-            refs = self.repo.refs
-            if name in refs[group]:
-                raise HubError(409, f"Reference {name} already exists")
-            refs[group][name] = sha
-            self.repo.save_refs(refs)
-        self.reply()
-
-    def list_commits(self, revision: str) -> None:
-        authors = {"authors": [{"user": USER}]}
-        wanted = ("id", "title", "message", "date")
-        self.reply([{name: commit[name] for name in wanted} | authors for commit in self.repo.history(revision)])
 
     # Reading
 
@@ -306,7 +278,10 @@ ROUTES = (  # HTTP methods, path, whether a token is needed, method of HubHandle
     ("GET", rf"{API}/refs", False, "list_refs"),
     ("GET", rf"{API}/commits{AT}", False, "list_commits"),
     ("POST", rf"{API}/branch/(?P<name>[^/]+)", True, "create_branch"),
+    ("DELETE", rf"{API}/branch/(?P<name>[^/]+)", True, "delete_branch"),
     ("POST", rf"{API}/tag{AT}", True, "create_tag"),
+    ("DELETE", rf"{API}/tag/(?P<name>[^/]+)", True, "delete_tag"),
+    ("POST", rf"{API}/super-squash/(?P<branch>[^/]+)", True, "squash"),
     ("GET", rf"{API}/tree{AT}(?:/(?P<path>.+))?", False, "list_tree"),
     ("POST", rf"{API}/paths-info{AT}", False, "show_paths"),
     ("GET HEAD", rf"{WEB}/resolve{AT}/(?P<path>.+)", False, "resolve"),

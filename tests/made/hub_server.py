@@ -17,6 +17,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.made.hub_faults import HubFaults
 from tests.made.hub_handler import HubHandler
 from tests.made.hub_repository import HubError, Repository
 
@@ -32,6 +33,7 @@ class LoopbackHub:
         token: The one access token that may write, and read what is private.
 
     Attributes:
+        faults: What goes wrong, see `HubFaults`.
         requests: "METHOD /path", and the byte range if one was asked for, of every request in order of arrival.
     """
 
@@ -42,6 +44,7 @@ class LoopbackHub:
         self.lock = threading.RLock()  # held by whoever changes a repository
         self.announced: dict[str, int] = {}  # LFS objects that an authorised request may upload: sha256 -> bytes
         self.requests: list[str] = []
+        self.faults = HubFaults()
         self.server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (HubHandler,), {"hub": self}))
         self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
 

@@ -49,7 +49,7 @@ def test_metrics_hold_every_table(metrics):
     part = metrics["trained"]["held_out_region/nir"]
     assert {f"{m}_to_text/scene" for m in ("rgb", "ir")} <= set(part["scores"]) and "fused" not in str(part["scores"])
     assert set(part["fused"]["scores"]) >= {"fused_to_text/scene", "text_to_fused/ir_aware"}
-    assert set(part["mean_recall"]) == {"rgb_ir", "scene", "ir_aware"}
+    assert set(part["mean_recall"]) == {"rgb_ir", "rgb_scene", "scene", "ir_aware"}
     assert set(metrics["by_band"]) == {"nir", "swir"} and set(metrics["by_source"]) == {"scene/nir", "scene/swir"}
     assert metrics["fusion"]["chosen_on"] == "validation" and len(metrics["fusion"]["grid"]) == 11
 
@@ -60,12 +60,14 @@ def test_metrics_keep_their_keys_in_their_order(metrics, metrics_file):
     four = ["queries", "scores", "intervals", "ranks"]
     recalls = ["R@1", "R@5", "R@10", "mean_recall", "median_rank", "queries"]
     for part in metrics["trained"].values():
-        assert list(part) == [*four, "fused", "mean_recall", "missing_modality"] and list(part["fused"]) == four
+        assert (
+            list(part) == [*four, "fused", "mean_recall", "missing_modality", "chance"] and list(part["fused"]) == four
+        )
         assert all(list(scores) == recalls for scores in part["scores"].values())
         assert all(len(interval) == 3 for interval in part["intervals"].values())
         assert list(part["missing_modality"]["scene"]) == ["rgb", "ir", "fused", "fused_minus"]
     for table_ in (*metrics["by_band"].values(), *metrics["by_source"].values()):
-        assert list(table_) == [*four[:3], "mean_recall"]
+        assert list(table_) == [*four[:3], "mean_recall", "chance"]
     assert json.dumps(ClipResults.load(metrics_file).as_dict(), indent=1) == metrics_file.read_text()
 
 
@@ -88,6 +90,102 @@ def test_a_given_fusion_weight_is_reported_and_one_outside_is_refused(model, dat
         evaluate_clip.choose_weight(encoders, str(dataset), 2.0, "sensor")
 
 
+def only(folder, *splits, **changes):
+    """Writes some splits of the tiny dataset, with columns changed."""
+    (folder / "data").mkdir(parents=True)
+    for split in splits:
+        rows = [row | changes for row in tiny_dataset.rows(split, 6, 200)]
+        Dataset.from_list(rows, features=FEATURES).to_parquet(folder / f"data/{split}-00000-of-00001.parquet")
+    return folder
+
+
+def scored(model, dataset, tmp_path, *options):
+    output = tmp_path / "metrics.json"
+    arguments = ["--model", str(model), "--dataset", str(dataset), "--output", str(output), *options]
+    assert cli.main(["eval", "clip", *arguments]) == 0
+    return ClipResults.load(output)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("captions", [{}, {"captions": [], "ir_captions": []}, {"ir_captions": []}])
+def test_any_split_alone_is_scored_with_what_captions_it_has(model, tmp_path, capsys, split, captions):
+    dataset = only(tmp_path / "dataset", split, **captions)
+    found = scored(model, dataset, tmp_path)
+    expected = {"train": "train_split", "validation": "held_out_scene", "test": "held_out_scene"}[split]
+    assert set(found.trained) == {f"{expected}/nir", f"{expected}/swir"}
+    kinds = {"scene": "captions", "ir_aware": "ir_captions"}
+    there = [kind for kind, column in kinds.items() if captions.get(column, True)]
+    part = found.trained[f"{expected}/nir"]
+    assert {name.partition("/")[2] for name in part.scores} - {""} == set(there)
+    assert set(part.mean_recall) == {"rgb_ir", *there, *(["rgb_scene"] if "scene" in there else [])}
+    assert found.fusion.as_dict() == {"weight": None, "chosen_on": "model"}
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[0] == "scored" and len(printed) > 2 * len(part.scores)
+    assert all("small gallery" in line for line in printed[1:])
+
+
+def test_what_is_printed_is_what_is_written(model, dataset, tmp_path, capsys):
+    found = scored(model, dataset, tmp_path)
+    part = found.trained["held_out_region/nir"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("held_out_region/nir ")]
+    recall = next(line for line in lines if " RGB → IR " in line and "hard" not in line).split()
+    value, low, high = (f"{100 * number:.1f}" for number in part.intervals["rgb_to_ir"])
+    at = recall.index("IR") + 1
+    assert recall[at : at + 4] == [value, f"[{low},", f"{high}]", "16.7"]  # of six tiles
+    mean = next(line for line in lines if "RGB ↔ IR alone" in line)
+    assert f"{100 * part.mean_recall['rgb_ir'].value:.1f} [" in mean and "66.7" in mean  # (1/6 + 5/6 + 1) / 3
+
+
+def test_the_infrared_that_there_is_gets_scored_and_the_option_named(model, tmp_path, caplog):
+    caplog.set_level("INFO")
+    dataset = only(tmp_path / "dataset", "test", ir_origin="translated", captions=[], ir_captions=[])
+    assert scored(model, dataset, tmp_path).trained
+    assert "infrared-style images made from RGB (12 rows of test); --ir_origin" in caplog.text
+    arguments = ["eval", "clip", "--model", str(model), "--dataset", str(dataset), "--ir_origin", "sensor"]
+    assert cli.main(arguments) == 2
+
+
+def test_nothing_to_score_is_an_error(model, tmp_path, capsys):
+    one = {"image_group_id": "g", "joint_group_id": "g", "is_eval_representative": False, "captions": []}
+    dataset = only(tmp_path / "dataset", "test", **one)
+    assert cli.main(["eval", "clip", "--model", str(model), "--dataset", str(dataset)]) == 2
+    told = capsys.readouterr().err
+    assert "nothing to score: the 12 test rows" in told and "form 1 joint groups" in told
+
+
+def test_a_split_that_is_not_there_is_named(model, dataset, tmp_path, capsys):
+    folder = only(tmp_path / "dataset", "test")
+    assert cli.main(["eval", "clip", "--model", str(model), "--dataset", str(folder), "--split", "train"]) == 2
+    assert "has no split 'train'; it has test" in capsys.readouterr().err
+
+
+def test_a_clip_that_was_started_from_is_the_control_with_captions_too(model, tmp_path):
+    dataset = only(tmp_path / "dataset", "test")
+    trained = tmp_path / "trained"
+    tiny.clip_model(seed=1).save_pretrained(trained)
+    tiny.clip_processor().save_pretrained(trained)
+    log = {"recipe": {"clip": str(model)}, "scenes": ["scene"], "source_datasets": ["scene"]}
+    (trained / "training_log.json").write_text(json.dumps(log))
+    found = scored(trained, dataset, tmp_path)
+    assert set(found.trained) == {"held_out_region/nir", "held_out_region/swir"} == set(found.pretrained)
+    alone = scored(model, dataset, tmp_path).trained["held_out_scene/nir"]
+    control = found.pretrained["held_out_region/nir"]
+    assert control.ranks == alone.ranks and "text_to_ir/scene" in control.ranks
+
+
+def test_towers_are_scored_raw_where_no_training_split_standardises_them(dataset, tmp_path):
+    towers = {"vision_tower": tmp_path / "vision", "text_tower": tmp_path / "text"}
+    start = tiny.clip_model()
+    start.vision_model.save_pretrained(towers["vision_tower"])
+    start.text_model.save_pretrained(towers["text_tower"])
+    alone = only(tmp_path / "dataset", "test", captions=[], ir_captions=[])
+    found = evaluate_clip.evaluate_pretrained(start.config, tiny.clip_processor(), towers, str(alone))
+    encoder = Encoder.for_scores(start, tiny.clip_processor(), pooled=True)
+    rows = evaluate_clip.held_out(str(alone), "test")["held_out_scene/nir"]
+    raw = evaluate_clip.score_images(encoder, rows)
+    assert found["held_out_scene/nir"].ranks["rgb_to_ir"] == raw["rgb_to_ir"].tolist()
+
+
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_all_of_the_weight_on_one_modality_is_that_modality(model, dataset, weight):
     found = evaluate_clip.evaluate(*load_clip(str(model)), str(dataset), fusion_weight=weight)
@@ -107,19 +205,6 @@ def test_a_dataset_without_groups_is_refused(model, tmp_path, capsys):
     where = ["--model", str(model), "--dataset", str(folder), "--output", str(tmp_path / "metrics.json")]
     assert cli.main(["eval", "clip", *where]) == 2
     assert "4 of 4 rows have no image_group_id" in capsys.readouterr().err
-    with pytest.raises(InputError, match="rows have no image_group_id"):
-        evaluate_clip.held_out(str(folder), "test")
-
-
-def test_held_out_rows_are_told_apart_by_whether_training_saw_their_scene(tmp_path):
-    folder = tiny_dataset.write(tmp_path / "dataset", held_out=5, unseen=2)
-    parts = evaluate_clip.held_out(str(folder), "test")
-    scenes = {
-        name: {evaluate_clip.scene_of(locator) for locator in rows["source_locator"]} for name, rows in parts.items()
-    }
-    expected = {"held_out_region": {"scene"}, "held_out_scene": {"other"}}
-    assert scenes == {f"{part}/{band}": names for part, names in expected.items() for band in tiny_dataset.BANDS}
-    assert [len(rows) for rows in parts.values()] == [3, 3, 2, 2]
 
 
 def test_fusing_as_the_model_does_equals_the_model(dataset):

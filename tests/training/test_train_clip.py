@@ -3,7 +3,9 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,7 +23,8 @@ from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from tests.made import tiny, tiny_dataset
 from tests.training.made.interrupted import interrupted, unfinished
 from training import evaluate_clip, train_clip
-from training.train_clip import main
+from training.train_clip import frozen_image_layers, limit_training, main, remembered_images
+from training.trainers.frozen import lower_layers
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +208,8 @@ def test_parts_and_processes_together_equal_one_process(folders, tmp_path):
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 @pytest.mark.parametrize(
     "options",
     [
@@ -281,3 +286,33 @@ def test_evaluation_writes_ranks_that_agree_with_the_embeddings(folders, trained
     assert part["ranks"]["rgb_to_ir"] == expected
     assert "rgb_to_text/scene" not in metrics["pretrained"]["held_out_region/nir"]["ranks"]
     assert Path(output).is_file()
+
+
+def count_images(calls, name, forward, hidden, *args, **kwargs):
+    calls.extend([name] * len(hidden))
+    return forward(hidden, *args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "remember", "kept", "runs"), [(0, True, -1, 1), (1, True, 1, 1), (1, False, 1, 2), (0, False, 0, 2)]
+)
+def test_frozen_layers_run_once_an_image_where_they_are_remembered(frozen, remember, kept, runs):
+    model = tiny.clip_model().with_options(ir_channels=1).eval()
+    arguments = SimpleNamespace(
+        frozen_vision_layers=frozen, remember_images=remember, frozen_text_layers=1, lora_rank=0
+    )
+    limit_training(model, arguments)
+    assert frozen_image_layers(arguments) == kept
+    towers, calls = {"rgb": model.vision_model, "ir": model.ir_vision_model}, []
+    for name, tower in towers.items():
+        free = [parameter.requires_grad for parameter in tower.parameters()]
+        assert (all(free), any(free)) == (kept == 0, kept != -1)
+        layer = lower_layers(tower, 1)[0]
+        layer.forward = partial(count_images, calls, name, layer.forward)
+    size = (tiny.IMAGE_PX, tiny.IMAGE_PX)
+    pixels, infrared = torch.randn(2, 3, *size), torch.randn(2, 3, *size)
+    with remembered_images(model, arguments), torch.no_grad():
+        first = model.get_rgb_features(pixels), model.get_ir_features(infrared)
+        second = model.get_rgb_features(pixels), model.get_ir_features(infrared)
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert sorted(calls) == ["ir"] * 2 * runs + ["rgb"] * 2 * runs  # of two images

@@ -57,6 +57,8 @@ def test_a_run_that_is_not_group_aware_needs_no_groups(start, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_texts_longer_than_the_table_train_once_its_positions_are_stretched(start, tmp_path):
     long = "dark water over the ground and " * 8  # 49 tokens with the last
     dataset = dataset_with(tmp_path / "dataset", {"captions": [long], "ir_captions": []})
@@ -68,6 +70,8 @@ def test_texts_longer_than_the_table_train_once_its_positions_are_stretched(star
     assert model.get_text_features(**processor(text=long)).shape == (1, 8)
 
 
+@pytest.mark.slow
+@pytest.mark.every_change
 def test_infrared_above_8_bit_is_trained_and_scored_by_declared_limits(start, tmp_path, capsys):
     """The same grey levels in 16 bit, 100 counts a level, give the run of the 8-bit dataset."""
     folder = tiny_dataset.write(tmp_path / "deep")
@@ -96,3 +100,15 @@ def test_infrared_above_8_bit_is_trained_and_scored_by_declared_limits(start, tm
     assert scores == scores[:1] * 4
     deep, shallow, told = (AutoModel.from_pretrained(tmp_path / name).state_dict() for name in ("a", "b", "c"))
     assert all(torch.equal(value, shallow[name]) and torch.equal(value, told[name]) for name, value in deep.items())
+
+
+def test_a_dataset_without_validation_trains_where_the_recipe_asks_for_none_and_the_log_tells_its_scenes(
+    start, tmp_path
+):
+    dataset = tiny_dataset.write(tmp_path / "dataset")
+    (dataset / "data" / "validation-00000-of-00001.parquet").unlink()
+    with pytest.raises(InputError, match="eval_strategy is steps; give --eval_strategy no"):
+        run(dataset, start, tmp_path / "out", eval_strategy="steps", eval_steps=1)
+    run(dataset, start, tmp_path / "out", eval_strategy="no")
+    log = json.loads((tmp_path / "out" / "training_log.json").read_text())
+    assert (log["scenes"], log["source_datasets"], log["recipe"]["ir_origin"]) == (["scene"], ["scene"], "auto")

@@ -1,6 +1,9 @@
 """VLM training: what LoRA touches, resuming, and what a run leaves behind."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +14,16 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.folder_manifest import MANIFEST
 from tests.made import tiny, tiny_vlm
 from tests.training.made.captioned_rows import make_rows
 from tests.training.made.interrupted import interrupted
+from training import train_vlm
 from training.train_vlm import main
 from training.trainers.captioning import CaptionTrainer
+from training.trainers.run_log import read_run_log
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +31,7 @@ def vlm_run(tmp_path_factory):
     """A dataset, towers, and a finished run of two steps; the folders by name."""
     root = tmp_path_factory.mktemp("vlm")
     (root / "dataset" / "data").mkdir(parents=True)
-    for split, count in (("train", 8), ("test", 8)):
+    for split, count in (("train", 8), ("validation", 4), ("test", 8)):
         make_rows(count).to_parquet(root / "dataset" / "data" / f"{split}-00000-of-00001.parquet")
     tiny_vlm.save_clip(root / "clip")
     tiny_vlm.save_language_model(root / "language", layers=3)
@@ -39,7 +46,9 @@ def command(folders: dict[str, str], **options: object) -> list[str]:
         "clip_model": folders["clip"],
         "language_model": folders["language"],
         "output_dir": folders["output"],
-        "num_language_layers": 2,
+        "keep_language_layers": "0-1",
+        "text_steps": 2,
+        "projector_steps": 3,
         "max_steps": 2,
         "save_steps": 1,
         "logging_steps": 1,
@@ -86,9 +95,13 @@ def test_adapter_on_its_base_equals_the_merged_model_and_both_differ_from_the_ba
     )
 
 
-def test_frozen_parts_are_as_loaded(vlm_run):
+def test_frozen_parts_are_as_loaded_and_projectors_as_their_stage_left_them(vlm_run):
     merged = load_file(f"{vlm_run['output']}/model.safetensors")
     base = load_file(f"{vlm_run['output']}/base/model.safetensors")
+    for name, value in load_file(f"{vlm_run['output']}/projector/projector.safetensors").items():
+        assert torch.equal(merged[f"model.multi_modal_projector.{name}"], value), name
+        if ".position" not in name:  # the mean of an image's tokens tells nothing of their positions
+            assert not torch.equal(base[f"model.multi_modal_projector.{name}"], value), name
     clip = load_file(f"{vlm_run['clip']}/model.safetensors")
     for name in base:
         if "projector" not in name and "_proj." not in name:
@@ -119,9 +132,56 @@ def test_interrupted_run_does_the_missing_step_and_ends_with_the_same_weights(vl
         assert_close(resumed[name], whole[name], atol=1e-6, rtol=1e-5)
 
 
+def test_a_finished_stage_is_not_done_again(vlm_run, tmp_path, monkeypatch):
+    again = interrupted(vlm_run["output"], tmp_path / "output", 0)
+    (again / "projector/stage.json").unlink()
+    manifest = json.loads((again / MANIFEST).read_text())
+    manifest["files"].remove("projector/stage.json")
+    (again / MANIFEST).write_text(json.dumps(manifest))
+    done = []
+    for name in ("train_on_texts", "train_projectors"):
+        function = getattr(train_vlm, name)
+        monkeypatch.setattr(
+            train_vlm, name, lambda *rest, name=name, function=function: done.append(name) or function(*rest)
+        )
+    main(command({**vlm_run, "output": str(again)}))
+    assert done == ["train_projectors"]
+    resumed, whole = (load_file(f"{folder}/model.safetensors") for folder in (again, vlm_run["output"]))
+    for name in whole:
+        assert_close(resumed[name], whole[name], atol=1e-6, rtol=1e-5)
+
+
+def test_base_has_learnt_the_texts_and_the_log_says_where_the_loss_begins(vlm_run):
+    told = json.loads(Path(f"{vlm_run['output']}/base/stage.json").read_text())
+    assert sum(told["counts"]["level"].values()) == 8
+    (start,) = (entry for entry in read_run_log(Path(vlm_run["output"]))["history"] if "start_loss" in entry)
+    assert {"uniform_loss", "unread_loss", "blind_loss"} <= start.keys()
+    assert start["uniform_loss"] > start["unread_loss"] > 0
+
+
+def test_a_stream_trains_and_the_best_checkpoint_by_facts_is_kept(vlm_run, tmp_path):
+    options = {"streaming": True, "validation_pairs": 4, "eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
+    options |= {"load_best_model_at_end": True, "metric_for_best_model": "fact_accuracy", "save_total_limit": 1}
+    main(command({**vlm_run, "output": str(tmp_path / "output")}, **options))
+    history = read_run_log(tmp_path / "output")["history"]
+    scores = [entry["eval_fact_accuracy"] for entry in history if "eval_fact_accuracy" in entry]
+    assert len(scores) == 2 and all(
+        {"eval_loss", "eval_brightest"} <= entry.keys() for entry in history if "eval_loss" in entry
+    )
+    told = json.loads((tmp_path / "output/projector/stage.json").read_text())
+    assert set(told["training_accuracy"]) == set(told["validation_accuracy"]) == set(FACT_KINDS)
+    (kept,) = (tmp_path / "output").glob("checkpoint-*")
+    assert kept.name == f"checkpoint-{1 + scores.index(max(scores))}"
+
+
+def test_an_evaluation_without_validation_rows_is_refused(vlm_run, tmp_path):
+    with pytest.raises(InputError, match="give validation_pairs"):
+        main(command({**vlm_run, "output": str(tmp_path)}, eval_strategy="steps", eval_steps=1))
+
+
 def test_unknown_key_is_refused(vlm_run):
-    with pytest.raises(InputError, match="num_language_layer.*did you mean 'num_language_layers'"):
-        main([*command(vlm_run), "--num_language_layer", "2"])
+    with pytest.raises(InputError, match="keep_language_layer.*did you mean 'keep_language_layers'"):
+        main([*command(vlm_run), "--keep_language_layer", "2"])
 
 
 def test_feature_norm_is_refitted_on_the_training_images(vlm_run):
@@ -135,3 +195,19 @@ def test_feature_norm_is_refitted_on_the_training_images(vlm_run):
         features = model.model.get_image_features(pixels).last_hidden_state.flatten(1)
     assert_close(merged["model.feature_norm.ir_mean"], features.mean(0), atol=1e-5, rtol=1e-4)
     assert np.all(merged["model.feature_norm.ir_std"].numpy() > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_processes_go_through_all_stages(vlm_run, tmp_path, streaming):
+    output = tmp_path / "output"
+    options = {"streaming": streaming, "validation_pairs": 4, "eval_strategy": "steps", "eval_steps": 1}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    arguments = command({**vlm_run, "output": str(output)}, per_device_train_batch_size=1, **options)
+    subprocess.run([*launcher, "-m", "training.train_vlm", *arguments], check=True, env={**os.environ})
+    told = json.loads((output / "base/stage.json").read_text())
+    assert sum(told["counts"]["level"].values()) == 8  # each row was measured once, by one of the processes
+    history = read_run_log(output)["history"]
+    assert [entry["step"] for entry in history if "loss" in entry] == [1, 2]
+    assert sum("eval_fact_accuracy" in entry for entry in history) == 2
+    AutoModelForImageTextToText.from_pretrained(output)

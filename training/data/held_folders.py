@@ -25,11 +25,12 @@ def holding(*places: str | Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def adding(path: Path) -> Iterator[None]:
+def adding(path: Path, *others: str) -> Iterator[None]:
     """Lets a file be written beside a finished model, and takes it down as part of that; elsewhere does nothing.
 
     Args:
         path: Such as `metrics.json` of a model's folder.
+        others: Names in the same folder that may be written with it.
     """
     manifest = read_manifest(path.parent) if path.parent.is_dir() else None
     if manifest is None or not manifest.finished:
@@ -37,7 +38,7 @@ def adding(path: Path) -> Iterator[None]:
         return
     with writing(path.parent, manifest.verb) as output:
         yield
-        output.list_files([path.name])
+        output.list_files([path.name, *(name for name in others if (path.parent / name).is_file())])
 
 
 def _whole(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Rows of a FusionRS dataset as batches for the dual-modal CLIP: which infrared, which caption, which control."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, load_dataset
+from datasets import Dataset, get_dataset_split_names, load_dataset
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
@@ -37,6 +38,8 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
     """
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
+        if not any((Path(dataset) / "data").glob(f"{split}-*.parquet")):
+            raise InputError(f"{dataset} has no {split} split: there is no data/{split}-*.parquet in it")
     data_files = {split: f"data/{split}-*.parquet"} if Path(dataset).is_dir() else None
     rows = embedded(load_dataset(dataset, data_files=data_files, split=split))
     table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()
@@ -46,10 +49,19 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
         if (ir_origin is None or origin == ir_origin) and (representative or not representatives)
     ]
     if not keep:
+        there = ", ".join(f"{count} {origin}" for origin, count in Counter(table["ir_origin"]).most_common()) or "none"
         raise InputError(
-            f"{dataset} has no {split} rows with ir_origin={ir_origin} and representatives={representatives}"
+            f"{dataset} has no {'held-out ' if representatives else ''}{split} rows with ir_origin "
+            f"{ir_origin or 'any'}; its {split} rows are {there}: take these by --ir_origin"
         )
     return rows.select(keep)
+
+
+def has_split(dataset: str, split: str) -> bool:
+    """Whether a Hub id or a folder has a split."""
+    if Path(dataset).is_dir():
+        return any((Path(dataset) / "data").glob(f"{split}-*.parquet"))
+    return split in get_dataset_split_names(dataset)
 
 
 def first_rows(rows: Dataset, count: int | None) -> Dataset:
@@ -109,7 +121,7 @@ class PairCollator:
             else does: a resumed run, or one with other workers, draws the same. A row's own `epoch` goes before.
         group_aware: Rows of one image group, and equal captions, share an id; else every row is on its own, as in the
             published recipe.
-        texts_per_row: Captions that each row is shown with, none twice as long as there are others.
+        texts_per_row: Captions that each row is shown with, none twice as long as there are others; 0: images alone.
         augmentation: Changes both images of a pair; None: none. The controls are made of the RGB as stored, and then
             changed as infrared is, but for `rgb_duplicate`, which is the changed RGB.
     """
@@ -138,11 +150,11 @@ class PairCollator:
             changed = [self.augmentation(*pair) for pair in zip(images, infrared, map("\n".join, row_captions), draws)]
             images, infrared = (list(side) for side in zip(*changed))
         if self.ir_view == "rgb_duplicate":
-            batch = self.processor(images=images, text=texts)
+            batch = self.processor(images=images, text=texts or None)
             batch["ir_pixel_values"] = batch["pixel_values"].clone()
         else:
             bands = [row["ir_band"] for row in rows]
-            batch = self.processor(images=images, ir_images=infrared, text=texts, ir_bands=bands)
+            batch = self.processor(images=images, ir_images=infrared, text=texts or None, ir_bands=bands)
         groups, keys = [row["image_group_id"] for row in rows], [caption_key(text) for text in texts]
         if not self.group_aware:
             groups = [row["sample_id"] for row in rows]
@@ -161,6 +173,8 @@ class PairCollator:
         Raises:
             InputError: The row has none, or an empty one.
         """
+        if not self.texts_per_row:
+            return []
         scene, infrared = row["captions"], row["ir_captions"]
         if not scene and not infrared:
             raise InputError(f"row {row['sample_id']} has no caption of either kind; run the build's caption stage")

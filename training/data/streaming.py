@@ -15,7 +15,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from training.data.embedded_images import embedded
 
-FACTS = ("ir_band", "ir_origin", "image_group_id")
+FACTS = ("ir_band", "ir_origin", "image_group_id", "source_dataset", "source_locator")
 
 
 def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None = None) -> IterableDataset:

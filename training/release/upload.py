@@ -1,45 +1,65 @@
-"""The upload itself: one folder, one repository."""
+"""The upload of a release to a branch of its own, in commits that stay: a killed one goes on where it was."""
 
 import logging
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 
-import httpx2
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd
+from huggingface_hub.hf_api import RepoFile
 
-from fusionrs_hf.errors import InputError
-from training.release.kinds import KINDS
+from training.release.hub import Repository
+from training.release.plan import Entry, Plan, git_sha1_of
 
 logger = logging.getLogger(__name__)
 
+BATCH_FILES, BATCH_BYTES = 100, 2**31  # a commit on the branch holds no more, so that no more is sent again
 
-STALE = ["data/*.parquet", "*.py", "*.safetensors", "*.safetensors.index.json"]  # of an older release: deleted
+
+def upload(repository: Repository, plan: Plan, start: str) -> str:
+    """Sends what the branch of a release does not hold yet.
+
+    Args:
+        repository: To send to.
+        plan: The release.
+        start: Commit that a new branch begins at.
+
+    Returns:
+        The branch's last commit, which holds every file of the plan.
+    """
+    repository.ask("create_branch", branch=plan.branch, revision=start, exist_ok=True)
+    missing = differing(plan.entries, repository.tree(plan.branch))
+    for batch in _batches(missing):
+        operations = [_addition(entry) for entry in batch]
+        logger.info("sending %d files, %d bytes", len(batch), sum(entry.size for entry in batch))
+        repository.ask(
+            "create_commit", operations, commit_message=f"Files of release {plan.release[:16]}", revision=plan.branch
+        )
+    return repository.head(plan.branch)
 
 
-def upload(kind: str, folder: Path, repo_id: str, private: bool, revision: str | None) -> str:
-    """Makes the repository if needed and commits the kind's files at once, stale shards and code removed."""
-    release = KINDS[kind]
-    files = (path for name in release.files for path in folder.glob(name) if not path.name.startswith("."))
-    chosen = sorted({path.relative_to(folder).as_posix() for path in files})
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    logger.info(
-        "pushing %d files of %s; left at home: %s", len(chosen), folder, sorted(present - set(chosen)) or "none"
-    )
-    api, repo_type = HfApi(), release.repo_type
-    try:
-        repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
-    except httpx2.TransportError as error:
-        raise InputError(f"cannot reach {api.endpoint} ({error}); check HF_ENDPOINT and the network") from error
-    if private and not api.repo_info(repo_id, repo_type=repo_type).private:
-        raise InputError(f"{repo_id} exists and is public, expected a private one; choose another name")
-    if revision:
-        api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
-    commit = api.upload_folder(
-        folder_path=folder,
-        repo_id=repo_id,
-        repo_type=repo_type,
-        revision=revision,
-        allow_patterns=chosen,
-        delete_patterns=STALE,
-        commit_message=f"Release {kind}",
-    )
-    return commit.commit_url
+def differing(entries: Iterable[Entry], tree: Mapping[str, RepoFile]) -> list[Entry]:
+    """Returns the files that a commit does not hold, or holds with other content."""
+    return [entry for entry in entries if not is_same(entry, tree.get(entry.name))]
+
+
+def is_same(entry: Entry, held: RepoFile | None) -> bool:
+    """Whether a file of the Hub is this one, by its size and the hash that the Hub gives it."""
+    if held is None or held.size != entry.size:
+        return False
+    return held.lfs.sha256 == entry.sha256 if held.lfs else held.blob_id == git_sha1_of(entry.path)
+
+
+def _addition(entry: Entry) -> CommitOperationAdd:
+    operation = CommitOperationAdd(entry.name, entry.path)
+    operation.upload_info.sha256 = bytes.fromhex(entry.sha256)  # so that it is not read for it once more
+    return operation
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    for entry in entries:
+        if batch and (len(batch) == BATCH_FILES or sum(item.size for item in batch) + entry.size > BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(entry)
+    if batch:
+        yield batch

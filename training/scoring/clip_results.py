@@ -69,11 +69,14 @@ class SubsetScores(DirectionScores):
         fused: Fused <-> text; None, as all that follows, where the rows were scored without texts.
         mean_recall: The published mean recall by kind of caption, and `rgb_ir`; with its interval over image groups.
         missing_modality: By kind of caption.
+        chance: What random order would score, by direction and by key of `mean_recall`, with the size of the
+            `gallery`; see `chance.chance_of`. None in files of former versions.
     """
 
     fused: DirectionScores | None = None
     mean_recall: dict[str, Interval] | None = None
     missing_modality: dict[str, MissingModality] | None = None
+    chance: dict[str, dict[str, float]] | None = None
 
     def with_fused(self) -> DirectionScores:
         """Returns the scores of fused pairs behind those of single images."""
@@ -91,6 +94,7 @@ class RecallTable(Result):
     scores: dict[str, dict[str, float]]
     intervals: dict[str, Interval]
     mean_recall: dict[str, Interval]
+    chance: dict[str, dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class FusionChoice(Result):
     Args:
         weight: In [0, 1]; None: as the model fuses.
         search: None where the weight was said; in JSON its keys stand beside the others.
-        chosen_on: `validation` or `command line`.
+        chosen_on: `validation`, `command line`, or `model`: there was nothing to choose by.
     """
 
     weight: float | None

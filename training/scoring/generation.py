@@ -10,16 +10,21 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training.trainers.layer_memory import remember_layers
 
-CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled")
+CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled", "ir_inverted", "rgb_gray")
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def tampered(pixels: Tensor, donors: np.ndarray, condition: str) -> Tensor:
+def tampered(
+    pixels: Tensor, donors: np.ndarray, condition: str, processor: FusionRSVLMProcessor | None = None
+) -> Tensor:
     """Applies a control to pixels, after the processor, so that no image is mislabelled.
 
     Args:
         pixels: `(rows, 2, 3, height, width)`, RGB then infrared.
         donors: Row from which each row's shuffled image comes, `(rows,)`.
-        condition: One of `CONDITIONS`; blanked is zero, the mean grey of the processor's normalisation.
+        condition: One of `CONDITIONS`; blanked is zero, the mean grey of the processor's normalisation, inverted is
+            white for black, and gray is the RGB's luminance in all channels.
+        processor: Whose normalisation the last two undo.
     """
     pixels = pixels.clone()
     if condition == "ir_shuffled":
@@ -28,7 +33,20 @@ def tampered(pixels: Tensor, donors: np.ndarray, condition: str) -> Tensor:
         pixels[:, 0] = pixels[donors, 0]
     elif condition == "ir_blanked":
         pixels[:, 1] = 0
+    elif condition == "ir_inverted":
+        mean, spread = _normalisation(processor.ir_image_processor)
+        pixels[:, 1] = (1 - 2 * mean) / spread - pixels[:, 1]
+    elif condition == "rgb_gray":
+        mean, spread = _normalisation(processor.image_processor)
+        weights = torch.tensor(LUMINANCE).view(3, 1, 1)
+        luminance = ((pixels[:, 0] * spread + mean) * weights).sum(1, keepdim=True)  # (rows, 1, height, width)
+        pixels[:, 0] = (luminance - mean) / spread
     return pixels
+
+
+def _normalisation(processor: object) -> tuple[Tensor, Tensor]:
+    """Mean and spread of an image processor, `(3, 1, 1)` each."""
+    return tuple(torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
 
 
 def encode_pairs(processor: FusionRSVLMProcessor, rows: Dataset, prompt: str) -> tuple[Tensor, Tensor]:
@@ -51,7 +69,9 @@ def write_under_conditions(
     model.eval()
     with remember_layers(model.model.vision_tower):
         return {
-            name: write_captions(model, processor, tampered(pixels, donors, name), prompt_ids, batch_size, name)
+            name: write_captions(
+                model, processor, tampered(pixels, donors, name, processor), prompt_ids, batch_size, name
+            )
             for name in CONDITIONS
         }
 
@@ -64,6 +84,7 @@ def write_captions(
     prompt_ids: Tensor,
     batch_size: int,
     name: str,
+    quiet: bool = False,
 ) -> list[str]:
     """Generates greedily.
 
@@ -73,9 +94,10 @@ def write_captions(
         prompt_ids: The prompt with both images' tokens, `(1, length)`, equal for all rows.
         batch_size: Rows at a time.
         name: Of the progress bar.
+        quiet: Show none.
     """
     captions: list[str] = []
-    for start in tqdm(range(0, len(pixels), batch_size), desc=name):
+    for start in tqdm(range(0, len(pixels), batch_size), desc=name, disable=quiet):
         batch = pixels[start : start + batch_size].flatten(0, 1).to(model.device)  # (2 * batch, 3, height, width)
         ids = prompt_ids.to(model.device).expand(len(batch) // 2, -1)
         written = model.generate(
@@ -87,3 +109,14 @@ def write_captions(
         )
         captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
     return captions
+
+
+@torch.inference_mode()
+def write_blind(model: FusionRSVLMForConditionalGeneration, processor: FusionRSVLMProcessor, prompt: str) -> str:
+    """Returns what a model writes to a prompt without images, greedily: the same for every row."""
+    turns = [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
+    text = processor.apply_chat_template(turns, add_generation_prompt=True)
+    ids = processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"].to(model.device)
+    model.eval()
+    written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False)
+    return processor.decode(written[0, ids.shape[1] :], skip_special_tokens=True)

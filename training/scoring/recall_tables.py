@@ -10,11 +10,11 @@ import numpy as np
 
 from fusionrs_hf.encoders import Encoder
 from training.metrics.cross_modal_recall.cross_modal_recall import summarize
+from training.scoring.chance import KS, chances
 from training.scoring.clip_results import FusionChoice, FusionSearch, MissingModality, ModalityScores, RecallTable
 from training.scoring.embedded_rows import EmbeddedRows, image_ranks, query_groups, text_ranks
 from training.scoring.significance import Interval, bootstrap_groups, bootstrap_mean, paired_bootstrap
 
-KS = (1, 5, 10)
 MODALITIES = ("rgb", "ir", "fused")
 FUSION_GRID = tuple(round(0.1 * step, 1) for step in range(11))
 TABLE_DRAWS = 1_000
@@ -57,9 +57,18 @@ def mean_recall(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], directions:
 
 
 def mean_recalls(part: EmbeddedRows, ranks: Mapping[str, np.ndarray]) -> dict[str, Interval]:
-    """Returns the published mean recall for each kind of caption, and `rgb_ir`, of the two image directions alone."""
-    recalls = {kind: mean_recall(part, ranks, published_directions(kind)) for kind in part.texts}
-    return {"rgb_ir": mean_recall(part, ranks, ("rgb_to_ir", "ir_to_rgb")), **recalls}
+    """Returns the published mean recall for each kind of caption, and those of `averaged_directions` beside it."""
+    return {kind: mean_recall(part, ranks, names) for kind, names in averaged_directions(list(part.texts)).items()}
+
+
+def averaged_directions(kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Names the directions of each mean recall.
+
+    `rgb_ir`: the two between images alone; by kind of caption the published four; `rgb_scene`: RGB and the captions of
+    the scene, as a CLIP without infrared is scored.
+    """
+    names = {"rgb_ir": ("rgb_to_ir", "ir_to_rgb"), **{kind: published_directions(kind) for kind in kinds}}
+    return names | ({"rgb_scene": ("rgb_to_text/scene", "text_to_rgb/scene")} if "scene" in kinds else {})
 
 
 def table(part: EmbeddedRows) -> RecallTable:
@@ -70,7 +79,21 @@ def table(part: EmbeddedRows) -> RecallTable:
         scores={name: summarize(values, KS) for name, values in ranks.items()},
         intervals={name: bootstrap_mean(values < 1, TABLE_DRAWS) for name, values in ranks.items()},
         mean_recall=mean_recalls(part, ranks),
+        chance=chances_of(part, ranks),
     )
+
+
+def chances_of(part: EmbeddedRows, ranks: Mapping[str, np.ndarray], extra: int = 0) -> dict[str, dict[str, float]]:
+    """Returns what random order scores by direction, see `chance.chances`, and for each of `mean_recalls`."""
+    found = chances(part, ranks, extra)
+    means = {
+        kind: {
+            "mean_recall": float(np.mean([found[name]["mean_recall"] for name in names])),
+            "gallery": found[names[0]]["gallery"],
+        }
+        for kind, names in averaged_directions(list(part.texts)).items()
+    }
+    return found | means
 
 
 def tables_by(part: EmbeddedRows, by_source: bool) -> dict[str, RecallTable]:

@@ -1,6 +1,6 @@
 """Intervals and paired tests: percentile bootstrap, so that every figure comes with its uncertainty."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,21 @@ def paired_bootstrap(a: np.ndarray, b: np.ndarray, draws: int = 10_000, seed: in
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"paired scores must be of the same queries, got {a.shape[1]} and {b.shape[1]}")
     return bootstrap_mean(a.mean(0) - b.mean(0), draws, seed)
+
+
+def clustered_mean(values: np.ndarray, clusters: Sequence[str] | None, seed: int = 0) -> Interval:
+    """Returns the mean of `values` `(queries,)` with its 95 % interval; queries of one cluster are resampled together.
+
+    Args:
+        values: One score a query.
+        clusters: Of each query; None: each query for itself.
+        seed: Of the resampling.
+    """
+    if clusters is None:
+        return bootstrap_mean(values, seed=seed)
+    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    hits, counts = np.bincount(member, values)[:, None], np.bincount(member)[:, None].astype(float)
+    return bootstrap_groups(hits, counts, 10_000, seed)
 
 
 def bootstrap_groups(hits: np.ndarray, queries: np.ndarray, draws: int, seed: int = 0) -> Interval:

@@ -10,7 +10,7 @@ from transformers import EvalPrediction
 from dataset_builder.groups.keys import caption_key
 from training.data.pairs import PairCollator
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives
-from training.scoring.recall_tables import KS
+from training.scoring.chance import KS
 
 
 def make_recall(rows: Dataset, collator: PairCollator) -> Callable[[EvalPrediction], dict[str, float]]:

@@ -5,9 +5,10 @@ checkpoint, if it is the same run. What the Trainer saves is made in `.work` and
 Trainer neither deletes nor overwrites what a user has put beside.
 """
 
+import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ Answer = TypeVar("Answer")
 
 WORK = ".work"  # what is not whole yet; it is there only while the folder is not finished
 SAVED, LAST, MODEL = f"{WORK}/checkpoints", f"{WORK}/last", f"{WORK}/model"
+STAGE = "stage.json"  # makes the folder of a stage whole
 STATE = "trainer_state.json"  # makes a checkpoint whole
 SHOWN = 4  # names in a message
 
@@ -94,13 +96,35 @@ class RunFolder:
         command = "the same command without --overwrite" if self.overwrite else "the same command"
         if self.last_checkpoint:
             return f"{command} continues from {Path(self.last_checkpoint).name}"
+        if stages := sorted(mark.parent.name for mark in self.path.glob(f"*/{STAGE}")):
+            return f"{command} continues after the finished stages ({', '.join(stages)})"
         return "the same command starts anew, as no checkpoint is saved yet (save_strategy, save_steps)"
 
-    def add(self, source: Path) -> None:
-        """Moves what is below a folder of `.work` in, before the run is over."""
-        if self.leads:
-            self.added = files_below(source)
-            self.output.move_in(source)
+    def stage(self, name: str) -> dict[str, Any] | None:
+        """Returns what a stage before the last told of itself when it was finished; None: it is still to be done."""
+
+        def read() -> dict[str, Any] | None:
+            mark = f"{name}/{STAGE}"
+            if not self.output.has(mark):
+                return None
+            self.added += self.output.listed(name)
+            return json.loads((self.path / mark).read_text())
+
+        return self._agree(read)
+
+    def finish_stage(self, name: str, told: Mapping[str, Any]) -> None:
+        """Moves a stage's folder in from `model_path`, and then the mark that it is finished, which `stage` reads."""
+
+        def finish() -> None:
+            for part in (self.path / MODEL / name, self.path / WORK / STAGE / name):
+                part.mkdir(parents=True, exist_ok=True)
+            (self.path / WORK / STAGE / name / STAGE).write_text(json.dumps(told, indent=1))
+            self.output.delete(self.output.listed(name))  # of a stage that was stopped while it was moved in
+            for source in (MODEL, f"{WORK}/{STAGE}"):
+                self.added += files_below(self.path / source)
+                self.output.move_in(self.path / source)
+
+        self._agree(finish)
 
     def keep_checkpoint(self, best: str | None) -> None:
         """Moves a checkpoint in that is saved whole, and deletes those that are no longer kept.

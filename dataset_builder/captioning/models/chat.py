@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from dataset_builder.captioning.models.answers import Answer, BadAnswerError, answer_schema, read_answer
 from fusionrs_hf.bounds import ANSWER_BYTES
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.redaction import REDACTED, redacted_text
 
 MAX_BACKOFF_S = 60.0
 MAX_RETRY_AFTER_S = 300.0  # who asks for a longer pause has closed for the day
@@ -278,9 +279,8 @@ class Chat:
                 )
             self._closed_until = max(self._closed_until, time.monotonic() + pause)
             return ChatError("request_failed", f"HTTP {status}", down=status in (429, 502, 503, 504))
-        said = " ".join(str(error.server_message or "").split())[:200]
-        if self._key:
-            said = said.replace(self._key, "***")
+        said = " ".join(str(error.server_message or "").split())
+        said = redacted_text(said.replace(self._key, REDACTED) if self._key else said)[:200]
         return ChatError("request_failed", f"HTTP {status}: {said}" if said else f"HTTP {status}", again=False)
 
 

@@ -26,6 +26,7 @@ from dataset_builder.captioning.models.prompts import PROMPT, REPAIR_PROMPT, SCE
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.claims.grounding import InfraredFacts
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.redaction import redacted
 
 logger = logging.getLogger(__name__)
 STRUCTURED = ("json_schema", "json_object", "tgi", "none")
@@ -155,7 +156,7 @@ class EndpointCaptioner:
         names = ("model", "temperature", "max_tokens", "seed", "structured", "send_rgb", "min_side")
         self.settings = {name: getattr(settings, name) for name in names} | {
             "prompts": self._prompts.fingerprint(),
-            "extra_body": dict(settings.extra_body),
+            "extra_body": redacted(settings.extra_body),
         }
         self._asked = {name: value for name, value in self.settings.items() if name != "prompts"}
         self._asked["revision"] = settings.revision

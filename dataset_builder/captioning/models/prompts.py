@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
@@ -9,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from dataset_builder.captioning.choice import tell
 from dataset_builder.captioning.models.answers import clean_text
 from dataset_builder.claims.grounding import InfraredFacts
 from fusionrs_hf.errors import shown
 
 MAX_CAPTIONS, MAX_CAPTION_CHARACTERS = 5, 600  # of the scene captions shown to the model: they share its context
 FIELDS = {
-    "prompt": ("views", "scene", "facts"),
-    "scene_prompt": ("views", "facts"),
-    "repair_prompt": ("fault", "facts"),
+    "prompt": ("views", "scene", "facts", "pair"),
+    "scene_prompt": ("views", "facts", "pair"),
+    "repair_prompt": ("fault", "facts", "pair"),
 }
 BAND_WORDS = {
     "nir": "a near-infrared sensor (just beyond red)",
@@ -28,9 +30,12 @@ BAND_WORDS = {
 
 _OBSERVE = """\
 Write one caption of the infrared image, so that a reader could find this image among others of such places. \
-Say what its grey levels show: how bright or dark it is overall, where it is brightest and darkest (compass points; \
-the top is north), how strong the contrast is, how smooth or rough the texture, and where its brightness departs from \
-the RGB image. Say only what you are sure to see, in plain statements without maybe, might or seems.
+Say first what strikes the eye beside the RGB image, of things and where they are (compass points; the top is north): \
+what turns black or white, what is dark in one image and bright in the other, lines that only one of them shows, the \
+brightest and the darkest part. Only where there is little of that: how bright it is overall, contrast and texture. \
+Say only what you are sure to see, in plain statements without maybe, might or seems.
+
+Measured on the pixels of this pair, true, to be put into your own words: $pair
 """
 _RULES = """\
 - One or two sentences, at most 45 words, about the image and not about this task.
@@ -65,6 +70,8 @@ An earlier caption of this image was rejected. The reason, as a JSON text that q
 
 Measured on the pixels of the infrared image: $facts
 
+Measured on the pair: $pair
+
 Write the caption anew, without that fault and in agreement with what was measured. Answer in the same JSON form."""
 
 
@@ -78,9 +85,10 @@ class Prompts:
 
     Args:
         prompt: For rows with scene captions; `$views` says what the images are, `$scene` is a JSON array, `$facts`
-            what was measured, in words.
-        scene_prompt: For rows without: asks for a scene caption too, unless it is None; `$views`, `$facts`.
-        repair_prompt: Added when a caption was rejected; `$fault`, `$facts`. None adds nothing.
+            what was measured of the infrared image, in words, and `$pair` what was of the pair.
+        scene_prompt: For rows without: asks for a scene caption too, unless it is None; `$views`, `$facts`, `$pair`.
+        repair_prompt: Added when a caption was rejected; `$fault` (the rule, and the words that it found wrong),
+            `$facts`, `$pair`. None adds nothing.
     """
 
     prompt: str = PROMPT
@@ -115,13 +123,14 @@ class Prompts:
             with_rgb: Whether the RGB image is shown before the infrared one.
         """
         measured = facts_in_words(facts)
-        values = {"views": _views(row, with_rgb), "facts": measured}
+        pair = pair_in_words(row, facts)
+        values = {"views": _views(row, with_rgb), "facts": measured, "pair": pair}
         if self.asks_for_scene(row):
             text = Template(self.scene_prompt).substitute(values)
         else:
             text = Template(self.prompt).substitute(values, scene=quote_array(row["captions"]))
         if fault is not None and self.repair_prompt is not None:
-            text += "\n\n" + Template(self.repair_prompt).substitute(fault=quote(fault), facts=measured)
+            text += "\n\n" + Template(self.repair_prompt).substitute(fault=quote(fault), facts=measured, pair=pair)
         return text
 
     def questions(
@@ -179,6 +188,15 @@ def facts_in_words(facts: InfraredFacts) -> str:
         said.append(f"the {facts.disagreement} is {facts.disagreement_sign} than the RGB image suggests")
     said.append("some small bright spots" if facts.small_bright_targets else "no small bright spots")
     return "; ".join(said) + "."
+
+
+def pair_in_words(row: Mapping[str, Any], facts: InfraredFacts) -> str:
+    """Returns what strikes in the pair, as sentences that the judge supports; the words are a function of the facts.
+
+    Parts are named by their look and never by the scene captions, which are foreign text.
+    """
+    told = tell({**row, "captions": []}, facts, random.Random(0))
+    return " ".join(item.text for item in told) or "nothing that stands out."
 
 
 def _views(row: Mapping[str, Any], with_rgb: bool) -> str:

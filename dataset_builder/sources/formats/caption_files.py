@@ -13,7 +13,7 @@ from dataset_builder.sources.formats.facts import caption_texts, known_facts
 from dataset_builder.sources.formats.lines import OverlongError
 from dataset_builder.sources.formats.parquet_entries import ParquetEntries
 from dataset_builder.sources.formats.paths import composed, name_key, printable
-from dataset_builder.sources.formats.row_groups import TooLarge
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError, shown
 
 PARQUET = ".parquet"

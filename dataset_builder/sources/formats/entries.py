@@ -17,8 +17,8 @@ from dataset_builder.sources.formats.lines import (
     open_lines,
     size_of,
 )
-from dataset_builder.sources.formats.row_groups import TooLarge
 from fusionrs_hf.bounded_json import NotJsonError, parse_json
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError, shown
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")

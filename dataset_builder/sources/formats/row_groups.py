@@ -7,14 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.shards.bounded_parquet import bounded_batches
+from fusionrs_hf.bounded_parquet import bounded_batches
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError
 
 BATCH_ROWS = 100
-
-
-class TooLarge(dict):
-    """A row of which something exceeds a bound of `fusionrs_hf.bounds`; what does is None."""
 
 
 def parquet_schema(file: Path) -> pa.Schema:

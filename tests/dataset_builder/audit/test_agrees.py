@@ -48,6 +48,7 @@ def random_rows(seed):
         else f"image{number}"
         for number in range(ROWS)
     ]
+    columns["gsd_m"] = [float(rng.uniform(0.3, 2) * 1100) if rng.random() < 0.7 else None for _ in range(ROWS)]
     texts = [[f"text {rng.integers(0, 2000)}" for _ in range(rng.integers(0, 3))] for _ in range(ROWS)]
     images = [[bytes(rng.integers(0, 40, 2, dtype=np.uint8)) for _ in range(ROWS)] for _ in range(2)]
     digests = {

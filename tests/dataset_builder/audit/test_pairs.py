@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dataset_builder.audit import keys
-from dataset_builder.audit.pairs import Components, join_near, nearest, overlapping_pairs
+from dataset_builder.audit.pairs import BOX_SHARE, Components, join_near, nearest, overlapping_pairs
 from dataset_builder.groups.keys import perceptual_hash
 from tests.dataset_builder.made.planted import mirrored
 from tests.dataset_builder.made.sample_tiles import sample_rows
@@ -118,16 +118,16 @@ def test_footprints_are_those_of_a_brute_force():
     frame = rng.integers(1, 4, 120)
     none = np.full((120, 4), np.nan)
 
-    def shares(one, other):
+    def shares(one, other, least=0.5):
         shared = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
         smaller = min((one[2:] - one[:2]).prod(), (other[2:] - other[:2]).prod())
-        return smaller > 0 and (shared > 0).all() and shared.prod() > smaller / 2
+        return smaller > 0 and (shared > 0).all() and shared.prod() > least * smaller
 
     both = list(itertools.combinations(range(120), 2))
     slow = {(i, j) for i, j in both if frame[i] == frame[j] and shares(tiles[i], tiles[j])}
     assert len(slow) > 20 and found_pairs(tiles, frame, none) == slow
     # As boxes of the Earth they are compared where they are not known to lie in one scene.
-    slow |= {(i, j) for i, j in both if frame[i] != frame[j] and shares(tiles[i], tiles[j])}
+    slow |= {(i, j) for i, j in both if frame[i] != frame[j] and shares(tiles[i], tiles[j], BOX_SHARE)}
     assert found_pairs(tiles, frame, tiles) == slow
 
 

@@ -5,7 +5,14 @@ import random
 import numpy as np
 import pytest
 
-from dataset_builder.captioning.funnel import DRAWN_CAPTIONS, EXAMPLES, CaptionTally, Funnel, merged_report
+from dataset_builder.captioning.funnel import (
+    DRAWN_CAPTIONS,
+    EXAMPLES,
+    CaptionTally,
+    Funnel,
+    left_without,
+    merged_report,
+)
 from dataset_builder.captioning.variety import self_bleu
 from dataset_builder.card.captions import captions_section
 from dataset_builder.schema import COLUMNS
@@ -45,7 +52,7 @@ def test_every_row_and_caption_is_counted_where_it_belongs(counted):
     total = counted[1].total()
     assert (total.rows, total.captioned, total.written, total.accepted) == (6, 4, 8, 4)
     assert dict(total.rejected) == {"has_word": 4}
-    assert dict(total.failed) == {"request_failed": 1, "unreadable": 1}
+    assert dict(total.failed) == dict(total.left) == {"request_failed": 1, "unreadable": 1}
     assert dict(total.claims) == {"supported": 4}
     assert dict(total.rejected_claims) == {"contradicted": 4}
     assert dict(total.usage) == {"requests": 5, "cost_usd": 1.25}
@@ -53,6 +60,13 @@ def test_every_row_and_caption_is_counted_where_it_belongs(counted):
     sources = counted[1].sources
     assert {name: counts.rows for name, counts in sources.items()} == {"made": 4, "other": 2}
     assert dict(sources["other"].rejected) == {"has_word": 2}
+
+
+def test_rows_left_without_a_caption_are_told_in_a_line_with_the_reasons(counted):
+    report = {"total": counted[1].total().as_dict()}
+    expected = "rows left without an infrared caption: 2 (1 request_failed, 1 unreadable)"
+    assert left_without(report) == expected
+    assert left_without({"total": {}}) == "rows left without an infrared caption: 0 (none)"
 
 
 def test_a_row_without_an_accepted_caption_names_no_captioner(counted):

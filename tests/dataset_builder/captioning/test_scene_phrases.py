@@ -2,8 +2,8 @@
 
 import pytest
 
-from dataset_builder.captioning.grounded import scene_subject
 from dataset_builder.captioning.rules.lexicon import lexicon, objects
+from dataset_builder.captioning.subjects import scene_subject
 
 OPENINGS = """
 A dense stand of pines beside a meadow

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from dataset_builder.claims.grounding import measure
 from dataset_builder.claims.judging import fact_matches, judge
 from dataset_builder.claims.reading import read_claims
 from dataset_builder.claims.words import WORDS
+from tests.benchmarks.grounded_claims import score
 from tests.dataset_builder.claims.test_grounding import cells_image, gray_rgb, landscape
 
 COMPACT = "Infrared: bright, low contrast, brightest north-west, darkest south, darker than visible."
@@ -117,6 +119,77 @@ READ += [
         "A track, dark and thin, runs from the top to the right.",
         [("dark", "line: north side"), ("dark", "line: east side")],
     ),
+]
+
+
+READ += [
+    (
+        "The fields that are bright in infrared are dark in the visible.",
+        [("visible", "dark, any, anywhere -> bright")],
+    ),
+    ("Dark in the visible, yet white in the infrared.", [("visible", "dark, any, anywhere -> white")]),
+    ("Its tones are the inverse of the visible image.", [("relation", "inverted")]),
+    ("It does not follow the visible image.", [("relation", "different")]),
+    ("It closely follows the visible image.", [("relation", "follows closely")]),
+    ("The pattern stays as in the visible image.", [("relation", "follows")]),
+    ("The layout is the same as in the visible image.", [("relation", "follows")]),
+    ("The white roofs of the visible stay white.", [("visible", "bright, any, anywhere -> white")]),
+    (
+        "The green fields of the visible become the brightest here.",
+        [("visible", "any, green, anywhere -> brightest")],
+    ),
+    ("The dark lake of the visible turns medium grey.", [("visible", "dark, any, anywhere -> medium")]),
+    (
+        "The bright north of the visible is no longer bright in the infrared.",
+        [("visible", "bright, any, north -> not bright")],
+    ),
+    ("There is no contrast at all.", [("contrast", "very low")]),
+    ("A wide range of greys, from black to white.", [("contrast", "high")]),
+    ("The greys range from dark to black.", [("contrast", "low")]),
+    ("Black and white stand side by side.", [("contrast", "high")]),
+    ("The tones are all alike.", [("contrast", "low")]),
+    ("The tones hardly differ.", [("contrast", "low")]),
+    ("The tones differ widely.", [("contrast", "high")]),
+    ("Its greys lie close together.", [("contrast", "low")]),
+    ("Its greys lie far apart.", [("contrast", "high")]),
+    ("The north contrasts strongly with the south.", []),
+    ("Dark patches against bright ground.", [("contrast", "high")]),
+    ("A small difference between the lightest and the darkest grey.", [("contrast", "low")]),
+    ("A large difference between its tones.", [("contrast", "high")]),
+    ("Almost uniform in tone.", [("contrast", "very low")]),
+    ("Completely uniform.", [("contrast", "none")]),
+    ("It is not uniform.", [("contrast", "high")]),
+    ("The texture is moderate.", [("texture", "moderately textured")]),
+    ("There is some texture.", [("texture", "moderately textured")]),
+    ("No texture at all.", [("texture", "smooth")]),
+    ("The surface is very textured.", [("texture", "strongly textured")]),
+    ("The surface is moderately textured.", [("texture", "moderately textured")]),
+    ("The surface is patchy.", [("texture", "uneven")]),
+    ("No line breaks the surface.", [("texture", "featureless")]),
+    ("The edges are sharp.", [("texture", "sharp")]),
+    ("The outlines are not sharp.", [("texture", "soft")]),
+    ("Nearly all of the image is dark.", [("level", "dark")]),
+    ("Most of the pixels are white.", [("share", "mostly white")]),
+    ("The image is bright everywhere.", [("level", "bright"), ("share", "all bright")]),
+    ("Nothing is dark.", [("share", "no dark")]),
+    ("The image is not dark, it is bright.", [("level", "not dark"), ("level", "bright")]),
+    ("The image is neither dark nor bright.", [("level", "medium")]),
+    ("A dark image with low contrast.", [("contrast", "low"), ("level", "dark")]),
+    ("The lower left quarter is dark.", [("dark", "south-west")]),
+    (
+        "The north-west corner is the darkest, the south the brightest.",
+        [("darkest", "north-west"), ("brightest", "south")],
+    ),
+    ("The right edge is brighter than the left edge.", [("compare", "east side > west side")]),
+    ("It brightens towards the bottom.", [("compare", "south side > north side")]),
+    ("No dark spot in the south.", [("dark", "no: south")]),
+    ("Bright spots are scattered over the image.", []),
+    ("There are no small bright dots.", [("targets", "absent")]),
+    ("The infrared is much darker than the RGB.", [("relation", "darker")]),
+    ("The south is brighter than the visible image suggests.", [("disagreement", "south brighter")]),
+    ("In the north the infrared is darker than the visible.", [("local relation", "north darker")]),
+    ("The centre is less bright than the edges.", [("compare", "margins > centre")]),
+    ("Apart from the north, it is bright.", [("level", "bright")]),
 ]
 
 
@@ -278,3 +351,10 @@ def test_relation_and_disagreement_are_judged_from_the_pair():
     assert set(verdicts("Darker than visible; the north is darker than the visible suggests", alone).values()) == {
         "unverifiable"
     }
+
+
+@pytest.mark.parametrize("half", ["open", "practice", "rehearsal"])
+def test_the_committed_figures_are_what_the_judge_gives_on_the_shipped_tiles(half):
+    """People wrote these statements with their truth; whoever changes a verdict scores the parts anew."""
+    committed = json.loads((score.RESULTS / f"grounded_claims_{half}.json").read_text())
+    assert score.report(half) == committed

@@ -1,8 +1,11 @@
 """What may be claimed of made pairs, and what other pairs say of it."""
 
-import numpy as np
+from dataclasses import replace
 
-from dataset_builder.claims.pair_statements import KINDS, statements_of, verdict
+import numpy as np
+import pytest
+
+from dataset_builder.claims.pair_statements import KINDS, fits, statements_of, verdict
 from tests.dataset_builder.claims.test_pair_images import FIELD, facts_of, flat, scene
 
 
@@ -63,3 +66,31 @@ def test_what_noise_could_turn_is_not_claimed():
     part = next(part for part in facts.parts if part.share < 0.3)
     assert part.infrared.against == "brighter"
     assert not any(s.kind == "part against ring" and s.subject == part for s in statements_of(facts))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fitting"),
+    [
+        ({}, True),
+        ({"tone": "pale"}, False),  # the pond is dark
+        ({"tone": "medium"}, True),
+        ({"hue": "green"}, False),
+        ({"hue": "neutral"}, True),  # nearly black: it hardly has a hue
+        ({"hue": "neutral", "tone": "medium"}, False),
+        ({"place": "north-west"}, True),  # its centre is where it was
+        ({"centre": (0.1, 0.1)}, True),  # it is named as it was
+        ({"place": "north-west", "centre": (0.1, 0.1)}, False),
+    ],
+)
+def test_a_part_answers_to_the_description_of_another(changes, fitting):
+    teal = next(part for part in facts_of(*scene()).parts if part.hue == "teal")
+    pond = replace(teal, tone="dark")
+    assert fits(pond, replace(pond, **changes)) == fits(replace(pond, **changes), pond) == fitting
+
+
+def test_parts_of_much_the_same_size_fit_and_two_without_a_hue_by_their_tone():
+    pond = next(part for part in facts_of(*scene()).parts if part.hue == "teal")
+    shares = [fits(pond, replace(pond, share=factor * pond.share)) for factor in (0.1, 0.6, 1, 1.6, 10)]
+    assert shares == [False, True, True, True, False]
+    grey = replace(pond, hue="neutral", tone="medium")
+    assert fits(grey, grey) and not fits(grey, replace(grey, tone="dark"))

@@ -174,7 +174,11 @@ def test_unrelated_flat_or_small_pairs_are_not_called_misaligned():
     rule = filters.Misaligned()
     assert not any(rule({"_rgb": noise(64, 64, 3, seed=s), "_ir": scene(s + 50, 66)[:64, :64]}) for s in range(30))
     assert rule({"_rgb": np.zeros((64, 64, 3), np.uint8), "_ir": np.zeros((64, 64), np.uint8)}) is None
-    assert rule({"_rgb": noise(40, 40, 3), "_ir": noise(40, 40)}) is None
+    wide = scene(3, 60)  # beside itself, moved by four pixels: found from six times the largest shift on
+    for side, found in ((48, "rgb_ir_misaligned"), (47, None)):
+        for high, across in ((side, 50), (50, side)):
+            pair = {"_rgb": np.repeat(wide[4 : 4 + high, :across, None], 3, -1), "_ir": wide[:high, :across]}
+            assert rule(pair) == found, (high, across)
 
 
 def test_make_rules_takes_thresholds_switches_rules_off_and_keeps_defaults():

@@ -5,8 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataset_builder.groups.footprints import footprint_components
+from dataset_builder.groups.footprints import BOX_SHARE, DEGREE_M, TILE_SHARE, footprint_components, ground_boxes
 from dataset_builder.groups.grouping import LARGE_SHARE, RELATIONS, group
+from dataset_builder.sources.geography import degrees_box
 
 SCHEMA = pa.schema(
     {
@@ -19,6 +20,7 @@ SCHEMA = pa.schema(
         "_caption_keys": pa.list_(pa.binary(16)),
         "bbox": pa.list_(pa.float64()),
         "source_locator": pa.string(),
+        "gsd_m": pa.float64(),
     }
 )
 
@@ -155,14 +157,14 @@ def test_footprints_equal_a_brute_force(seed):
     tiles[scenes < 0] = np.nan
     boxes[rng.random(150) < 0.5] = np.nan
 
-    def shares(one, other):
+    def shares(one, other, least):
         shared = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
-        return shared > min((one[2:] - one[:2]).prod(), (other[2:] - other[:2]).prod()) / 2
+        return shared > least * min((one[2:] - one[:2]).prod(), (other[2:] - other[:2]).prod())
 
     expected = np.arange(150)
     for i, j in itertools.combinations(range(150), 2):
-        corners = tiles if scenes[i] == scenes[j] >= 0 else boxes
-        if shares(corners[i], corners[j]):
+        corners, least = (tiles, TILE_SHARE) if scenes[i] == scenes[j] >= 0 else (boxes, BOX_SHARE)
+        if shares(corners[i], corners[j], least):
             expected[expected == expected[j]] = expected[i]
     assert 20 < len(set(expected.tolist())) < 140
     assert partition(footprint_components(scenes, tiles, boxes)) == partition(expected)
@@ -175,6 +177,50 @@ def test_many_tiles_in_a_grid_join_none_and_one_large_box_joins_all():
     assert len(np.unique(footprint_components(unknown, nowhere, boxes))) == len(boxes)
     boxes[77] = [0.0, 0.0, 1.0, 1.0]
     assert len(np.unique(footprint_components(unknown, nowhere, boxes))) == 1
+
+
+def half_stride(crs, x, y, side, dates=("january", "july")):
+    """Rows of 3 x 3 tiles that share halves, once a date, with boxes and rounding as a scene's reader gives them."""
+    from rasterio.crs import CRS
+
+    rows = []
+    for date, row, column in itertools.product(dates, range(3), range(3)):
+        left, top = x + column * side / 2, y - row * side / 2
+        box = degrees_box(CRS.from_string(crs), left, top - side, left + side, top)
+        locator = f"{date}@r{32 * row}c{32 * column}s64"
+        rows.append({"source_locator": locator, "bbox": box, "gsd_m": side / 64})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y"),
+    [
+        ("EPSG:32618", 400_000, 4_180_000),
+        ("EPSG:32633", 170_000, 7_900_000),  # edge of a zone, far north: turned by three degrees
+        ("EPSG:32760", 830_000, 4_500_000),
+        ("EPSG:3035", 2_700_000, 4_200_000),  # turned by fifteen degrees
+        ("EPSG:3413", 1_600_000, -1_600_000),  # by ninety
+        ("EPSG:3413", 2_000_000, -500_000),
+        ("EPSG:3031", -1_500_000, 900_000),
+        ("EPSG:3857", 1_000_000, 6_000_000),
+    ],
+)
+@pytest.mark.parametrize("side", [20.0, 640.0, 2560.0])
+def test_tiles_that_share_a_half_join_none_on_any_map_but_their_like_of_another_date(crs, x, y, side):
+    groups = group(table(half_stride(crs, x, y, side)), relations=["footprint"])
+    assert partition(groups.image) == {frozenset({place, place + 9}) for place in range(9)}
+
+
+def test_boxes_are_cut_to_their_tiles_and_no_further():
+    turned = np.array([[10.0, 0.0, 10.0 + 0.1, 0.1], [179.95, 0.0, -179.95, 0.1], [-180.0, 80.0, 180.0, 90.0]])
+    side = 0.08 * DEGREE_M
+    cut = ground_boxes(turned, np.array([side, side, side]))
+    np.testing.assert_allclose(cut[0], [10.01, 0.01, 10.09, 0.09], atol=1e-6)
+    np.testing.assert_allclose(cut[1], [179.96, 0.01, 180.04, 0.09], atol=1e-6)
+    np.testing.assert_array_equal(cut[2], turned[2])
+    small = ground_boxes(turned[:1], np.array([1.0]))[0]  # no turn explains so small a tile
+    np.testing.assert_allclose(small[2] - small[0], 0.1 * np.sqrt(0.5))
+    np.testing.assert_array_equal(ground_boxes(turned, np.full(3, np.nan)), turned)
 
 
 def test_bad_hashes_and_boxes_are_refused():

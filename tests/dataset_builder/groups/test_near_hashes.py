@@ -141,3 +141,13 @@ def test_threads_and_order_do_not_matter():
 
 def test_no_hashes_no_components():
     assert near_components(np.empty(0, np.uint64), 4).shape == (0,)
+
+
+@pytest.mark.parametrize(("beside", "crowded"), [(8, 64), (8, 24), (2, 12), (1, 3)])
+def test_pairs_anywhere_in_a_run_are_found(beside, crowded, monkeypatch):
+    """Of 12 bits, 1300 in 4096 values: runs hold about twenty, and nearly every pair shares one key only."""
+    for name, value in {"SMALL": 0, "COMPARED": 1.0, "BESIDE": beside, "CROWDED": crowded, "PENDING": 200}.items():
+        monkeypatch.setattr(near_hashes, name, value)
+    rng = np.random.default_rng(4)
+    for shift in (0, 26, 52):
+        assert_exact(rng.permutation(4096)[:1300].astype(np.uint64) << np.uint64(shift), 1)

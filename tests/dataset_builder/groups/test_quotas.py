@@ -146,3 +146,45 @@ def test_minima_do_not_break_the_targets():
     _, rows = minima_of([{0: 1}] * 30 + [{1: 1}] * 30 + [{2: 1}] * 30, 10, (20, 20))
     assert rows[1:].sum(1).tolist() == [20, 20]
     assert sorted(rows[1]) == [0, 10, 10]
+
+
+@pytest.mark.parametrize("scarce", [0, 1])
+def test_the_scarcest_source_is_served_first(scarce):
+    groups = [{1 - scarce: 1}] * 10 + [{scarce: 1}] * 4
+    _, rows = minima_of(groups, 2, (2, 2))  # room for one source's minima
+    assert rows[1:, scarce].tolist() == [2, 2] and rows[1:, 1 - scarce].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("groups", "target", "codes"),
+    [
+        ([{1: 3}, {1: 1}, {1: 1, 0: 1}], 3, [0, 2, 2]),  # the small one before the large one; then what fits
+        ([{1: 1, 0: 1}, {1: 3}], 3, [0, 2]),  # of that source alone before a smaller one of two
+        ([{1: 1, 0: 3}, {1: 3, 0: 1}], 4, [0, 2]),  # mostly of that source
+        ([{1: 2, 0: 2}, {1: 2, 0: 2}], 4, [2, 0]),  # early in the draw
+        ([{1: 3}, {0: 4}, {0: 9}], 4, [2, 0, 0]),  # what a minimum took stays, though 4 would fit exactly
+        ([{1: 5}, {0: 4}, {0: 9}], 4, [0, 2, 0]),  # a minimum does not break the target
+    ],
+)
+def test_a_minimum_takes_groups_in_the_documented_order(groups, target, codes):
+    needs = np.zeros((3, 2), int)
+    needs[TEST, 1] = 1
+    sizes = np.array([sum(group.values()) for group in groups])
+    found = draw(sizes, {VALIDATION: 0, TEST: target}, contents_of(groups), needs)
+    assert found.tolist() == codes
+    assert needs.sum() == 1  # the caller's are left alone
+
+
+def test_a_minimum_that_another_source_s_groups_met_takes_no_more():
+    groups = [{0: 1}] * 30 + [{1: 2, 2: 2}] * 2 + [{2: 1}] * 30  # source 1 brings what source 2 needs
+    codes, rows = minima_of(groups, 2, (10, 10))
+    assert codes[30:32].tolist() in ([1, 2], [2, 1])
+    assert rows[1:, 1].tolist() == [2, 2] and rows[1:].sum(1).tolist() == [10, 10]
+
+
+def test_a_minimum_gives_nothing_to_a_split_that_asks_for_none():
+    needs = np.zeros((3, 2), int)
+    needs[TEST, 1] = 1
+    groups = [{1: 1}] * 4 + [{0: 1}] * 20
+    codes = draw(np.ones(24, int), {VALIDATION: 2, TEST: 2}, contents_of(groups), needs)
+    assert codes.tolist() == [2, 2, 1, 1] + [0] * 20

@@ -5,8 +5,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dataset_builder.groups import splits
 from dataset_builder.groups.grouping import Groups
-from dataset_builder.groups.splits import REASONS, SplitPolicy, assign_splits, representatives
+from dataset_builder.groups.splits import (
+    REASONS,
+    SplitPolicy,
+    asked_splits,
+    assign_splits,
+    below_minimum,
+    representatives,
+)
 from dataset_builder.schema import SPLITS
 from fusionrs_hf.errors import InputError
 
@@ -246,3 +254,102 @@ def test_targets_that_leave_nothing_to_train_are_refused():
         assign([None] * 44, [str(index) for index in range(44)], by="hash", validation=1000, test=2)
     alone = assign([None] * 4, list("abcd"), forced=[True, None, None, None], by="hash", validation=2, test=1)
     assert named(alone).count("train") == 1  # the forced row trains, so the others may all be held out
+
+
+def test_a_target_below_one_is_a_share_and_from_one_on_a_number_of_rows():
+    policy = SplitPolicy(validation=0.25, test=1)
+    assert (policy.target("validation", 40), policy.target("test", 40)) == (10, 1)
+    assert SplitPolicy(validation=5, test=0.5).target("test", 8) == 4  # one of each is no contradiction
+    assert SplitPolicy(validation=0.5, test=0.49).target("validation", 10) == 5
+    for fields, message in (
+        ({"validation": -0.1}, "must not be negative, got -0.1 and 0.05"),
+        ({"min_per_source": True}, "got True"),
+        ({"force_train": 3}, "path of a file of sample ids, got 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SplitPolicy(**fields)
+
+
+def test_rows_that_leave_do_not_count_towards_a_minimum_and_rows_that_follow_do():
+    much = [f"much{number}" for number in range(300)]
+    prescribed = [None] * 300 + ["test", "validation", "validation", "validation"] + ["validation", None]
+    groups = [*much, *["x"] * 4, *["y"] * 2, *[f"little{number}" for number in range(20)]]
+    sources = ["much"] * 300 + ["little"] * 26
+    found = assign([*prescribed, *[None] * 20], groups, sources, validation=9, test=9, min_per_source=4)
+    # Of x one row stays, in test, and three leave: three are drawn. Of y both stay in validation: two are drawn.
+    assert found.report["sources"]["little"] == {"train": 15, "validation": 4, "test": 4}
+    assert found.report["left"] == {"split_group": 3, "split_forced_train": 0}
+
+
+def test_targets_of_all_rows_that_are_drawn_leave_nothing_to_train_unless_others_train():
+    names = [str(index) for index in range(44)]
+    with pytest.raises(InputError, match="validation 20, test 24 leave no row to train, as 44 rows are drawn"):
+        assign([None] * 44, names, by="hash", validation=20, test=24)
+    assert named(assign([None] * 44, names, by="hash", validation=20, test=23)).count("train") == 1
+    assert named(assign([None, None, "train"], list("abc"), validation=1, test=1))[2] == "train"
+    nothing_drawn = assign(["test", "validation"], ["a", "b"], validation=3, test=3)
+    assert named(nothing_drawn) == ["test", "validation"]
+    assert nothing_drawn.report["targets"]["test"] == {"wanted": 3, "rows": 0, "difference": -3}
+
+
+def test_a_share_counts_the_rows_that_must_train_too():
+    found = assign(
+        [None] * 100, [str(index) for index in range(100)], forced=[True] * 50 + [None] * 50, validation=0, test=0.1
+    )
+    assert found.report["targets"]["test"] == {"wanted": 10, "rows": 10, "difference": 0}
+    assert found.report["forced"] == {"rows": 50, "groups": 50, "group_rows": 50}
+
+
+def test_infrared_of_unknown_origin_represents_only_where_no_sensor_s_does():
+    columns = {"sample_id": ["a", "b", "c"], "ir_band": ["nir"] * 3, "ir_origin": [None, "sensor", None]}
+    assert representatives(columns, ["x", "x", "y"], ["test"] * 3).tolist() == [False, True, True]
+    named_splits = np.array(["test", "validation", "train"], dtype=object)
+    assert representatives(columns, ["x", "y", "z"], named_splits).tolist() == [True, True, False]
+
+
+def salted_slowly(name, width, salt):
+    """The documented hash in Python's whole numbers: a polynomial in the bytes, then SplitMix64's last steps."""
+    start, factor = (int(number) for number in np.frombuffer(hashlib.sha256(salt.encode()).digest(), "<u8")[:2])
+    key = start
+    for byte in name.encode().ljust(width, b"\0"):
+        key = (key * (factor | 1) + byte) % 2**64
+    for shift, stir in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        key = (key ^ key >> shift) * stir % 2**64
+    return key
+
+
+@pytest.mark.parametrize("names", [["joint-group:0a", "b", "joint-group:ff", "", "µ"], [""]])
+def test_the_hash_that_orders_the_draw_is_the_documented_one(names, monkeypatch):
+    monkeypatch.setattr(splits, "NAMES_AT_ONCE", 2)
+    width = max(1, *(len(name.encode()) for name in [*names, ""]))
+    found = splits._salted(pa.array(names), "some salt")
+    assert found.tolist() == [salted_slowly(name, width, "some salt") for name in names]
+
+
+def test_a_split_is_asked_for_where_it_is_wanted_or_there_and_a_source_short_below_the_least():
+    sources = {"a": {"train": 9, "validation": 0, "test": 3}, "b": {"train": 9, "validation": 0, "test": 2}}
+    nobody = {"validation": 0, "test": 0}
+    assert asked_splits(sources, nobody) == ["test"]
+    assert asked_splits(sources, {**nobody, "validation": 1}) == ["validation", "test"]
+    assert asked_splits({"a": sources["a"] | {"test": 0}}, nobody) == []
+    assert below_minimum(sources, ["test"], 3) == [{"source": "b", "split": "test", "rows": 2}]
+    assert below_minimum(sources, [], 3) == []
+
+
+def test_targets_that_are_met_are_no_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        assign([None] * 20, [str(index) for index in range(20)], by="hash", validation=2, test=3, min_per_source=2)
+    assert caplog.text == ""
+
+
+def test_rows_that_are_prescribed_to_train_count_in_no_share():
+    found = assign(["train"] * 60 + [None] * 40, [str(index) for index in range(100)], validation=0.25, test=0.05)
+    assert [target["wanted"] for target in found.report["targets"].values()] == [10, 2]
+
+
+def test_of_several_large_components_the_largest_is_told(caplog):
+    large = {"size": 9, "share": 0.09, "relation": "bytes", "merges": {"bytes": 8}, "sample_id": "a0"}
+    with caplog.at_level(logging.WARNING):
+        found = assign([None], ["a"], components=[large, {**large, "size": 8, "share": 0.08, "sample_id": "b0"}])
+    assert len(found.report["large_components"]) == 2
+    assert "with a0" in caplog.text and "b0" not in caplog.text

@@ -13,8 +13,8 @@ from PIL import Image
 from dataset_builder.schema import FEATURES
 from dataset_builder.search import retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
-from dataset_builder.search.rows import Rows, describe_rows, parse_limits
-from dataset_builder.search.store import EmbeddingStore
+from dataset_builder.search.rows import Rows, describe_rows
+from dataset_builder.search.store import ROW_FEATURES, EmbeddingStore
 from dataset_builder.shards.opening import bring_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
@@ -193,13 +193,6 @@ def test_wide_infrared_is_scaled_as_the_processor_does_by_band():
         row_embedder(modalities=["ir"])(rows)
 
 
-def test_limits_are_read_or_refused():
-    assert parse_limits("nir=0,10000") == ("nir", [0, 10000])
-    for wrong in ("nir", "nir=5", "nir=5,1", "=0,1", "nir=a,b"):
-        with pytest.raises(InputError, match="BAND=LOW,HIGH"):
-            parse_limits(wrong)
-
-
 @pytest.mark.parametrize("gallery", ["rgb", "ir", "fused", "text"])
 def test_search_finds_what_a_plain_loop_finds(index, model, gallery):
     store = EmbeddingStore.open(index)
@@ -350,3 +343,40 @@ def test_a_dataset_of_the_hub_is_embedded_at_its_revision(dataset, model, tmp_pa
     assert len(revision) == 40 and found_again
     file = "data/rows-00000-of-00001.arrow"
     assert (tmp_path / "hub" / file).read_bytes() == (tmp_path / "local" / file).read_bytes()
+
+
+def embedded(count=60, size=8):
+    """Rows of two bands with random embeddings, and the embeddings."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((count, size)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = [
+        dict.fromkeys(ROW_FEATURES)
+        | {"sample_id": f"r{index}", "ir_band": "nir" if index % 10 else "lwir", "rgb_sha256": f"{index}"}
+        | {"ir_embedding": vector.tolist()}
+        for index, vector in enumerate(vectors)
+    ]
+    return Dataset.from_list(rows), vectors
+
+
+def test_an_approximate_index_does_not_answer_short(caplog):
+    import faiss
+
+    dataset, vectors = embedded()
+    inner = faiss.METRIC_INNER_PRODUCT
+    dataset.add_faiss_index("ir_embedding", string_factory="IVF16,Flat", metric_type=inner, train_size=60)
+    hits = retrieval.nearest_rows(dataset, "ir", vectors[3], 50)
+    best = np.argsort(-(vectors @ vectors[3]), kind="stable")[:50]
+    assert [hit.row["sample_id"] for hit in hits] == [f"r{place}" for place in best]
+    assert "approximate index finds" in caplog.text and "of 60 rows" in caplog.text
+
+
+def test_a_band_is_sought_within_and_one_that_is_not_there_is_told():
+    dataset, vectors = embedded()  # without any index: the band's rows are compared themselves
+    hits = retrieval.nearest_rows(dataset, "ir", vectors[3], 4, "lwir")
+    own = np.arange(0, 60, 10)
+    best = own[np.argsort(-(vectors[own] @ vectors[3]))[:4]]
+    assert [hit.row["sample_id"] for hit in hits] == [f"r{place}" for place in best]
+    assert [hit.score for hit in hits] == pytest.approx((vectors[best] @ vectors[3]).tolist())
+    with pytest.raises(InputError, match="no row of the index has the band 'swri'; it has lwir, nir"):
+        retrieval.nearest_rows(dataset, "ir", vectors[3], 4, "swri")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.shards.layout import DATA_SCHEMA
-from dataset_builder.shards.limits import declared_ir_range, limits_of, with_limits
+from dataset_builder.shards.limits import declared_ir_range, limits_of, parse_limits, reading_limits, with_limits
 from fusionrs_hf.errors import InputError
 
 LIMITS = {"lwir": [27000, 32000]}
@@ -82,3 +82,20 @@ def test_a_reader_by_datasets_is_not_disturbed(built):
 
     rows = datasets.load_dataset(str(built), split="train")
     assert len(rows) == 3 and json.dumps(rows[0]["ir_band"]) == '"lwir"'
+
+
+def test_limits_are_read_or_refused():
+    assert parse_limits("nir=0,10000") == ("nir", [0, 10000])
+    for wrong in ("nir", "nir=5", "nir=5,1", "=0,1", "nir=a,b"):
+        with pytest.raises(InputError, match="BAND=LOW,HIGH"):
+            parse_limits(wrong)
+
+
+def test_limits_are_those_asked_for_then_the_model_s_then_the_dataset_s(caplog):
+    told = {"lwir": [1, 2], "nir": [3, 4]}
+    assert reading_limits({}, None, {}) is None and reading_limits({}, None, told) == told
+    assert reading_limits({}, {"lwir": [5, 6]}, told) == {"lwir": [5, 6], "nir": [3, 4]}
+    assert "reads lwir by the limits [5, 6], the dataset declares [1, 2]" in caplog.text
+    assert reading_limits({"lwir": [7, 8]}, {"lwir": [5, 6]}, told) == {"lwir": [7, 8], "nir": [3, 4]}
+    assert reading_limits({}, [5, 6], told) == [5, 6]
+    assert reading_limits({"lwir": [7, 8]}, [5, 6], told) == {"lwir": [7, 8], "nir": [5, 6]}

@@ -80,7 +80,7 @@ def test_signals_add_up_and_what_they_rule_out_is_not_interpolated(tmp_path, gri
         with opened(tmp_path, "band.tif", signals, dtype) as raster:
             values = raster.read("band", 0, 0, SIDE)
             valid = raster.valid(["band"], 0, 0, SIDE)
-            assert np.unique(values[valid]).tolist() == [GROUND], signals
+            assert np.abs(values[valid] - GROUND).max() < 1e-9, signals  # GDAL 3.9 sums weights that round
             if left is not None:  # a pixel has data where the stored pixel under its centre has
                 centres = 500_000 + 10 * np.arange(SIDE) + 5
                 stored = (centres - left) // pixel

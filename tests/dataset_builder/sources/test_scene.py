@@ -13,6 +13,7 @@ from dataset_builder.images.png import encode_png
 from dataset_builder.pipeline import BuildRecipe, build
 from dataset_builder.schema import COLUMNS
 from dataset_builder.sources.scene import SceneSource
+from dataset_builder.sources.scene_parts import Clouds, Region
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
@@ -226,7 +227,7 @@ def test_bands_go_by_the_descriptions_of_the_file(tmp_path, values):
     ("changes", "message"),
     [
         ({"limits": {}}, r"needs limits for blue, green, nir, red \(uint16\): declare \[low, high\]"),
-        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], got \[5, 5\]"),
+        ({"limits": {"red": [5, 5]}}, r"limits of red in scene scene must be \[low, high\], or auto, got \[5, 5\]"),
         ({"rgb": ["red"]}, r"must name three bands \(red, green, blue\), got \['red'\]"),
         ({"ir": {"thermal": "nir"}}, "needs bands by nir, swir, mwir, lwir, unspecified, got {'thermal': 'nir'}"),
         ({"ir_unit": "celsius"}, "ir_unit of scene scene must be one of display, dn, reflectance_1e4, kelvin_1e2"),
@@ -406,6 +407,7 @@ def test_a_turned_grid_is_refused_and_a_quarter_turn_has_its_box_and_pixel_size(
 READ_LINES = """
 import resource, sys
 from dataset_builder.sources.scene import SceneSource
+from dataset_builder.sources.scene_parts import Clouds, Region
 bands = {"red": 1, "green": 2, "blue": 3, "nir": 4}
 limits = dict.fromkeys(bands, [0, 1000])
 source = SceneSource(sys.argv[1], rights="x", bands=bands, limits=limits, tile_px=256)
@@ -468,3 +470,139 @@ def test_overlapping_tiles_may_not_be_drawn_into_splits(scene, tmp_path):
     region = {"rows": [0, 32], "columns": [0, 32], "split": "train", "stride_px": 8}
     inside = source_of(scene, regions=[region])
     assert inside.shares_pixels(drawn=True) and not inside.shares_pixels(drawn=False)
+
+
+@pytest.mark.parametrize(("dtype", "taken"), [("uint8", True), ("uint16", True), ("int16", False), ("float32", False)])
+def test_numbers_without_a_unit_are_whole_numbers_of_16_bit(tmp_path, values, dtype, taken):
+    source = source_of(write(tmp_path / "scene.tif", (values % 200).astype(dtype)), ir_unit="dn")
+    if taken:
+        np.testing.assert_array_equal(decoded(rows_of(source)[0]["ir"]), values[3, :16, :16] % 200)
+    else:
+        with pytest.raises(InputError, match=f"keeps values as 16-bit integers, but nir is {dtype}; use .* limits$"):
+            source.shards()
+
+
+def test_eight_bit_bands_without_limits_are_shown_as_they_are(tmp_path, values):
+    shown = (values % 256).astype(np.uint8)
+    row = rows_of(source_of(write(tmp_path / "scene.tif", shown), limits={}))[1]
+    np.testing.assert_array_equal(decoded(row["rgb"]), shown[:3, :16, 16:].transpose(1, 2, 0))
+    np.testing.assert_array_equal(decoded(row["ir"]), shown[3, :16, 16:])
+
+
+def test_the_gap_is_measured_in_the_file_s_pixels_and_the_column_says_the_declared_one(scene):
+    options = {"tile_px": 4, "regions": STRIPES, "spatial_gap_m": 130}
+    declared = rows_of(source_of(scene, gsd_m=100, **options))
+    assert [row["_reason"] for row in declared] == [row["_reason"] for row in rows_of(source_of(scene, **options))]
+    assert {row["gsd_m"] for row in declared} == {100}
+
+
+def test_a_gap_is_kept_between_splits_only_and_only_where_it_is_asked_for(scene):
+    regions = [
+        {"rows": [0, 8], "columns": [0, 32], "split": "train"},
+        {"rows": [8, 16], "columns": [0, 32], "split": "train"},
+        {"rows": [28, 32], "columns": [0, 32], "split": "test"},
+    ]
+    reasons = [row["_reason"] for row in rows_of(source_of(scene, tile_px=4, regions=regions, spatial_gap_m=50))]
+    assert reasons == [None] * 5 * 8
+    regions[2]["rows"] = [16, 32]
+    assert {row["_reason"] for row in rows_of(source_of(scene, tile_px=4, regions=regions))} == {None}
+
+
+def test_pixels_that_are_higher_than_wide_are_further_apart_along_the_rows(tmp_path, values):
+    path = tmp_path / "high.tif"
+    with rasterio.open(write(path, values), "r+") as file:
+        file.transform = from_origin(500_000, 4_000_000, 10, 30)
+    for axis, metres in (("rows", 240), ("columns", 80)):
+        regions = [{"rows": [0, 4], "columns": [0, 4], "split": split} for split in ("train", "test")]
+        regions[1][axis] = [12, 16]  # eight pixels apart
+        for gap, reason in ((metres, None), (metres + 0.1, "split_margin")):
+            rows = rows_of(source_of(path, tile_px=4, regions=regions, spatial_gap_m=gap))
+            assert [row["_reason"] for row in rows] == [reason] * 2, (axis, gap)
+
+
+def test_what_is_left_is_told_of_rows_and_of_columns(scene, caplog):
+    caplog.set_level("INFO")
+    source_of(scene, tile_px=12, regions=[{"rows": [0, 30], "columns": [0, 24]}]).shards()
+    assert "scene: the last 6 rows and 0 columns of Region(" in caplog.text
+    caplog.clear()
+    source_of(scene, tile_px=8).shards()
+    assert "are in no tile" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride_px": -1}, "tile_px and stride_px of scene scene must be positive"),
+        ({"limits": {"red": [0]}}, r"must be \[low, high\], or auto, got \[0\]"),
+        ({"limits": {"red": [0, 1, 2]}}, r"must be \[low, high\], or auto, got \[0, 1, 2\]"),
+        ({"formats": "GTiff"}, "must be a list of .*, got GTiff"),
+        ({"formats": ["GTiff", "HDF"]}, "must be a list of .*, got HDF"),
+        ({"regions": [{"rows": [0, 32], "columns": [0, 33]}]}, "exceeds scene scene of 32 x 32 px"),
+        ({"regions": [{"rows": [0, 8], "columns": [-1, 8]}]}, r"columns must be \[start, stop\)"),
+        ({"regions": [{"rows": [0, 8], "columns": [0, 8], "stride_px": 0}]}, "stride_px must be positive, got 0"),
+        ({"regions": [{"rows": [0, 8], "columns": [0, 8], "split": "dev"}]}, "split must be one of .*, got 'dev'"),
+        ({"clouds": {"band": "nir", "bits": [32]}}, r"bits must be whole numbers of 0 to 31, got \[32\]"),
+        ({"clouds": {"band": "nir", "values": [65536]}}, "values must be whole numbers of 0 to 65535"),
+        ({"clouds": {"band": "nir", "bits": [0], "max_ratio": 1.1}}, "max_ratio must be a share, 0 to 1, got 1.1"),
+        ({"clouds": {"band": "nir", "bits": [0], "max_ratio": -0.1}}, "max_ratio must be a share, 0 to 1, got -0.1"),
+        ({"spatial_gap_m": float("inf")}, "must be metres, 0 or more, got inf"),
+    ],
+)
+def test_more_declarations_that_cannot_be_are_told(scene, changes, message):
+    with pytest.raises(InputError, match=message):
+        source_of(scene, **changes).shards()
+
+
+def test_the_tiles_that_test_a_unit_are_spread_over_a_region(scene):
+    source = source_of(scene, tile_px=4)
+    wide = Region((0, 40), (0, 20))  # ten by five tiles: every third, every second
+    places = list(source._spread(wide))
+    assert {row for row, _, _ in places} == {0, 12, 24, 36}
+    assert {column for _, column, _ in places} == {0, 8, 16}
+    assert len(places) == 12 and {side for *_, side in places} == {4}
+    assert len(list(source._spread(Region((0, 16), (0, 16))))) == 16
+
+
+def test_the_gap_of_regions_is_that_along_the_axis_where_they_are_further_apart():
+    region = Region((10, 20), (10, 20))
+    others = (((24, 30), (0, 30)), ((0, 30), (25, 30)), ((0, 7), (23, 30)), ((20, 30), (20, 30)), ((12, 18), (15, 30)))
+    found = [region.gap_px(Region(*other)) for other in others]
+    assert found == [Region(*other).gap_px(region) for other in others] == [4, 5, 3, 0, -5]
+    places = ((0, 0), (10, 6), (2, 12), (20, 4), (21, 14), (20, 23))  # of tiles of 4 px, pixels of 2 m by 5 m
+    distances = [region.distance_m(*place, 4, (2.0, 5.0)) for place in places]
+    assert distances == pytest.approx([np.hypot(12, 30), 0, 8, 10, 2, 15])
+
+
+def test_cloud_is_any_bit_or_value_and_land_is_above_its_level():
+    codes = np.array([[1, 2], [4, 8]], np.uint16)
+    ratios = [
+        Clouds("q", **given).ratio(codes) for given in ({"bits": [1]}, {"bits": [0, 3]}, {"bits": [1], "values": [4]})
+    ]
+    assert ratios == [0.25, 0.5, 0.5]
+    assert Clouds("q", values=[0]).ratio(codes) == 0
+    assert Clouds("q", bits=[31], max_ratio=1).ratio(np.array([[1 << 31, 1]])) == 0.5
+
+
+def test_a_tile_at_a_limit_is_usable(tmp_path):
+    """Of 64 pixels a quarter: without data, of land; and grey levels that stand by two from their mean."""
+    bands = np.full((4, 8, 8), 100, np.uint8)
+    bands[0, :, ::2], bands[1], bands[2] = 104, 50, 20  # red varies by two, the others are even
+    bands[3, :2] = 150
+    path = write(tmp_path / "scene.tif", bands)
+
+    def reason(**changes):
+        (row,) = rows_of(source_of(path, limits={}, tile_px=8, **changes))
+        return row["_reason"]
+
+    assert [reason(min_std=std) for std in (2.0, 2.01)] == [None, "tile_too_flat"]
+    land = {"band": "nir", "above": 100}
+    assert [reason(land=land | {"min_ratio": ratio}) for ratio in (0.25, 0.26)] == [None, "little_land"]
+    assert reason(land=land | {"above": 150}) == "little_land"  # as bright as the level is not above it
+    assert [reason(nodata=150, max_nodata_ratio=ratio) for ratio in (0.25, 0.24)] == [None, "nodata"]
+
+
+def test_a_stride_of_a_region_without_a_split_overlaps_too(scene):
+    region = {"rows": [0, 32], "columns": [0, 32]}
+    assert source_of(scene, regions=[region | {"stride_px": 15}]).shares_pixels(drawn=False)
+    assert not source_of(scene, regions=[region | {"stride_px": 16}]).shares_pixels(drawn=True)
+    assert source_of(scene, regions=[region], stride_px=8).shares_pixels(drawn=False)

@@ -136,3 +136,25 @@ def test_floats_without_a_scale_are_asked_about(tmp_path):
         scene(
             tmp_path, "a file each", np.full((SIDE, SIDE), 0.3, np.float32), None, ir_unit="reflectance_1e4"
         ).shards()
+
+
+def test_a_hundredth_of_the_values_may_contradict_a_unit_and_no_more(tmp_path):
+    infrared = np.full((SIDE, SIDE), 29_000, np.uint16)
+    infrared[0, :10] = 60_000  # 0.98 % of 1024
+    scene(tmp_path, "a file each", infrared, None, ir_unit="kelvin_1e2").shards()
+    infrared[0, 10] = 60_000
+    with pytest.raises(InputError, match="1 % of its values are no kelvin"):
+        scene(tmp_path, "a file each", infrared, None, ir_unit="kelvin_1e2").shards()
+
+
+@pytest.mark.parametrize("scaling", [[float("inf"), 0], [1, float("nan")], ["1", 0], [True, 0], [1, 2, 3]], ids=str)
+def test_a_scale_is_two_finite_numbers(tmp_path, scaling):
+    with pytest.raises(InputError, match=r"must be \[scale, offset\], got"):
+        scene(
+            tmp_path,
+            "a file each",
+            np.full((SIDE, SIDE), 9, np.uint16),
+            None,
+            scales={"nir": scaling},
+            ir_unit="kelvin_1e2",
+        )

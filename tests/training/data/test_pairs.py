@@ -16,9 +16,9 @@ def folder(tmp_path_factory):
 def test_splits_origins_and_representatives_are_kept_apart(folder):
     assert len(load_pairs(folder, "train")) == 8
     assert len(load_pairs(folder, "test", representatives=True)) == 6
-    with pytest.raises(InputError, match="no train rows with ir_origin=translated"):
+    with pytest.raises(InputError, match="no train rows with ir_origin translated; its train rows are 8 sensor"):
         load_pairs(folder, "train", ir_origin="translated")
-    with pytest.raises(InputError, match="representatives=True"):
+    with pytest.raises(InputError, match="no held-out train rows with ir_origin sensor"):
         load_pairs(folder, "train", representatives=True)
 
 

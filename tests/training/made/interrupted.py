@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fusionrs_hf.output_folder import MANIFEST, files_below
 from training.trainers.checkpoints import checkpoint_step
+from training.trainers.run_folder import STAGE
 from training.trainers.run_record import RECORD
 
 
@@ -13,6 +14,7 @@ def interrupted(run: Path | str, folder: Path | str, step: int) -> Path:
     """Copies a finished run as it was after a checkpoint: what came later is not there, and it is not finished."""
     run, folder = Path(run), Path(folder)
     steps = {name: checkpoint_step(name.split("/")[0]) for name in files_below(run)}
+    steps |= {name: 0 for name in steps if (run / name.split("/")[0] / STAGE).is_file()}  # stages that came before
     kept = [name for name, at in steps.items() if name == RECORD or (at is not None and at <= step)]
     for name in kept:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -116,3 +116,19 @@ def test_loads_as_an_evaluate_module_by_path():
     vectors = unit(5).tolist()
     assert metric.compute(predictions=vectors, references=vectors)["R@1"] == 1.0
     assert metric.compute(predictions=vectors, references=vectors[::-1])["R@1"] == pytest.approx(0.2)
+
+
+def test_more_items_ahead_than_a_byte_counts_are_counted():
+    """600 rows of the left all beat the one positive of the first column: its rank is 600, far from 600 mod 256."""
+    angles = np.linspace(0.1, 0.5, 601)
+    left = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    right = np.array([[1.0, 0.0]])
+    ids = np.r_[np.arange(1, 601), 0]  # the last, farthest away, is the positive
+    _, backward = both_ranks(left, right, equal_id_positives(ids, np.zeros(1, int)))
+    assert backward.tolist() == [600]
+
+
+def test_lengths_of_vectors_play_no_part_in_the_module():
+    metric = evaluate.load("training/metrics/cross_modal_recall")
+    queries, gallery = [[1.0, 0.2], [0.1, 1.0]], [[0.01, 0.0], [5.0, 9.0]]  # by length the second item wins both
+    assert metric.compute(predictions=queries, references=gallery)["R@1"] == 1.0

@@ -4,7 +4,7 @@ from model_cards.clip import Retrieval
 from model_cards.facts import Estimate
 from training.release.result_rows import fact_scores, mean_recall_cells, retrieval_rows
 from training.scoring.clip_results import ClipResults, TrainedControls
-from training.scoring.vlm_results import VlmResults
+from training.scoring.vlm_results import LongerReading, VlmResults
 
 RECALLS = {"R@1": 0.1, "R@5": 0.2, "R@10": 0.3, "median_rank": 30.0, "queries": 250}
 SUBSET = {
@@ -102,3 +102,19 @@ def test_fact_scores_end_with_the_mean_and_its_margins():
 @pytest.mark.parametrize("rows", [retrieval_rows, mean_recall_cells, fact_scores])
 def test_before_an_evaluation_there_are_no_rows(rows):
     assert rows(None) == []
+
+
+def test_a_longer_run_stands_beside_as_a_column_of_its_own():
+    kinds = {"level": 0.5, "contrast": 0.5, "brightest": 0.5, "darkest": 0.5, "relation": 0.5}
+    scores = kinds | {"mean": 0.5, "interval": [0.4, 0.6], "by_band": {"nir": 0.5}}
+    names = ("constant", "ir_shuffled", "ir_blanked", "rgb_shuffled", "blind")
+    gap = {"value": 0.2, "low": 0.1, "high": 0.3}
+    rest = {"pairs": 2, "seed": 0, "prompt": "p", "constant_caption": {}, "examples": []}
+    accuracy, differences = dict.fromkeys(("own_images", *names), scores), dict.fromkeys(names, gap)
+    results = VlmResults.from_json({"accuracy": accuracy, "differences": differences, **rest})
+    longer = LongerReading("bench", [0, 1], 702, 330, "a machine", {**kinds, "mean": 0.66})
+    *_, mean = fact_scores(results, longer)
+    assert mean.controls["longer training, 702 pairs"] == Estimate(0.66)
+    assert "longer training, 702 pairs" not in mean.margins
+    assert mean.margins["the model before it saw images"] == (0.2, 0.1, 0.3)
+    assert all("longer" not in name for row in fact_scores(results) for name in row.controls)

@@ -3,8 +3,9 @@ import pytest
 
 from fusionrs_hf.encoders import Encoder
 from tests.made import tiny, tiny_dataset
-from training.evaluate_clip import evaluate, held_out
+from training.evaluate_clip import evaluate
 from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
+from training.scoring.held_out import held_out
 
 COLUMNS = ("held_out_region/nir|rgb_to_ir", "held_out_region/nir|ir_to_rgb", "held_out_region/swir|rgb_to_ir")
 

@@ -6,7 +6,7 @@ import pytest
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from tests.made import tiny
 from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
-from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band
+from training.scoring.fact_tables import balanced_sample, best_constant, match_table, other_of_band, written_values
 
 
 @pytest.mark.parametrize("count, expected", [(9, (2, 4, 3)), (6, (2, 2, 2)), (0, (2, 5, 13)), (100, (2, 5, 13))])
@@ -42,3 +42,9 @@ def test_constant_is_the_majority_and_scores_as_its_caption_would():
     for kind in ("level", "contrast", "brightest", "darkest"):
         by_value = [getattr(fact, kind) == constant[kind] for fact in facts]
         assert table[:, FACT_KINDS.index(kind)].tolist() == by_value
+
+
+def test_written_values_are_those_claimed_once():
+    first, second = written_values(["Infrared: dark, low contrast, brightest north, darker than visible.", "nothing"])
+    assert first == {"level": "dark", "contrast": "low", "brightest": "north", "darkest": None, "relation": "darker"}
+    assert set(second.values()) == {None}

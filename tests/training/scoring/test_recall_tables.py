@@ -8,6 +8,7 @@ from training.scoring.embedded_rows import EmbeddedTexts
 from training.scoring.recall_tables import (
     choose_fusion_weight,
     mean_recall,
+    mean_recalls,
     missing_modality,
     table,
 )
@@ -51,3 +52,29 @@ def test_missing_modality_compares_the_same_texts():
     found = missing_modality(ranks, ["scene"])["scene"]
     assert found.fused_minus["rgb"][0] == 0.5 and found.fused_minus["ir"] == (1.0, 1.0, 1.0)
     assert found.rgb.image_to_text["R@10"] == 1.0 and found.ir.text_to_image["R@1"] == 0.0
+
+
+def test_the_published_mean_recall_is_of_four_directions_none_of_them_rgb_and_text():
+    """By hand: 3/3 + 2/3 of two captions-directions and 1/3 + 0 of the two between images, at 1, 5 and 10."""
+    part = embedded(rows=2, captions=1)
+    ranks = {
+        "ir_to_text/scene": np.array([0, 0]),  # 1, 1, 1
+        "text_to_ir/scene": np.array([3, 3]),  # 0, 1, 1
+        "rgb_to_ir": np.array([7, 7]),  # 0, 0, 1
+        "ir_to_rgb": np.array([10, 10]),  # 0, 0, 0
+        **{f"{name}/scene": np.array([99, 99]) for name in ("rgb_to_text", "text_to_rgb")},
+    }
+    found = mean_recalls(part, ranks)
+    assert found["scene"].value == pytest.approx((1 + 2 / 3 + 1 / 3 + 0) / 4)
+    assert found["rgb_ir"].value == pytest.approx((1 / 3 + 0) / 2)
+    swapped = ranks | {"rgb_to_ir": ranks["ir_to_rgb"], "ir_to_rgb": ranks["ir_to_text/scene"]}
+    assert mean_recalls(part, swapped)["scene"].value == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
+
+
+def test_intervals_of_a_table_are_of_hits_at_one():
+    """Row 0 and 1 take each other's infrared: none is first, all are within five."""
+    part = embedded(rows=6)
+    part.images["ir"] = np.roll(part.images["rgb"], 1, axis=0)
+    found = table(part)
+    assert found.scores["rgb_to_ir"]["R@5"] > 0
+    assert found.intervals["rgb_to_ir"] == (found.scores["rgb_to_ir"]["R@1"],) * 3 == (0, 0, 0)

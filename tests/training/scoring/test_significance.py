@@ -72,3 +72,24 @@ def test_a_statistic_is_resampled_by_items_and_left_out_where_it_has_no_value():
     kept = [value for value in map(median_of_the_odd, again) if value is not None]
     assert 0 < len(kept) < 50 and [low, high] == np.quantile(kept, [0.025, 0.975]).tolist()
     assert bootstrap_statistic(lambda rows: None, 9) is None
+
+
+@pytest.mark.parametrize("hit", [0, 1, 2])
+def test_every_query_is_drawn_as_often_as_the_others(hit):
+    """One of three scores 1: a resample has it k times with the chance of a binomial, so means are 0, 1/3, 2/3, 1."""
+    values = np.eye(3)[hit]
+    interval = bootstrap_mean(values, draws=20_000, level=0.3)  # ends at .35 and .65: 8/27 of resamples have no hit
+    assert (interval.low, interval.high) == pytest.approx((1 / 3, 1 / 3))
+    assert bootstrap_mean(values, draws=20_000, level=0.5)[1:] == pytest.approx((0, 2 / 3))  # 8/27 > .25, 7/27 > .25
+
+
+def test_the_interval_is_the_quantiles_of_the_seeds_own_resamples():
+    values = np.random.default_rng(7).random(11)
+    found = {seed: bootstrap_mean(values, draws=700, seed=seed, level=0.8) for seed in (0, 1)}
+    for seed, interval in found.items():
+        generator = np.random.default_rng(seed)
+        drawn = np.concatenate([generator.integers(0, 11, (500, 11)), generator.integers(0, 11, (200, 11))])
+        assert interval[1:] == pytest.approx(tuple(np.quantile(values[drawn].mean(1), [0.1, 0.9])))
+    assert found[0] != found[1]
+    other = np.random.default_rng(8).random(11)
+    assert paired_bootstrap(values, other, 700, seed=1) == bootstrap_mean(values - other, 700, seed=1)

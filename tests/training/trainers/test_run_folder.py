@@ -48,6 +48,7 @@ def options(folders, output, **changes):
 def vlm_options(folders, output, **changes):
     towers = {"clip_model": folders["home"] / "tower", "language_model": folders["home"] / "language"}
     changes = {"clip": None, "activation_checkpointing": False, "bf16": False, **towers, **changes}
+    changes = {"text_steps": 1, "projector_steps": 1, **changes}
     named = options(folders, output, **changes)
     position = named.index("--clip")
     return named[:position] + named[position + 2 :]

@@ -416,7 +416,7 @@ def test_nobody_listening_is_told_within_the_attempts(tmp_path):
         start = time.monotonic()
         with pytest.raises(InputError, match="ConnectError, 3 attempts"):
             ask(captioner, [make_row(n) for n in range(5)])
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10  # five rows of three attempts, each waiting, would take longer
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import traceback
 import pytest
 
 from dataset_builder.captioning.models.endpoint import EndpointSettings
+from dataset_builder.recipe import CaptionRecipe
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.caption_rows import ask, endpoint, make_row
 from tests.made.chat_server import ChatServer, Reply, infrared
@@ -90,3 +91,37 @@ def test_a_key_in_the_recipe_is_refused_without_repeating_it(options):
 def test_a_key_on_an_open_line_is_warned_of(key, caplog):
     EndpointSettings("http://lab.example/v1", "tiny", api_key_env="LAB_KEY").key()
     assert "unencrypted to lab.example" in caplog.text and SECRET not in caplog.text
+
+
+FREE = (
+    {"api_key": SECRET},
+    {"headers": {"X-Lab": SECRET}},
+    {"extra": [{"name": "X-Api-Key", "value": SECRET}]},
+    {"note": f"https://me:{SECRET}@host.example/v1"},
+)
+
+
+@pytest.mark.parametrize("extra_body", FREE, ids=range(len(FREE)))
+def test_a_key_in_a_free_option_is_sent_and_kept_nowhere(tmp_path, extra_body):
+    with (
+        ChatServer(lambda request: infrared("bright")) as server,
+        endpoint(server, tmp_path, extra_body=extra_body) as captioner,
+    ):
+        ask(captioner, [make_row(0)])
+        options = {"base_url": "http://127.0.0.1:1/v1", "model": "tiny", "extra_body": extra_body}
+    assert SECRET in json.dumps(server.requests[0].body)
+    recipe = CaptionRecipe(captioner="endpoint", options=options)
+    kept = [json.dumps(captioner.settings), json.dumps(recipe.echo())]
+    kept += [path.read_text() for path in tmp_path.rglob("*.json")]
+    assert len(kept) > 2 and not [text for text in kept if SECRET in text]
+
+
+def test_a_key_that_the_endpoint_repeats_is_not_told(tmp_path):
+    reply = Reply({"error": {"message": f"api_key={SECRET} is no key of this lab"}}, 422)
+    with (
+        ChatServer(lambda request: reply) as server,
+        endpoint(server, tmp_path, extra_body={"api_key": SECRET}, attempts=1) as captioner,
+        pytest.raises(InputError) as caught,
+    ):
+        ask(captioner, [make_row(0), make_row(1)])
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

@@ -295,7 +295,7 @@ def test_memory_hardly_grows_with_the_index(tmp_path):
         assert sum(1 for _ in source.shards()) == count // 100
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 4_000 * 20  # bytes a row: no record is held
+    assert peaks[1] < peaks[0] + 4_000 * 60  # bytes a row: no record, of over 200, is held
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builder.shards.parquet_pages import NoPageError, page_sizes
 from fusionrs_hf.bounds import BATCH_BYTES, IMAGE_BYTES, PAGE_BYTES, ROW_BYTES, TEXT_BYTES, TEXTS_OF_ROW
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.parquet_pages import NoPageError, page_sizes
 
 PREFIXED = "DELTA_BYTE_ARRAY"
 VALUE_BYTES = 8  # of a value that is no text and no bytes

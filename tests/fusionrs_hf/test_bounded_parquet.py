@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.shards.bounded_parquet import bounded_batches, plain_batches
+from fusionrs_hf.bounded_parquet import bounded_batches, plain_batches
 from fusionrs_hf.bounds import BATCH_BYTES, TEXT_BYTES, TEXTS_OF_ROW
 from fusionrs_hf.errors import InputError
 
@@ -63,7 +63,7 @@ def test_a_list_of_too_many_texts_is_too_large(tmp_path):
 
 
 def test_a_page_that_unpacks_to_more_than_is_taken_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("dataset_builder.shards.bounded_parquet.PAGE_BYTES", 10_000)
+    monkeypatch.setattr("fusionrs_hf.bounded_parquet.PAGE_BYTES", 10_000)
     table = pa.table({"id": ["a", "b"], "captions": [["x" * 20_000], ["y"]]})
     found, large, _ = read(tmp_path, table, compression="zstd")
     assert large == [True, True] and found == [{"id": "a", "captions": None}, {"id": "b", "captions": None}]

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builder.shards.parquet_pages import NoPageError, page_sizes
+from fusionrs_hf.parquet_pages import NoPageError, page_sizes
 
 
 def chunks(path):

@@ -1,0 +1,130 @@
+"""Chooses what is told of a pair: what strikes and is particular to it, each fact in words that the judge supports."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dataset_builder.captioning.part_names import Name
+from dataset_builder.captioning.tellings import Telling, overlaps, sentence, tellings_of
+from dataset_builder.captioning.turned import turned, turned_places
+from dataset_builder.claims import judge
+from dataset_builder.claims.grounding import InfraredFacts
+from dataset_builder.claims.pair_images import pair_of
+
+MOST_TOLD, FEWEST_TOLD = 4, 2
+MOST_ASKED = 12  # facts of a pair that are put into words; those behind are hardly salient
+ATTEMPTS = 2  # wordings of a fact: the judge does not read each one
+FILLERS = {"part tone", "region", "part against ring"}  # told where there is nothing else
+LINES = {"line changes", "line in infrared only", "line in rgb only", "line extreme", "line in infrared"}
+STRIKING = LINES - {"line in infrared"} | {"part reversed", "part lost"}
+PARTICULAR = (1.0, 0.5, 0.2, 0.1)  # of a fact, by how many turned pairs bear it out
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact in words.
+
+    Attributes:
+        telling: The fact.
+        text: A sentence that the judge supports on this pair.
+        names: What its subjects are called, with the scene caption's words where these name them.
+    """
+
+    telling: Telling
+    text: str
+    names: tuple[Name, ...]
+
+
+def image_name(row: Mapping[str, Any]) -> str:
+    """What the infrared image is called: only a sensor's is infrared."""
+    return "infrared image" if row.get("ir_origin") == "sensor" else "infrared-style image"
+
+
+def tell(row: Mapping[str, Any], facts: InfraredFacts, draw: random.Random) -> Iterator[Told]:
+    """Yields at most `MOST_TOLD` facts of a pair in words, the most telling first; none without RGB.
+
+    Args:
+        row: `captions`, `ir_origin` and `ir_band` are read.
+        facts: Of its images.
+        draw: Of words.
+    """
+    pair = pair_of(facts)
+    if pair is None:
+        return
+    told: list[Telling] = []
+    spare: list[tuple[float, int, Told]] = []
+    asked, image = _Turned(facts), image_name(row)
+    for number, telling in enumerate(tellings_of(pair)[:MOST_ASKED]):
+        if len(told) == MOST_TOLD:
+            return
+        if _names_any(told) and telling.kind in FILLERS or overlaps(telling, told):
+            continue
+        if (found := _worded(telling, row, facts, image, draw)) is None:
+            continue
+        borne = asked.bear_out(found)
+        if borne > _most_borne(telling, first=not told):
+            spare.append((-telling.weight * PARTICULAR[borne], number, found))
+            continue
+        told.append(telling)
+        yield found
+    for _, _, found in sorted(spare, key=lambda entry: entry[:2]):
+        if not _names_any(told) and not overlaps(found.telling, told):
+            told.append(found.telling)
+            yield found
+
+
+def _most_borne(telling: Telling, first: bool) -> int:
+    """How many turned pairs may bear a fact out that is told nevertheless."""
+    if telling.kind == "line extreme":
+        return 3
+    if telling.kind in STRIKING and first:
+        return 2
+    return 1 if telling.kind in LINES else 0
+
+
+def _names_any(told: Sequence[Telling]) -> bool:
+    """Whether a part or a line was told, and not only where it is brightest or darkest."""
+    return any(telling.kind != "region extreme" for telling in told)
+
+
+def _worded(
+    telling: Telling, row: Mapping[str, Any], facts: InfraredFacts, image: str, draw: random.Random
+) -> Told | None:
+    """A wording that the judge reads and supports, or None."""
+    for _ in range(ATTEMPTS):
+        text, names = sentence(telling, row, image, draw)
+        if is_supported(text, facts):
+            return Told(telling, text, names)
+    return None
+
+
+def is_supported(text: str, facts: InfraredFacts) -> bool:
+    """Whether the judge reads claims and supports all of them."""
+    verdicts = {judged.verdict for judged in judge(text, facts)}
+    return verdicts == {"supported"}
+
+
+def joined(lead: str, text: str, facts: InfraredFacts) -> str | None:
+    """A sentence behind a lead-in, as one; None where the judge reads more or less in it, or does not support it."""
+    longer = f"{lead}{text[0].lower()}{text[1:]}"
+    claims = [[(each.claim.kind, each.claim.value) for each in judge(said, facts)] for said in (text, longer)]
+    return longer if claims[0] == claims[1] and is_supported(longer, facts) else None
+
+
+class _Turned:
+    """The turned pairs, measured when first asked for."""
+
+    def __init__(self, facts: InfraredFacts) -> None:
+        self.facts = facts
+
+    @cached_property
+    def pairs(self) -> list[InfraredFacts]:
+        return turned(self.facts)
+
+    def bear_out(self, told: Told) -> int:
+        """How many of them bear a sentence out."""
+        if told.telling.kind.startswith("line"):
+            return sum(is_supported(text, self.facts) for text in turned_places(told.text))
+        return sum(is_supported(told.text, pair) for pair in self.pairs)

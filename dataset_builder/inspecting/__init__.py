@@ -1,0 +1,1 @@
+"""What somebody has in a file or folder, and the recipe that builds it: one kind of data a file."""

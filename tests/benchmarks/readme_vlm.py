@@ -1,0 +1,87 @@
+"""Tables of what the VLM reads, for the README of `training/`."""
+
+from collections.abc import Mapping
+
+from dataset_builder.claims.grounding import FACT_KINDS
+from tests.benchmarks.markdown import table
+from training.data.fact_texts import PLACES
+
+CONDITIONS = {
+    "own_images": "the VLM",
+    "blind": "the same before it saw images",
+    "constant": "best constant of the training rows",
+    "constant_same_rows": "best constant of these very rows",
+    "ir_shuffled": "infrared of another tile",
+    "ir_blanked": "infrared blanked",
+    "ir_inverted": "infrared inverted",
+    "rgb_shuffled": "RGB of another tile",
+    "rgb_gray": "RGB in gray",
+}
+ANSWERS = {
+    "own_images": "the VLM",
+    "blind": "the same before it saw images",
+    "ir_shuffled": "infrared of another tile",
+    "rgb_shuffled": "RGB of another tile",
+}
+GROUPS = {
+    "infrared_of_another_tile": "infrared of another tile",
+    "infrared_inverted": "infrared inverted",
+    "rgb_of_another_tile": "RGB of another tile",
+}
+
+
+def reading_table(part: Mapping) -> str:
+    """Share of captions that state each kind of fact as measured, by condition; means over seeds."""
+    rows = []
+    for name, title in CONDITIONS.items():
+        scores = part["mean"]["accuracy"][name]
+        apart = part["mean"]["differences"].get(name)
+        difference = f"{apart['value']:+.3f} [{apart['low']:+.3f}, {apart['high']:+.3f}]" if apart else ""
+        rows.append([title, *(f"{scores[kind]:.2f}" for kind in (*FACT_KINDS, "mean")), difference])
+    return table(["", *FACT_KINDS, "mean", "difference"], 1, rows)
+
+
+def answers_table(part: Mapping) -> str:
+    """The same of the likeliest of all values in sentences, and of all answers to questions."""
+    rows = []
+    for way, form in (("likelihood", "in the sentence"), ("questions", "to a question")):
+        for name, title in ANSWERS.items():
+            if scores := part["mean"][way].get(name):
+                rows.append([form, title, *(f"{scores[kind]:.2f}" for kind in (*FACT_KINDS, "mean"))])
+    return table(["likeliest", "", *FACT_KINDS, "mean"], 2, rows)
+
+
+def places_table(part: Mapping) -> str:
+    """How near named cells are to the extreme."""
+    rows = []
+    for way, title in (("places", "written"), ("likelihood_places", "likeliest answer")):
+        for kind in PLACES:
+            own, other = (part["mean"][way][name][kind] for name in ("own_images", "ir_shuffled"))
+            cells = [f"{own[name]:.2f} ({other[name]:.2f})" for name in ("strict", "near", "row", "column", "rank")]
+            rows.append([f"{kind}, {title}", *cells])
+    return table(["", "the cell", "within five grey levels", "row", "column", "rank of nine"], 1, rows)
+
+
+def groups_table(part: Mapping) -> str:
+    """Group accuracy by what the pairs of a group do not share."""
+    rows = []
+    for name, title in GROUPS.items():
+        for kind, score in part["mean"]["groups"][name].items():
+            if score["accuracy"] is not None:
+                low, high = score["interval"]
+                asked = part["mean"]["question_groups"][name][kind]["accuracy"]
+                cells = [f"{score['groups']:.0f}", f"{score['accuracy']:.2f} [{low:.2f}, {high:.2f}]", f"{asked:.2f}"]
+                rows.append([title, kind, *cells, f"{score['chance']:.3f}"])
+    return table(
+        ["what differs", "fact", "groups", "both written rightly", "both answered rightly", "chance"], 2, rows
+    )
+
+
+def scores_by_seed(part: Mapping) -> str:
+    """Mean accuracy of each seed, in words."""
+    return ", ".join(f"{scores['accuracy']['own_images']['mean']:.3f}" for scores in part["by_seed"])
+
+
+def minutes(report: Mapping) -> str:
+    """How long each run trained, all stages, in words."""
+    return " and ".join(f"{run['train_seconds'] / 60:.0f}" for run in report["runs"])

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from dataset_builder.claims.grounding import measure
+from dataset_builder.claims.image_view import View, place_mask
+from dataset_builder.claims.thing_masks import Sight, place_masks, places_masks
+from dataset_builder.claims.thing_places import concentrated
+
+RIGHT, WRONG, OPEN = "supported", "contradicted", "unverifiable"
+
+
+def sight_of(colour):
+    """A grey image whose upper third has a colour, and the same of the infrared."""
+    rgb = np.full((48, 48, 3), 110, np.uint8)
+    rgb[:16] = colour
+    return Sight(View(measure(np.full((48, 48), 90, np.uint8), rgb)))
+
+
+@pytest.mark.parametrize(
+    ("colour", "high", "low"),
+    [
+        ((110, 160, 110), {"green", "chroma", "luminance"}, {"pink"}),
+        ((170, 110, 60), {"warm", "chroma", "pink"}, {"blue", "teal"}),
+        ((60, 110, 180), {"blue", "chroma"}, {"warm", "pink", "luminance"}),
+        ((60, 130, 130), {"teal", "chroma"}, {"warm", "pink"}),
+        ((200, 200, 200), {"luminance"}, set()),
+    ],
+)
+def test_features_rise_and_fall_with_the_colour(colour, high, low):
+    features = sight_of(colour).looks.features
+    steps = {name: float(feature[8, 24] - feature[40, 24]) for name, feature in features.items()}
+    assert all(steps[name] > 0.9 for name in high), steps
+    assert all(steps[name] < -0.9 for name in low), steps
+    assert all(np.abs(feature).max() <= 2.5 for feature in features.values())
+    assert features["rough"][16, 24] > features["rough"][40, 24]  # only the border is rough
+
+
+def test_the_rgb_is_seen_on_the_working_grid():
+    rgb = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    found = Sight(View(measure(rgb[..., 0].copy(), rgb))).rgb
+    by_hand = rgb.reshape(48, 2, 48, 2, 3).astype(float).mean((1, 3))
+    assert found.shape == (48, 48, 3) and np.abs(found - by_hand).max() <= 1  # rounded down each axis
+
+
+def test_a_place_has_a_strict_mask_inside_of_a_tolerant_one():
+    for place in ("north", "north side", "south-east", "centre", "west half", "margins"):
+        strict, tolerant = place_masks(place)
+        assert strict.any() and (tolerant | strict).sum() == tolerant.sum() >= strict.sum(), place
+    np.testing.assert_array_equal(place_masks("south-east")[0], place_mask("south-east"))
+    both = places_masks(["north-west", "south-east"])
+    for mask, one, other in zip(both, place_masks("north-west"), place_masks("south-east"), strict=True):
+        np.testing.assert_array_equal(mask, one | other)
+
+
+def test_what_is_concentrated_lies_there_more_than_elsewhere():
+    likeness = np.zeros((48, 48))
+    likeness[:16, :16] = 1  # a ninth of the image, of the 15 % that are taken
+    found = [concentrated(likeness, [place], "") for place in ("north-west", "north side", "south-east", "south side")]
+    assert found == [RIGHT, RIGHT, WRONG, WRONG]
+    assert concentrated(np.zeros((48, 48)), ["north-west"], "") == OPEN  # nothing is more like it than all else

@@ -1,0 +1,170 @@
+"""Scores which image a VLM needs for what it writes: both, one alone, none, and what another tile's image costs.
+
+    fusionrs eval vlm-need --model runs/vlm --dataset runs/dataset --output runs/vlm/need.json
+
+By generation alone, for any `AutoModelForImageTextToText` that takes two images.
+"""
+
+import argparse
+import logging
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from PIL import Image
+from tqdm.auto import tqdm
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+import fusionrs_hf.auto  # noqa: F401 - registers the classes
+from dataset_builder.claims.grounding import InfraredFacts, measure
+from dataset_builder.claims.judging import judge
+from dataset_builder.shards.limits import declared_ir_range
+from fusionrs_hf.processing_fusionrs_images import check_infrared
+from fusionrs_hf.prompts import FACTS_PROMPT
+from training.data.held_folders import adding, holding
+from training.data.pairs import load_pairs
+from training.scoring.fact_tables import balanced_sample, match_table, other_of_band
+from training.scoring.image_need import ClaimSupport, NeedResults, needed
+from training.scoring.vlm_results import FactAccuracy
+
+logger = logging.getLogger(__name__)
+
+SHOWN = {  # condition -> which row's RGB and infrared are shown: its own, a donor's, none
+    "both": ("own", "own"),
+    "ir_alone": (None, "own"),
+    "rgb_alone": ("own", None),
+    "neither": (None, None),
+    "ir_shuffled": ("own", "donor"),
+    "rgb_shuffled": ("donor", "own"),
+}
+MAX_NEW_TOKENS = 96
+
+
+def evaluate(
+    model: Any,
+    processor: Any,
+    dataset: str,
+    split: str = "test",
+    pairs: int = 150,
+    prompt: str = FACTS_PROMPT,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> NeedResults:
+    """Scores what a model writes of held-out pairs when it is shown both images, one, none, or another tile's.
+
+    Args:
+        model, processor: Any that take two images; ours takes infrared of one channel, others of three.
+        dataset: Folder or Hub id; its declared limits scale infrared above 8 bit.
+        split, pairs, seed: As for `fusionrs eval vlm`.
+        prompt: What is asked.
+        batch_size: Conversations at a time.
+    """
+    rows = load_pairs(dataset, split, representatives=True)
+    rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
+    limits = declared_ir_range(dataset)
+    infrared = [check_infrared(row["ir"], limits.get(row["ir_band"])) for row in rows]
+    facts = [measure(np.asarray(ir), np.asarray(row["rgb"].convert("RGB"))) for ir, row in zip(infrared, rows)]
+    donors = other_of_band(rows["ir_band"], rows["image_group_id"], seed)
+    written = {}
+    for name, kinds in SHOWN.items():
+        asked = conversations_of(rows, infrared, donors, kinds, processor, prompt)
+        written[name] = write(model, processor, asked, batch_size, name)
+    matches = {name: match_table(texts, facts) for name, texts in written.items()}
+    bands, sources = np.asarray(rows["ir_band"]), np.asarray(rows["source_dataset"])
+    tiles = list(rows["image_group_id"])
+    return NeedResults(
+        pairs=len(rows),
+        seed=seed,
+        prompt=prompt,
+        facts={name: FactAccuracy.of_matches(table, bands, sources, tiles) for name, table in matches.items()},
+        claims={name: claim_support(texts, facts) for name, texts in written.items()},
+        needed=needed(matches),
+        captions={name: texts[:5] for name, texts in written.items()},
+    )
+
+
+def conversations_of(
+    rows: Dataset,
+    infrared: Sequence[Image.Image],
+    donors: np.ndarray,
+    kinds: tuple[str | None, str | None],
+    processor: Any,
+    prompt: str,
+) -> list[list[dict[str, Any]]]:
+    """Returns a conversation a row, with the images of a condition of `SHOWN`."""
+    single = hasattr(processor, "ir_image_processor")  # ours tells modalities by their channels
+    conversations = []
+    for index, donor in enumerate(donors):
+        images = []
+        for place, kind in enumerate(kinds):
+            if kind:
+                row = int(donor) if kind == "donor" else index
+                image = rows[row]["rgb"] if place == 0 else infrared[row]
+                images.append(image if place == 1 and single else image.convert("RGB"))
+        content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": prompt}]
+        conversations.append([{"role": "user", "content": content}])
+    return conversations
+
+
+@torch.inference_mode()
+def write(
+    model: Any, processor: Any, conversations: Sequence[list[dict[str, Any]]], batch_size: int, name: str
+) -> list[str]:
+    """Returns the answers to conversations, greedily."""
+    model.eval()
+    texts: list[str] = []
+    for start in tqdm(range(0, len(conversations), batch_size), desc=name):
+        inputs = processor.apply_chat_template(
+            conversations[start : start + batch_size],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, "padding_side": "left"},
+        ).to(model.device)
+        written = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
+        texts += processor.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return texts
+
+
+def claim_support(texts: Sequence[str], facts: Sequence[InfraredFacts]) -> dict[str, ClaimSupport]:
+    """Counts the verdicts on all claims by kind."""
+    verdicts: dict[str, Counter[str]] = {}
+    for text, fact in zip(texts, facts, strict=True):
+        for judged in judge(text, fact):
+            verdicts.setdefault(judged.claim.kind, Counter())[judged.verdict] += 1
+    return {kind: ClaimSupport.of_verdicts(counts) for kind, counts in sorted(verdicts.items())}
+
+
+def main(argv: Sequence[str] | None = None) -> NeedResults:
+    """Scores a saved model; writes and returns the result."""
+    parser = argparse.ArgumentParser(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="folder or Hub id of a model that takes two images")
+    parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--pairs", type=int, default=150, help="held-out pairs, balanced over bands; 0: all")
+    parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
+    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, help="JSON to write")
+    options: Mapping[str, Any] = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+    options = dict(options)
+    name, output = options.pop("model"), options.pop("output")
+    with holding(name, options["dataset"]):
+        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        results = evaluate(model, processor, **options)
+    for condition, scores in results.facts.items():
+        logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
+    if output:
+        with adding(output):
+            results.save(output)
+    return results
+
+
+if __name__ == "__main__":
+    main()
