@@ -8,6 +8,7 @@ import logging
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from fusionrs_hf.bounds import DEPTH, VOCABULARY_BYTES
@@ -126,7 +127,13 @@ def read_state(checkpoint: Path) -> "dict[str, Tensor]":
             state: Any = load_file(checkpoint)
         else:
             check_archive(checkpoint)
-            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            try:
+                state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            except UnpicklingError:  # its own words advise to run what the file names
+                raise InputError(
+                    f"{checkpoint} is no plain state dict: it is damaged, or names code, which is not run; save it as "
+                    "one, or as safetensors"
+                ) from None
     for _ in range(DEPTH):  # a file may hold itself
         inner = isinstance(state, Mapping) and next((name for name in WRAPPERS if _is_wrapped(state, name)), None)
         if not inner:

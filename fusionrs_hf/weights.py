@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 PLAIN = ("F64", "F32", "F16", "BF16")  # types of a tensor in safetensors that are taken for weights
 COUNTS = ("I64", "I32")  # of these, buffers alone
-BUFFERS = ("position_ids", "num_batches_tracked")  # last parts of names of whole numbers that models keep
+BUFFERS = (
+    "position_ids",
+    "num_batches_tracked",
+    "domain_member",
+)  # last parts of names of whole numbers that models keep
 UNPACKED = 2  # weights do not shrink: a file that unpacks to more than twice its size holds something else
 PROBE = "a satellite image of a harbour"
 
@@ -119,11 +123,17 @@ def check_model(model: "nn.Module", where: object) -> None:
     check_tensors({name: value for name, value in state.items() if value.is_floating_point()}, where)
 
 
+def _names_code(settings: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer's code is named; transformers names a processor's beside it, which is ours or not run."""
+    named = settings.get("auto_map") or {}
+    return not isinstance(named, Mapping) or "AutoTokenizer" in named
+
+
 def check_tokenizer_files(folder: Path) -> None:
     """Refuses a tokenizer's folder that names code; raises InputError."""
     for name in ("tokenizer_config.json", "processor_config.json"):
         path = folder / name
-        if path.is_file() and read_object(path, "bring the tokenizer again").get("auto_map"):
+        if path.is_file() and _names_code(read_object(path, "bring the tokenizer again")):
             raise InputError(f"{path} names code of its own (auto_map), which is not run; give a tokenizer without")
 
 
@@ -149,7 +159,7 @@ def load_tokenizer(source: str, **options: Any) -> "PreTrainedTokenizerBase":
 
 def check_tokenizer(tokenizer: "PreTrainedTokenizerBase", where: object) -> None:
     """Refuses a tokenizer that names code, or that cannot turn words into ids that it has; raises InputError."""
-    if tokenizer.init_kwargs.get("auto_map"):
+    if _names_code(tokenizer.init_kwargs):
         raise InputError(f"tokenizer {where} names code of its own (auto_map), which is not run")
     ids = tokenizer(PROBE)["input_ids"]
     if not ids or not all(isinstance(number, int) and 0 <= number < len(tokenizer) for number in ids):

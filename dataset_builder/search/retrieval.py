@@ -274,7 +274,9 @@ def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band
     if ir_band is not None:
         bands = np.array([str(band) for band in rows["ir_band"]])
         if ir_band not in bands:
-            raise InputError(f"no row of the index has the band {ir_band!r}; it has {', '.join(sorted(set(bands)))}")
+            raise InputError(
+                f"no row of the index has the band {shown(ir_band)}; it has {', '.join(sorted(set(bands)))}"
+            )
         return _kept(rows, gallery, _exact(dataset, column, vector, np.flatnonzero(bands == ir_band)), k)
     asked = k
     while True:

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import FACTS_PROMPT
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel, place_name
@@ -29,7 +29,7 @@ TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infr
 def card_of(kind: str, folder: Path) -> ModelCard:
     """Returns the card that is due of a folder of `clip`, `vlm` or `translator`; raises InputError for others."""
     if kind not in CARDS:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(CARDS)}, whose runs leave a log")
+        raise InputError(f"kind is {shown(kind)}, expected one of {', '.join(CARDS)}, whose runs leave a log")
     return CARDS[kind](folder)
 
 
