@@ -13,7 +13,7 @@ from dataset_builder.claims.pair_facts import Part
 from dataset_builder.claims.pair_images import pair_of
 
 COLOURS = {"green": "green", "teal": "teal", "blue": "blue", "warm": "brown", "neutral": ""}
-MOST_SHOWN, MOST_TOLD = 2, 2
+MOST_SHOWN, MOST_TOLD, MOST_WORDS = 2, 2, 75  # a caption of more than 80 words is rejected as too long
 
 
 def joint_caption(
@@ -34,6 +34,8 @@ def joint_caption(
     sentences = [_visible(pair.parts, subject, row, facts, draw)]
     sentences += [_in_infrared(item.text, facts, draw) for item in told[:MOST_TOLD]]
     sentences += [text for text in [_of_both(told, facts, draw)] if text]
+    while len(" ".join(sentences).split()) > MOST_WORDS and len(sentences) > 2:
+        sentences.pop()
     text = " ".join(sentences)
     return text if not any(judged.verdict == "contradicted" for judged in judge(text, facts)) else None
 

@@ -148,7 +148,7 @@ RUNS = {
                  "cuts across from {start} to {end}", "stretches from {start} to {end}",
                  "passes from {start} to {end}", "extends from {start} to {end}"),
     "winding": ("winds from {start} to {end}", "curves from {start} to {end}", "bends from {start} to {end}",
-                "meanders from {start} to {end}", "snakes from {start} to {end}"),
+                "curves from {start} to {end}", "snakes from {start} to {end}"),
     "place": ("runs {place}", "crosses {place}", "cuts {place}", "passes {place}", "lies {place}"),
 }  # fmt: skip
 LINE_TURNS = (

@@ -47,8 +47,9 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         light lightish pale palish luminous glowing glow glows shining shiny shines shine brilliant brilliantly
         gleaming gleams gleam lit radiant illuminated whitish pallid blanched beaming lustrous silvery milky chalky
         lights highlights highlight brilliance whiteness ablaze alight aglow glinting sparkling glistening lightened
-        brightened brights paleness radiance; light grey; pale grey; light toned; lit up; well lit; lights up; high
-        key; stands out brightly; above half; brighter than average; lighter than average; bright end; light end;
+        brightened brights paleness radiance; light grey; pale grey; light toned; lit up; well lit; lights up;
+        light up;
+        high key; stands out brightly; above half; brighter than average; lighter than average; bright end; light end;
         lighter end; brighter end; lighter half; brighter half; upper end; top end; above the middle of the scale; top
         of the scale; upper half of the grey scale; upper half of the scale; upper part of the grey scale; upper part
         of the scale; above average; above dark grey; over dark grey; above black; beyond dark grey; lighter than dark

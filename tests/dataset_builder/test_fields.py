@@ -173,7 +173,7 @@ def test_a_build_recipe_takes(changes):
         ({"groups": {"relations": "captions"}}, "recipe: groups: relations must be a list, got 'captions'"),
         ({"splits": {"validation": True}}, "recipe: splits: validation must be a number, got True"),
         ({"max_shard_bytes": 1e6}, "recipe: max_shard_bytes must be a whole number, got 1000000.0"),
-        ({"ir_range": [1, 2]}, "recipe: ir_range must be a mapping of names to values, got [1, 2]"),
+        ({"ir_range": [1, 2]}, "recipe: ir_range must be a mapping of names to values or a text, got [1, 2]"),
         ({"ir_range": {"nir": [2, 1]}}, "recipe: ir_range must map a band of"),
         ({"ir_range": {"nir": [1]}}, "recipe: ir_range must map a band of"),
         ({"ir_range": {"nir": 5}}, "recipe: "),

@@ -33,7 +33,7 @@ def built(source, tmp_path_factory):
 
 def test_every_row_read_is_published_or_quarantined_with_its_reason(built):
     out, report = built
-    left = [row for path in sorted((out / "quarantine").iterdir()) for row in pq.read_table(path).to_pylist()]
+    left = [row for path in sorted((out / "quarantine").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     rows = published(out)
     # 72 sensor rows, and 36 RGB-only rows of the same tiles.
     assert len(rows) + len(left) == report.rows_read == 108

@@ -14,7 +14,7 @@ def test_a_converted_tower_is_described_by_its_origin_and_a_plain_one_by_its_id(
 
 
 def test_a_folder_has_no_hub_id_and_a_stated_licence_is_kept(tmp_path):
-    assert read_base_model(str(tmp_path)) == BaseModel(name=str(tmp_path), hub_id=None)
+    assert read_base_model(str(tmp_path)) == BaseModel(name=tmp_path.name, hub_id=None)
     stated = {
         "model": "A ViT", "package": "p", "version": "2", "hub_id": "a/vit", "weights_licence": "mit",
         "statement": "Stated.", "demo_only": False,

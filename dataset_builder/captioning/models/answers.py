@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,5 +157,7 @@ def ask_once(keys: Sequence[str], cache: AnswerCache, ask: Callable[[list[int]],
             written[members[0]] = first
             for index in members[1:]:
                 usage = {} if first.failure else {"cached": 1}
-                written[index] = Written([*first.ir_captions], [*first.captions], first.failure, usage)
+                written[index] = replace(
+                    first, ir_captions=[*first.ir_captions], captions=[*first.captions], usage=usage
+                )
     return written

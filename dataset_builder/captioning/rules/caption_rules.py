@@ -152,7 +152,8 @@ class InfraredCaptionTooLong:
 _CUE = re.compile(
     r"\b(?:bright\w*|brilliant|luminous|luminance|intensit(?:y|ies)|dark\w*|dim(?:mer|mest|ly)?|pal(?:e|er|est)"
     r"|faint\w*|contrast\w*|gr[ea]y\w*|white\w*|black\w*|ton(?:e|es|al|ed)|midtones?|shad(?:es?|ing|ows?|owed|owy)"
-    r"|saturated|glow\w*|gleam\w*|textur\w*|smooth\w*|rough\w*|grain(?:y|ier)|coarse\w*|speckled|mottled|striped|blurr\w+"
+    r"|saturated|lights? up|shin(?:es?|ing)|glow\w*|gleam\w*|textur\w*|smooth\w*|rough\w*|grain(?:y|ier)|coarse\w*"
+    r"|speckled|mottled|striped|blurr\w+"
     r"|uniform\w*|homogen\w+|heterogen\w+|featureless|outlin\w+|silhouett\w+|edges(?! of)"
     r"|(?:crisp|sharp|soft|clear|strong) edge|lighter|lightest|light(?=[ -](?:ton|shad|gr[ea]y|patch|area|region))"
     r"|(?:appears?|looks?|seems?|is|are) (?:\w+ly )?light|blotch\w*|speckles?|boundar(?:y|ies)|stands? out"
