@@ -1,7 +1,7 @@
 import io
 import logging
 
-from fusionrs_hf.terminal import MOVES, HarmlessFormatter, ProgressStream, ResultStream, harmless
+from fusionrs_hf.terminal import MOVES, HarmlessFormatter, ProgressStream, ResultStream, harmless, print_outcome
 
 HOSTILE = "a\x1b]0;title\x07b\x9b2J\u202ec\rd"
 
@@ -32,3 +32,10 @@ def test_results_and_messages_are_written_harmless_and_lone_surrogates_stop_noth
 def test_log_lines_are_harmless():
     record = logging.LogRecord("x", logging.INFO, "x", 1, "%s is a link", ("a\x1b[2J\u202e",), None)
     assert HarmlessFormatter("%(message)s").format(record) == "a\\x1b[2J\\u202e is a link"
+
+
+def test_log_lines_and_last_lines_hold_no_secret(capsys):
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "asked with password=%s", ("hunter2hunter2",), None)
+    assert HarmlessFormatter("%(message)s").format(record) == "asked with password=[redacted]"
+    print_outcome("error: api_key=hunter2hunter2 \x1b[2J is refused")
+    assert capsys.readouterr().err == "error: api_key=[redacted] \\x1b[2J is refused\n"

@@ -30,8 +30,8 @@ def check_card(folder: Path, kind: str) -> None:
         if found := MISSING.search(line):
             remedy = "evaluate (`fusionrs eval`)" if "evaluated" in found[0].lower() else "state it"
             raise InputError(
-                f"{folder / 'README.md'} line {number}: {shown(found[0])} stands where a result should; {remedy}, then "
-                f"`fusionrs card {folder}`"
+                f"{folder / 'README.md'} line {number}: {shown(found[0])} stands where a result should; {remedy}, "
+                f"then `fusionrs card {folder}`"
             )
     for start, code in python_blocks(text):
         try:

@@ -27,7 +27,8 @@ def check_model(folder: Path, kind: str) -> None:
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
         if not base or Path(base).exists() or base.count("/") != 1:
             raise InputError(
-                f"{folder} adapts {shown(base)}, expected owner/name of a base on the Hub; push the base first, then --base"
+                f"{folder} adapts {shown(base)}, expected owner/name of a base on the Hub; push the base first, "
+                "then --base"
             )
     else:
         plain = kind == "clip" and read_json(folder / "config.json").get("model_type") == "clip"
