@@ -285,7 +285,7 @@ def _captions(out: Path, report: BuildReport, level: str, policy: RightsTable) -
     """What became of captions; of rejected ones those texts whose row is published with its captions."""
     if level == "index" or not report.captions:
         return {}
-    examples = report.captions.get("examples") or []
+    examples = report.captions.get("examples") or {}
     wanted, shown = {item["sample_id"] for items in examples.values() for item in items}, set()
     for name in (name for name in report.files if name.startswith("data/") and wanted):
         for table in light_batches(out / name, ("sample_id", "rights")):

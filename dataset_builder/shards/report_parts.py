@@ -64,10 +64,16 @@ class Told(TypedDict, total=False):
     rights: dict[str, Any]
 
 
+class HashTold(TypedDict):
+    """Of a file, what tells its bytes."""
+
+    sha256: str
+
+
 class FilesTold(TypedDict, total=False):
     """What a release asks of a build's report."""
 
-    files: dict[str, FileFacts]
+    files: dict[str, HashTold]
 
 
 class CaptionReport(TypedDict, total=False):

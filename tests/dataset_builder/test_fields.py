@@ -180,7 +180,10 @@ def test_a_build_recipe_takes(changes):
         ({"ir_range": {"nir": [1, None]}}, "recipe: "),
         ({"exclude": 5}, "recipe: exclude must be a text or a path, got 5"),
         ({"attribution": {"a": 5}}, "recipe: attribution must be a mapping of names to texts, got {'a': 5}"),
-        ({"ir_range": {"nir": [1, float("inf")]}}, "recipe: ir_range must be a mapping of names to lists, got"),
+        (
+            {"ir_range": {"nir": [1, float("inf")]}},
+            "recipe: ir_range must be a mapping of names to lists or texts, got",
+        ),
         ({"splits": {"validation": float("nan")}}, "recipe: splits: validation must be a number, got nan"),
         ({"name": 10**5000}, "recipe: name must be a text, got a number of about 50"),
     ],

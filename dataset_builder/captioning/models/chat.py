@@ -120,6 +120,8 @@ async def bounded_body(response: httpx2.Response) -> bytes:
     Raises:
         ChatError: It is longer than `ANSWER_BYTES`, or packed in a way that nobody asked for.
     """
+    if response.is_stream_consumed:  # the stock client has read why it is refused, where that is short
+        return response.content[:ANSWER_BYTES]
     data = bytearray()
     async for chunk in response.aiter_raw():
         data += chunk
