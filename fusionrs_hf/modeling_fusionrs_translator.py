@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 UNKNOWN = "unknown"  # condition of an image of which nothing is known
 QUANTILES = (0.1, 0.5, 0.9)
+COLOURS = 6  # of `colours`
 STRIDE = 4  # pixels of the coarsest scale: tiles that start at multiples of it join exactly
-PIXEL_WIDTH = 48  # of what colour alone tells
 DOMAIN_FEATURES = 14
 NEIGHBOURS = 5  # a tile is near others where the fifth is
 
@@ -39,35 +39,19 @@ class TranslatorOutput(BaseOutput):
 
 
 class Block(nn.Module):
-    """Two convolutions, scaled and shifted by the condition; no normalisation, since level is information."""
+    """Two convolutions, the first scaled and shifted by the condition; not normalised, since level is information."""
 
-    def __init__(self, inputs: int, outputs: int, conditions: int, dilation: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, conditions: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.condition = nn.Embedding(conditions, 2 * outputs)
         nn.init.zeros_(self.condition.weight)
 
     def forward(self, values: Tensor, condition: Tensor) -> Tensor:
         """Returns `(batch, outputs, height, width)` of `(batch, inputs, height, width)`."""
         scale, shift = self.condition(condition)[..., None, None].chunk(2, dim=1)  # (batch, outputs, 1, 1)
-        values = F.silu(self.first(values) * (1 + scale) + shift)
-        return values + F.silu(self.second(values))
-
-
-class PixelPath(nn.Module):
-    """What colour alone tells: two layers at each pixel, scaled and shifted by the condition."""
-
-    def __init__(self, width: int, conditions: int) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(6, width, 1), nn.Conv2d(width, width, 1)
-        self.condition = nn.Embedding(conditions, 2 * width)
-        nn.init.zeros_(self.condition.weight)
-
-    def forward(self, rgb: Tensor, condition: Tensor) -> Tensor:
-        """Returns `(batch, width, height, width)` of RGB in 0 to 1."""
-        scale, shift = self.condition(condition)[..., None, None].chunk(2, dim=1)
-        return F.silu(self.second(F.silu(self.first(colours(rgb)) * (1 + scale) + shift)))
+        return F.silu(self.second(F.silu(self.first(values) * (1 + scale) + shift)))
 
 
 class FusionRSTranslator(ModelMixin, ConfigMixin):
@@ -96,7 +80,7 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         condition_bands: Mapping[str, Sequence[str]] | None = None,
         stretches: Mapping[str, Any] | None = None,
         reflectance_condition: str | None = None,
-        channels: Sequence[int] = (16, 40, 64),
+        channels: Sequence[int] = (24, 40, 64),
         domain_tiles: int = 0,
     ) -> None:
         super().__init__()
@@ -104,21 +88,10 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
             raise ValueError(f"conditions must begin with {UNKNOWN!r}, got {list(conditions)}")
         fine, middle, coarse = channels
         count = len(conditions)
-        self.pixel = PixelPath(PIXEL_WIDTH, count)
-        self.pixel_head = nn.Conv2d(PIXEL_WIDTH, 3 * len(bands), 1)
-        self.from_pixel = nn.Conv2d(PIXEL_WIDTH, fine, 1)
-        self.fine = Block(fine, fine, count)
-        self.middle = Block(fine, middle, count)
-        self.coarse = Block(middle, coarse, count, dilation=2)
-        self.to_middle, self.to_fine = nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)
-        self.middle_up, self.fine_up = Block(middle, middle, count), Block(fine, fine, count)
-        self.head = nn.Conv2d(fine, 3 * len(bands), 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # without a normalisation the default start fades to nothing
-                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.normal_(self.pixel_head.weight, std=0.05)
+        self.fine, self.middle = Block(COLOURS, fine, count), Block(fine, middle, count)
+        self.coarse = Block(middle, coarse, count)
+        self.middle_up, self.fine_up = Block(coarse + middle, middle, count), Block(middle + fine, fine, count)
+        self.head = nn.Conv2d(fine + COLOURS, 3 * len(bands), 1)
         self.register_buffer("interval_scale", torch.ones(count, len(bands), 2))
         self.register_buffer("blend", torch.tensor([[1.0, 0.0]]).repeat(len(bands), 1))
         self.register_buffer("domain_features", torch.zeros(domain_tiles, DOMAIN_FEATURES))
@@ -139,19 +112,14 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         """
         height, width = rgb.shape[-2:]
         extra = (0, -width % STRIDE, 0, -height % STRIDE)
-        pixel = self.pixel(F.pad(rgb, extra, mode="replicate"), condition)
-        fine = self.from_pixel(pixel)
-        fine = fine + self.fine(fine, condition)
+        shown = colours(F.pad(rgb, extra, mode="replicate"))
+        fine = self.fine(shown, condition)
         middle = self.middle(F.avg_pool2d(fine, 2), condition)
         coarse = self.coarse(F.avg_pool2d(middle, 2), condition)
-        middle = self.middle_up(middle + _double(self.to_middle(coarse)), condition)
-        fine = self.fine_up(fine + _double(self.to_fine(middle)), condition)
-        raw = (self.head(fine) + self.pixel_head(pixel))[..., :height, :width]
+        middle = self.middle_up(torch.cat([_double(coarse), middle], dim=1), condition)
+        fine = self.fine_up(torch.cat([_double(middle), fine], dim=1), condition)
+        raw = self.head(torch.cat([fine, shown], dim=1))[..., :height, :width]
         return self._answer(raw, condition, target, weight)
-
-    def forward_pixels(self, rgb: Tensor, condition: Tensor, target: Tensor, weight: Tensor) -> TranslatorOutput:
-        """Translates by colour alone, without what is around a pixel; shapes as in `forward`."""
-        return self._answer(self.pixel_head(self.pixel(rgb, condition)), condition, target, weight)
 
     def _answer(
         self, raw: Tensor, condition: Tensor, target: Tensor | None, weight: Tensor | None

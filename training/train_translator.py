@@ -31,7 +31,6 @@ from training.release.trained import release
 from training.trainers.averaging import AveragingTrainer
 from training.trainers.callbacks import CaptionEpoch
 from training.trainers.checkpoints import last_whole_checkpoint
-from training.trainers.pixel_start import fit_pixels
 from training.trainers.run_log import write_run_log
 from training.trainers.translator_fit import fit_blend, fit_domain, fit_intervals
 from training.translator_arguments import IR_ORIGINS, TranslatorArguments
@@ -40,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 RECIPE = (TranslatorArguments, TrainingArguments)
 BANDS = ("nir", "swir", "lwir")
-CHANNELS = (16, 40, 64)
+CHANNELS = (24, 40, 64)
 
 
 def load_start(arguments: TranslatorArguments, tiles: TileImages) -> FusionRSTranslator:
@@ -124,8 +123,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # Train
         checkpoint = last_whole_checkpoint(folder)
-        if checkpoint is None and arguments.translator is None and arguments.pixel_steps:
-            fit_pixels(model, train, [plain, unknown], arguments.pixel_steps, training.seed)
         trainer = AveragingTrainer(
             decay=arguments.ema_decay,
             checkpoint=checkpoint,

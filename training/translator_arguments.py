@@ -43,7 +43,7 @@ class TranslatorArguments:
         default=None, metadata={"help": "Scene in whose stretch reflectance is shown; its unit is reflectance_1e4."}
     )
     channels: list[int] | None = field(
-        default=None, metadata={"help": "Widths of the three scales (default 16 40 64)."}
+        default=None, metadata={"help": "Widths of the three scales (default 24 40 64)."}
     )
     tile_px: int = field(default=64, metadata={"help": "Side of what is trained on; larger tiles are cut at random."})
     train_tiles: int | None = field(
@@ -54,9 +54,6 @@ class TranslatorArguments:
         default=0.25, metadata={"help": "Of unknown tiles, how far each channel's ends move, share of the range."}
     )
     haze: float = field(default=0.2, metadata={"help": "Of unknown tiles, how much gray veil is laid over at most."})
-    pixel_steps: int = field(
-        default=2000, metadata={"help": "Steps on scattered pixels, by colour alone, before those on tiles; 0: none."}
-    )
     ema_decay: float = field(default=0.995, metadata={"help": "Of the averaged weights, which are those saved."})
 
     def __post_init__(self) -> None:

@@ -241,6 +241,7 @@ def render(template: str) -> str:
         reading=reading,
         reading_seeds={name: readme_vlm.scores_by_seed(reading[name]) for name in list(REGIONS)[1:]},
         reading_minutes=readme_vlm.minutes(reading),
+        reading_runs=", ".join(map(str, reading["seeds"])),
         rates=read("caption_throughput"),
         specificity=read("caption_specificity"),
         titles=POLICIES,

@@ -24,7 +24,6 @@ def command(dataset, output, **options):
         "bands": ["nir", "swir"],
         "channels": [4, 4, 4],
         "tile_px": 32,
-        "pixel_steps": 20,
         "max_steps": 4,
         "per_device_train_batch_size": 2,
         "learning_rate": 1e-2,
