@@ -43,7 +43,7 @@ class RecipeTold(TypedDict, total=False):
     """Of a recipe, what is read again."""
 
     groups: GroupsAsked
-    ir_range: dict[str, list[float]] | None
+    ir_range: dict[str, list[float] | str] | str | None
 
 
 class Identity(TypedDict, total=False):
