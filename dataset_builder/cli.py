@@ -4,10 +4,11 @@ Imports argparse alone: what a verb needs is imported when it runs, so that help
 """
 
 import argparse
-from pathlib import Path
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.arguments import number, path, whole
+from fusionrs_hf.errors import InputError, shown
 
+MOST_WORKERS = 4_096
 EXIT_FAULTY = 3  # of `audit`: what was asked is answered, and the answer is bad
 
 
@@ -23,20 +24,20 @@ def add_build(parser: argparse.ArgumentParser) -> None:
         "or ranks."
     )
     add = parser.add_argument
-    add("recipe", type=Path, nargs="?", help="YAML recipe; dataset_builder/recipes has examples")
-    add("output", type=Path, help="folder of the dataset; a finished or interrupted build is continued")
-    add("--workers", type=int, help="processes, or actors of Ray (default: all processors)")
+    add("recipe", type=path, nargs="?", help="YAML recipe; dataset_builder/recipes has examples")
+    add("output", type=path, help="folder of the dataset; a finished or interrupted build is continued")
+    add("--workers", type=whole(1, MOST_WORKERS), help="processes, or actors of Ray (default: all processors)")
     add("--engine", choices=["local", "ray"], default="local", help="of workers (default: local)")
     add("--ray-address", metavar="A", help="of a running Ray whose nodes share the folders")
     add(
         "--gpus-per-worker",
-        type=float,
+        type=number(0, MOST_WORKERS),
         default=0,
         metavar="N",
         help="with --engine ray: GPUs, or a part of one, for each worker that reads (default: 0)",
     )
-    add("--rank", type=int, metavar="R", help="read this share only, from 0 (Slurm: $SLURM_PROCID)")
-    add("--world-size", type=int, metavar="W", help="number of ranks (Slurm: $SLURM_NTASKS)")
+    add("--rank", type=whole(), metavar="R", help="read this share only, from 0 (Slurm: $SLURM_PROCID)")
+    add("--world-size", type=whole(1), metavar="W", help="number of ranks (Slurm: $SLURM_NTASKS)")
     add("--finish", action="store_true", help="when all ranks are done: group, split and write")
     add(
         "--publish",
@@ -44,11 +45,11 @@ def add_build(parser: argparse.ArgumentParser) -> None:
         help="write a copy that may be published to OUT/publish/LEVEL: full (all, or refuse), redacted (of each row "
         "what its rights allow) or index (no image, no caption)",
     )
-    add("--remove", type=Path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
+    add("--remove", type=path, metavar="FILE", help="take rows down: a sample id a line, tab, reason")
     add("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
     add("--overwrite", action="store_true", help="replace another build in OUT: the files that it wrote, no others")
     add("--dry-run", action="store_true", help="count the rows of each source, estimate time and disk; write nothing")
-    add("--timings", type=Path, metavar="FILE", help="JSON file for the seconds of each step and stage")
+    add("--timings", type=path, metavar="FILE", help="JSON file for the seconds of each step and stage")
     parser.set_defaults(run=build)
 
 
@@ -99,11 +100,11 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
     parser.description += " An interrupted run is continued by the same command."
     add = parser.add_argument
     add("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
-    add("output", type=Path, nargs="?", help="folder for the dataset with its new captions")
+    add("output", type=path, nargs="?", help="folder for the dataset with its new captions")
     add("--check", action="store_true", help="score the captions that are there; writes no dataset")
-    add("--report", type=Path, help="with --check: JSON file for the scores")
+    add("--report", type=path, help="with --check: JSON file for the scores")
     add("--captioner", metavar="{grounded,endpoint,local}", help="who writes (default: grounded)")
-    add("--config", type=Path, help="YAML: a build recipe with `caption`, or the keys of `caption`")
+    add("--config", type=path, help="YAML: a build recipe with `caption`, or the keys of `caption`")
     add(
         "--option",
         action="append",
@@ -111,9 +112,9 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="setting of the captioner, such as base_url=http://localhost:8000/v1 or model=NAME; may be repeated",
     )
-    add("--repairs", type=int, help="how often a rejected caption is asked for again (default: 0)")
-    add("--seed", type=int, help="of the captioner's random choices (default: 0)")
-    add("--workers", type=int, help="processes (default: all processors; 1 where a model is asked)")
+    add("--repairs", type=whole(0, 100), help="how often a rejected caption is asked for again (default: 0)")
+    add("--seed", type=whole(0, 2**32 - 1), help="of the captioner's random choices (default: 0)")
+    add("--workers", type=whole(1, MOST_WORKERS), help="processes (default: all processors; 1 where a model is asked)")
     add("--retry", action="store_true", help="ask again for rows that got no answer")
     add("--overwrite", action="store_true", help="replace other captions in OUT: the files they wrote, no others")
     parser.set_defaults(run=caption)
@@ -155,18 +156,22 @@ def add_translate(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs translate`."""
     parser.description += " An interrupted run is continued by the same command."
     add = parser.add_argument
-    add("source", type=Path, help="folder of RGB images, a GeoTIFF, or folder of a dataset; stays as it is")
-    add("output", type=Path, help="folder for the infrared-style images and translations.jsonl")
+    add("source", type=path, help="folder of RGB images, a GeoTIFF, or folder of a dataset; stays as it is")
+    add("output", type=path, help="folder for the infrared-style images and translations.jsonl")
     add("--band", default="nir", help="nir, swir or, where the scene is known, lwir (default: nir)")
     add("--model", help="folder or Hub id of a translator (default: the one that ships)")
     add("--revision", help="of a Hub id")
     add("--condition", default="unknown", help="scene of the model in whose stretch the images are shown")
     add("--trust", action="store_true", help="keep the width of the interval at each pixel, below trust/")
-    add("--batch-size", type=int, default=16, help="parts of images in a step (default: 16)")
-    add("--rgb", type=int, nargs=3, metavar="N", help="of a raster: its red, green and blue bands, from 1")
+    add("--batch-size", type=whole(1, 100_000), default=16, help="parts of images in a step (default: 16)")
+    add("--rgb", type=whole(1, 65_535), nargs=3, metavar="N", help="of a raster: its red, green and blue band, from 1")
     add("--reflectance", metavar="{toa,surface,raw}", help="of a raster: its values are reflectance, not display")
-    add("--scale", type=float, help="with --reflectance: values times scale plus offset are reflectance times 10,000")
-    add("--offset", type=float, help="see --scale (default: as the file says)")
+    add(
+        "--scale",
+        type=number(),
+        help="with --reflectance: times values, plus offset: reflectance times 10,000",
+    )
+    add("--offset", type=number(), help="see --scale (default: as the file says)")
     parser.set_defaults(run=translate)
 
 
@@ -186,7 +191,7 @@ def translate(arguments: argparse.Namespace) -> None:
 def add_inspect(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs inspect`."""
     parser.epilog = "fusionrs inspect MINE > mine.yaml && fusionrs build mine.yaml OUT"
-    parser.add_argument("place", type=Path, help="GeoTIFF, tar or table, or a folder of bands, images, tars or tables")
+    parser.add_argument("place", type=path, help="GeoTIFF, tar or table, or a folder of bands, images, tars or tables")
     parser.set_defaults(run=inspect)
 
 
@@ -213,15 +218,15 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="compare with these: a dataset folder or Hub id, Parquet, a folder of images, a recipe (its sources)",
     )
-    add("--radius", type=int, help="bits of 64 in which near images may differ (default: the build's)")
+    add("--radius", type=whole(0, 64), help="bits of 64 in which near images may differ (default: the build's)")
     add("--flips", action="store_true", help="with --against: also find flipped and turned images")
     add(
         "--full",
         action=argparse.BooleanOptionalAction,
         help="compare all pairs, not those across splits alone: checks the groups (default: up to a million rows)",
     )
-    add("--report", type=Path, help="JSON file for all that was found")
-    add("--workers", type=int, help="processes and threads (default: all processors)")
+    add("--report", type=path, help="JSON file for all that was found")
+    add("--workers", type=whole(1, MOST_WORKERS), help="processes and threads (default: all processors)")
     add("--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything")
     parser.set_defaults(run=audit)
 
@@ -240,12 +245,12 @@ def audit(arguments: argparse.Namespace) -> int:
 
 def parse_option(text: str) -> tuple[str, object]:
     """Returns name and value of `KEY=VALUE`, the value read as YAML; raises InputError for anything else."""
-    import yaml
+    from fusionrs_hf.bounded_yaml import NotYamlError, parse_yaml
 
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise InputError(f"--option {text!r} must be KEY=VALUE, such as model=NAME")
+        raise InputError(f"--option {shown(text)} must be KEY=VALUE, such as model=NAME")
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
+        return name, parse_yaml(value, f"--option {shown(name)}")
+    except NotYamlError:
         return name, value

@@ -33,10 +33,13 @@ from dataset_builder.shards.limits import declared_ir_range, with_limits
 from dataset_builder.shards.lines import REJECTED, join_lines, rejected_file
 from dataset_builder.shards.opening import open_dataset
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
+from dataset_builder.shards.report_parts import CaptionReport
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, manifest_of, reading, writing
+from fusionrs_hf.records import read_record
 from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
@@ -217,7 +220,7 @@ def _written(out: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     path = out / REPORT
     if not path.exists():
         return None
-    report = json.loads(path.read_text(encoding="utf-8"))
+    report = read_record(path, CaptionReport, "delete the folder and run again")
     before = report.get("identity", {})
     changed = [f"recipe: {k}" for k, v in identity["recipe"].items() if before.get("recipe", {}).get(k) != v]
     changed += [key for key in ("inputs", "code", "versions") if before.get(key) != identity[key]]
@@ -236,7 +239,7 @@ def _forget_unanswered(run: _Run, output: OutputFolder) -> None:
     (run.out / REPORT).unlink(missing_ok=True)
     for index in range(len(run.shards)):
         path = run.work / "shards" / result_file(index)
-        if path.exists() and json.loads(path.read_text())["unanswered"]:
+        if path.exists() and read_object(path, "delete the folder and run again").get("unanswered", True):
             path.unlink()
 
 

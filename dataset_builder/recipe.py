@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from dataset_builder.fields import check_keys, parse, placed, read_yaml, without_nulls
+from dataset_builder.fields import check_keys, parse, placed, without_nulls
 from dataset_builder.groups.grouping import RELATIONS
 from dataset_builder.groups.splits import SplitPolicy
 from dataset_builder.sources.many import expanded
 from dataset_builder.units import check_ir_range
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_yaml import read_yaml
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.redaction import redacted
 
 AUTO = "auto"  # of limits: measured when a build begins
@@ -61,10 +62,10 @@ class CaptionRecipe:
         for name in ("seed", "repairs"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}")
+                raise ValueError(f"{name} must be a whole number of at least 0, got {shown(value)}")
         for name in ("rules", "options"):
             if not isinstance(getattr(self, name), Mapping):
-                raise ValueError(f"{name} must be a mapping of names to values, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be a mapping of names to values, got {shown(getattr(self, name))}")
 
     def echo(self) -> dict[str, Any]:
         """Returns the recipe as JSON gives it back, without absolute paths and secrets."""
@@ -134,7 +135,7 @@ class BuildRecipe:
             check_ir_range(_declared(self.ir_range))
         for name in ("exclude", "rights_policy"):
             if not isinstance(getattr(self, name), (str, Path, type(None))):
-                raise ValueError(f"{name} must be the path of a file, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be the path of a file, got {shown(getattr(self, name))}")
         if self.max_shard_bytes < 1:
             raise ValueError(f"max_shard_bytes must be positive, got {self.max_shard_bytes}")
 

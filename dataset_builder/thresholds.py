@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
 
-from dataset_builder.fields import KINDS, is_of
-from fusionrs_hf.errors import InputError, nearest
+from dataset_builder.fields import KINDS
+from fusionrs_hf.errors import InputError, nearest, shown
+from fusionrs_hf.records import fits
 
 Thresholds = Mapping[str, Mapping[str, float] | bool | None]
 
@@ -31,11 +32,13 @@ def build_rules(
     """
     thresholds = thresholds or {}
     if not isinstance(thresholds, Mapping):
-        raise InputError(f"{noun}s are {thresholds!r}; expected a mapping of names such as {family[0].reason!r}")
+        raise InputError(
+            f"{noun}s are {shown(thresholds)}; expected a mapping of names such as {shown(family[0].reason)}"
+        )
     by_reason = {rule.reason: rule for rule in family}
     for name, chosen in thresholds.items():
         if name not in by_reason:
-            raise InputError(f"unknown {noun} {name!r}; {nearest(name, list(by_reason))}")
+            raise InputError(f"unknown {noun} {shown(name)}; {nearest(name, list(by_reason))}")
         _check(noun, name, chosen, {item.name: item.type for item in fields(by_reason[name])})
     wanted = [(rule, thresholds.get(rule.reason)) for rule in classes]
     return [rule(**(chosen if isinstance(chosen, Mapping) else {})) for rule, chosen in wanted if chosen is not False]
@@ -45,10 +48,14 @@ def _check(noun: str, rule: str, chosen: Mapping[str, float] | bool | None, type
     if chosen is None or isinstance(chosen, bool):
         return
     if not isinstance(chosen, Mapping):
-        raise InputError(f"{noun} {rule} is {chosen!r}; expected false or a mapping of thresholds, such as {[*types]}")
+        raise InputError(
+            f"{noun} {rule} is {shown(chosen)}; expected false or a mapping of thresholds, such as {[*types]}"
+        )
     for name, value in chosen.items():
         if name not in types:
             remedy = nearest(name, [*types]) if types else "it has none"
-            raise InputError(f"unknown threshold {name!r} of {noun} {rule}; {remedy}")
-        if not is_of(value, types[name]) or not value >= 0:  # not a number is not at least zero either
-            raise InputError(f"threshold {rule}.{name} is {value!r}; expected {KINDS[types[name]]} of at least zero")
+            raise InputError(f"unknown threshold {shown(name)} of {noun} {rule}; {remedy}")
+        if not fits(value, types[name], finite=True) or value < 0:
+            raise InputError(
+                f"threshold {rule}.{name} is {shown(value)}; expected {KINDS[types[name]]} of at least zero"
+            )

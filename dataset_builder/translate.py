@@ -31,7 +31,10 @@ from dataset_builder.translators.rasters import RasterOptions, translate_raster
 from dataset_builder.translators.rewriting import translate_shard
 from dataset_builder.translators.stage import TranslateStage, Translation, check_band
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_json import parse_json
+from fusionrs_hf.bounds import LIST_BYTES
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.output_folder import OutputFolder, reading, writing
 
 logger = logging.getLogger(__name__)
@@ -117,11 +120,13 @@ class _Log:
     def __init__(self, path: Path, provenance: dict[str, Any]) -> None:
         self.path, self.provenance = path, provenance
         self.records: dict[str, dict[str, Any]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in read_text(path, LIST_BYTES).split("\n") if path.is_file() else ():
             try:
-                record = json.loads(line)
-            except ValueError:
+                record = parse_json(line)
+            except InputError:
                 continue  # cut short by the end of the run that wrote it
+            if not isinstance(record, dict) or not isinstance(record.get("file"), str):
+                raise InputError(f"{path} holds {shown(line)}, expected a record of ours; give a new folder")
             if {name: record.get(name) for name in provenance} != provenance:
                 raise InputError(f"{path.parent} holds translations by other settings; give a new folder")
             self.records[record["file"]] = record

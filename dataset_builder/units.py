@@ -1,13 +1,14 @@
 """Units and limits of stored infrared: a file's values -> stored ones, and whether values can be of a unit."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dataset_builder.schema import IR_BANDS
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.records import fits
 
 UNSCALED = (1.0, 0.0)
 
@@ -76,9 +77,12 @@ def check_unit(stored: np.ndarray, unit: str, max_share: float, where: str, reme
 
 
 def check_ir_range(ir_range: Any) -> None:
-    """Raises ValueError unless it maps bands of infrared to `[low, high]`, TypeError for limits that have no order."""
+    """Raises ValueError unless it maps bands of infrared to finite limits `[low, high]`."""
     if not isinstance(ir_range, Mapping):
-        raise ValueError(f"ir_range must be a mapping of names to values, got {ir_range!r}")
+        raise ValueError(f"ir_range must be a mapping of names to values, got {shown(ir_range)}")
     for band, limits in ir_range.items():
-        if band not in IR_BANDS or not isinstance(limits, Sized) or len(limits) != 2 or not limits[0] < limits[1]:
-            raise ValueError(f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {band}: {limits}")
+        is_pair = fits(limits, Sequence[float], finite=True) and len(limits) == 2
+        if band not in IR_BANDS or not is_pair or not limits[0] < limits[1]:
+            raise ValueError(
+                f"ir_range must map a band of {list(IR_BANDS)} to [low, high], got {shown(band)}: {shown(limits)}"
+            )

@@ -6,18 +6,19 @@ Modules are named here and imported when their verb is asked for, so help answer
 import argparse
 import importlib
 import importlib.util
-import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from fusionrs_hf import __version__
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.errors import InputError, one_line, shown
+from fusionrs_hf.last_resort import unforeseen
 from fusionrs_hf.redaction import redacted_text
+from fusionrs_hf.terminal import give_up_output, log_to_stderr, open_closed_streams, print_outcome
 
 PACKAGES = ("dataset_builder", "model_cards", "training")
 
@@ -92,7 +93,7 @@ def make_parser(asked: str | None = None) -> argparse.ArgumentParser:
     Args:
         asked: The one verb that gets its arguments; None or an unknown one: no verb does.
     """
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="fusionrs", description="RGB-infrared-text remote sensing on Hugging Face.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -106,90 +107,36 @@ def make_parser(asked: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a verb; input at fault gives one line on stderr and exit code 2."""
+    """Runs a verb; input at fault gives one line on stderr and exit code 2, a fault of ours one and 70."""
     open_closed_streams()
     argv = sys.argv[1:] if argv is None else argv
     asked = next((argument for argument in argv if not argument.startswith("-")), None)
     try:
         check_packages()
         arguments = make_parser(asked).parse_args(argv)
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(RedactingFormatter("%(message)s"))
+        log_to_stderr()
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         code = arguments.run(arguments)
         sys.stdout.flush()
     except (InputError, OSError) as error:
-        _say(redacted_text(f"error: {' '.join(str(error).split())}"))
+        print_outcome(f"error: {one_line(redacted_text(str(error)))}")
         code = 2
     except KeyboardInterrupt as stop:
         how = str(stop) or _how_it_continues(asked, argv)
-        _say(f"interrupted: {how}" if how else "interrupted")
+        print_outcome(f"interrupted: {how}" if how else "interrupted")
         code = 130
-    _give_up_output()
+    except Exception as error:  # noqa: BLE001 - the last resort
+        line, code = unforeseen(error, argv)
+        print_outcome(line)
+    give_up_output()
     return code or 0
-
-
-def open_closed_streams() -> None:
-    """Opens standard input, output and error on the null device where they came closed.
-
-    Whatever file were opened first would take a closed one's number, and everything printed would go into it; a
-    process that is started gets the open ones.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
-    if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, ProgressStream):
-        sys.stderr = ProgressStream(sys.stderr.detach(), sys.stderr.encoding, "backslashreplace", line_buffering=True)
-
-
-class RedactingFormatter(logging.Formatter):
-    """Log lines without the secrets that may be in them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """As of every formatter."""
-        return redacted_text(super().format(record))
-
-
-class ProgressStream(io.TextIOWrapper):
-    """Standard error, for progress and messages: what it has no room for is dropped, and stops no verb."""
-
-    def write(self, text: str) -> int:
-        """Writes a text as far as it goes; returns its length."""
-        with suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Writes what is buffered as far as it goes."""
-        with suppress(OSError):
-            super().flush()
 
 
 def _how_it_continues(asked: str | None, argv: Sequence[str]) -> str:
     if asked not in VERBS or not VERBS[asked].continues:
         return ""
     return f"the same command{' without --overwrite' if '--overwrite' in argv else ''} continues"
-
-
-def _say(line: str) -> None:
-    with suppress(OSError):  # a full disk behind stderr changes no exit code
-        print(line, file=sys.stderr)
-
-
-def _give_up_output() -> None:
-    """Lets nothing be written at exit that cannot be written now, which would change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def check_packages() -> None:
@@ -200,7 +147,7 @@ def check_packages() -> None:
         if spec is None or Path(spec.origin).resolve().parent.parent != home:
             where = spec.origin if spec else "nowhere"
             raise InputError(
-                f"package {name!r} is not ours: found {where}, expected {home / name}; "
+                f"package {shown(name)} is not ours: found {where}, expected {home / name}; "
                 "install fusionrs-hf in an environment of its own"
             )
 
@@ -209,14 +156,14 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
     """Adds what `fusionrs convert` converts, with the arguments of each."""
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     demo = kinds.add_parser("demo-weights", help="the small real towers that the demo uses")
-    demo.add_argument("--packages", type=Path, required=True, help="folder of the installed requirements-demo.txt")
-    demo.add_argument("--output", type=Path, required=True, help="folder for vision/, text/ and language/")
+    demo.add_argument("--packages", type=path, required=True, help="folder of the installed requirements-demo.txt")
+    demo.add_argument("--output", type=path, required=True, help="folder for vision/, text/ and language/")
     demo.set_defaults(run=convert_demo)
     open_clip = kinds.add_parser(
         "open-clip", help="a checkpoint in open_clip's format: RemoteCLIP, GeoRSCLIP, LAION's"
     )
-    open_clip.add_argument("checkpoint", type=Path, help=".pt, .bin or .safetensors with the state dict")
-    open_clip.add_argument("--output", type=Path, required=True, help="folder for the model and its processor")
+    open_clip.add_argument("checkpoint", type=path, help=".pt, .bin or .safetensors with the state dict")
+    open_clip.add_argument("--output", type=path, required=True, help="folder for the model and its processor")
     open_clip.add_argument(
         "--tokenizer", required=True, help="Hub id or folder of CLIP's tokenizer, or bpe_simple_vocab_16e6.txt.gz"
     )
@@ -244,7 +191,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs export`."""
     parser.add_argument("kind", choices=["clip"])
     parser.add_argument("model", metavar="MODEL", help="folder or Hub id of a dual-modal or plain CLIP")
-    parser.add_argument("output", type=Path, metavar="OUT", help="new or empty folder")
+    parser.add_argument("output", type=path, metavar="OUT", help="new or empty folder")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="(default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier export")
     parser.set_defaults(run=export)

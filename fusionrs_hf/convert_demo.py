@@ -16,6 +16,7 @@ from fusionrs_hf.convert_demo_readers import demo_package, read_gguf_llama, read
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.output_folder import manifest_of, writing
+from fusionrs_hf.weights import check_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -263,6 +264,7 @@ def _build(model_class: "type[PreTrainedModel]", config: "PreTrainedConfig", sta
     """Returns the model with exactly these weights, in their dtype; a key too many or too few raises RuntimeError."""
     import torch
 
+    check_tensors(state, config.model_type)
     with torch.device("meta"):
         model = model_class(config)
     model.load_state_dict(state, strict=True, assign=True)

@@ -5,15 +5,18 @@ Reads ViT image towers with the standard text tower; nothing of open_clip is imp
 
 import gzip
 import logging
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from fusionrs_hf.bounds import DEPTH, VOCABULARY_BYTES
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.output_folder import writing
 from fusionrs_hf.stops import stops_in_a_line
+from fusionrs_hf.weights import check_archive, check_tensors, load_tokenizer, loading, safetensors_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +53,13 @@ PROJECTIONS = {"text_projection": "text_projection.weight", "visual.proj": "visu
 WRAPPERS = ("state_dict", "model", "model_state_dict", "module", "ema", "model_ema")  # keys of what training saves
 WRAPPED = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # parts of names, anywhere
 PREFIXES = ("model.", "clip.", "clip_model.")  # of modules around the whole
+SHAPES = {  # dimensions of what tells how large the model is
+    **dict.fromkeys(
+        ("token_embedding.weight", "positional_embedding", "visual.positional_embedding", "visual.proj"), 2
+    ),
+    **{"visual.conv1.weight": 4, "logit_scale": 0, "text_projection": 2},
+    **dict.fromkeys(("transformer.resblocks.0.mlp.c_fc.bias", "visual.transformer.resblocks.0.mlp.c_fc.bias"), 1),
+}
 IGNORED = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # buffers, and what OpenAI's files add
 
 
@@ -111,24 +121,28 @@ def read_state(checkpoint: Path) -> "dict[str, Tensor]":
 
     if not checkpoint.is_file():
         raise InputError(f"checkpoint {checkpoint} does not exist; give a .pt, .bin or .safetensors file")
-    if checkpoint.suffix == ".safetensors":
-        state: Any = load_file(checkpoint)
-    else:
-        try:
-            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        except (UnpicklingError, RuntimeError, EOFError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{checkpoint} is no plain state dict ({reason}); save it as one, or as safetensors"
-            ) from None
-    while isinstance(state, Mapping) and (
-        inner := next((name for name in WRAPPERS if _is_wrapped(state, name)), None)
-    ):
+    with loading(checkpoint, "a plain state dict", "save it as one, or as safetensors"):
+        if checkpoint.suffix == ".safetensors":
+            safetensors_header(checkpoint)
+            state: Any = load_file(checkpoint)
+        else:
+            check_archive(checkpoint)
+            try:
+                state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            except UnpicklingError:  # its own words advise to run what the file names
+                raise InputError(
+                    f"{checkpoint} is no plain state dict: it is damaged, or names code, which is not run; save it as "
+                    "one, or as safetensors"
+                ) from None
+    for _ in range(DEPTH):  # a file may hold itself
+        inner = isinstance(state, Mapping) and next((name for name in WRAPPERS if _is_wrapped(state, name)), None)
+        if not inner:
+            break
         state = state[inner]
     if (
         not isinstance(state, Mapping)
         or not state
-        or not all(isinstance(part, torch.Tensor) for part in state.values())
+        or not all(isinstance(part, torch.Tensor) and isinstance(name, str) for name, part in state.items())
     ):
         raise InputError(f"{checkpoint} holds no state dict of tensors; give an open_clip checkpoint")
     return _without_prefixes(state)
@@ -165,15 +179,20 @@ def read_open_clip(
             f"{where} lacks {len(missing)} of the keys of a ViT CLIP, such as {missing[0]}; only open_clip's ViT "
             "models with their own text tower are read"
         )
-    with torch.device("meta"):
+    state = {name: value for name, value in state.items() if name not in IGNORED}
+    check_tensors(state, where)
+    with loading(where, "open_clip's ViT CLIP", "give the checkpoint as open_clip saved it"), torch.device("meta"):
         model = FusionRSCLIPModel(FusionRSCLIPConfig(**_configuration(state, quick_gelu)))
     renamed = {}
     for name, value in state.items():
-        if name not in IGNORED:
-            renamed |= _renamed(name, value.float())
+        renamed |= _renamed(name, value.float())
     keys = set(model.state_dict())
     if strange := sorted(set(renamed) ^ keys):
         raise InputError(f"{where} is not open_clip's standard CLIP: {len(strange)} keys differ, such as {strange[0]}")
+    for name, wanted in model.state_dict().items():
+        if renamed[name].shape != wanted.shape:
+            shapes = f"{tuple(renamed[name].shape)}, expected {tuple(wanted.shape)}"
+            raise InputError(f"{where} is not open_clip's standard CLIP: {name} would be of shape {shapes}")
     model.load_state_dict(renamed, assign=True)
     for tower in (model.text_model, model.vision_model):
         positions = tower.embeddings.position_embedding.num_embeddings
@@ -182,6 +201,9 @@ def read_open_clip(
 
 
 def _configuration(state: "Mapping[str, Tensor]", quick_gelu: bool) -> dict[str, Any]:
+    for name, dimensions in SHAPES.items():
+        if state[name].ndim != dimensions or 0 in state[name].shape:
+            raise ValueError(f"{name} has the shape {tuple(state[name].shape)}, expected {dimensions} dimensions")
     vocabulary, text_width = state["token_embedding.weight"].shape
     width, _, patch, _ = state["visual.conv1.weight"].shape
     side = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)
@@ -239,16 +261,24 @@ def _renamed(name: str, value: "Tensor") -> "dict[str, Tensor]":
 
 
 def _tokenizer(source: str, length: int) -> "CLIPTokenizer":
-    from transformers import AutoTokenizer, CLIPTokenizer
+    from transformers import CLIPTokenizer
 
     if not source.endswith(".gz"):
-        return AutoTokenizer.from_pretrained(source, model_max_length=length)
-    lines = gzip.decompress(Path(source).read_bytes()).decode().splitlines()
-    merges = [tuple(line.split()) for line in lines[1 : 1 + BPE_TOKENS]]
+        return load_tokenizer(source, model_max_length=length)
+    try:
+        with gzip.open(source) as file:
+            data = file.read(VOCABULARY_BYTES + 1)
+        lines = data.decode().split("\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise InputError(f"vocabulary {source} cannot be read ({error}); get it again") from None
+    merges = [tuple(line.split()) for line in lines[1 : 1 + BPE_TOKENS] if line]
+    if len(data) > VOCABULARY_BYTES or not merges or any(len(pair) != 2 for pair in merges):
+        raise InputError(f"vocabulary {source} holds no merges, a pair of words a line; get it again")
     letters = _byte_letters()
     words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
     vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocabulary, merges, model_max_length=length)
+    with loading(source, "CLIP's vocabulary", "get it again"):
+        return CLIPTokenizer(vocabulary, merges, model_max_length=length)
 
 
 def _byte_letters() -> list[str]:

@@ -15,12 +15,13 @@ from torch import Tensor
 from transformers import AutoConfig, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.images import open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, check_infrared, check_rgb, one_channel
+from fusionrs_hf.weights import check_folder, check_model, check_tokenizer, check_tokenizer_files, loading
 
 Picture = Image.Image | str | PathLike
 # What decides an embedding beside the weights; by name, so that another version of transformers changes nothing.
@@ -38,18 +39,30 @@ def load_clip(path: str) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
         path: Hub id or folder.
 
     Raises:
-        InputError: It is another kind of model, its training or conversion is not finished, or its files lack weights.
+        InputError: It is another kind of model, its training or conversion is not finished, or its files lack weights
+            or hold others than plain finite ones.
         OSError: There is no such folder or repository.
     """
     if Path(path).is_dir():
         require_finished(Path(path))
+        check_folder(Path(path))
+        check_tokenizer_files(Path(path))
+    with loading(path, "a dual-modal or plain CLIP"):
+        return _load_clip(path)
+
+
+def _load_clip(path: str) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
     kind = AutoConfig.from_pretrained(path).model_type
     if kind not in ("fusionrs_clip", "clip"):
-        raise InputError(f"{path} is a model of type {kind!r}, expected fusionrs_clip or clip; give a dual-modal CLIP")
+        raise InputError(
+            f"{path} is a model of type {shown(kind)}, expected fusionrs_clip or clip; give a dual-modal CLIP"
+        )
     model, info = FusionRSCLIPModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
     if info["missing_keys"]:
         raise InputError(f"{path} lacks the weights {sorted(info['missing_keys'])[:3]}; bring the model again")
-    processor = AutoProcessor.from_pretrained(path)
+    check_model(model, path)
+    processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
+    check_tokenizer(processor.tokenizer, path)
     if not isinstance(processor, FusionRSCLIPProcessor):  # a plain CLIP's
         processor = FusionRSCLIPProcessor(processor.image_processor, processor.image_processor, processor.tokenizer)
     return model.eval(), processor

@@ -1,5 +1,6 @@
 """Image files of a user -> what the processors take."""
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import EpsImagePlugin, Image, ImageOps
 
+from fusionrs_hf.bounded_files import read_bytes
+from fusionrs_hf.bounds import IMAGE_BYTES
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.image_depth import has_colour_above_8_bit
 from fusionrs_hf.processing_fusionrs_images import FORMATS, WIDE_MODES, check_infrared, one_channel, scale_infrared
 
 Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
@@ -16,13 +20,17 @@ Limits = Sequence[float] | Mapping[str, Sequence[float]] | None
 def open_image(file: Any) -> Image.Image:
     """Returns the decoded, upright image of a path or file, a palette without transparency as RGB; raises `BROKEN`.
 
-    A path of what is no file (a pipe, a device, a folder) is refused by an InputError: it may never end. For images
+    A path of what is no file (a pipe, a device, a folder) is refused by an InputError: it may never end; so is colour
+    above 8 bit, of which Pillow would read 8. For images
     that somebody chose to look at, of one of `FORMATS`. What enters a dataset is opened by
     `dataset_builder.images.decoding.open_image`, which also refuses animations and files cut short.
     """
-    if isinstance(file, (str, os.PathLike)) and os.path.exists(file) and not os.path.isfile(file):
-        raise InputError(f"{file} is no file but a pipe, device or folder; give an image file")
-    with Image.open(file, formats=FORMATS) as opened:
+    is_path = isinstance(file, (str, os.PathLike))
+    data = read_bytes(file, IMAGE_BYTES) if is_path else file.read()
+    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        if opened.mode not in WIDE_MODES and has_colour_above_8_bit(opened, data):
+            where = file if is_path else "an image"
+            raise InputError(f"{where} has colour above 8 bit, which would be cut; save it with 8 bit a channel")
         opened.load()
         image = ImageOps.exif_transpose(opened)
     return image.convert("RGB") if image.mode == "P" and "transparency" not in image.info else image

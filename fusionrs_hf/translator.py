@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import torch
-
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_translator import FusionRSTranslator
 from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline
+from fusionrs_hf.weights import check_folder, check_model, loading
 
 SHIPPED = Path(__file__).parent / "translator_weights"
 
@@ -29,8 +28,9 @@ def load_pipeline(name: str | Path | None = None, revision: str | None = None) -
     name = SHIPPED if name is None else name
     if Path(name).exists() and not (Path(name) / "translator").is_dir():
         raise InputError(f"{name} holds no translator; give a folder that `fusionrs train translator` wrote")
-    model = FusionRSTranslator.from_pretrained(name, subfolder="translator", revision=revision)
-    broken = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
-    if broken:
-        raise InputError(f"the weights of {name} are damaged ({broken[0]} holds NaN or infinity); get them again")
+    if (Path(name) / "translator").is_dir():
+        check_folder(Path(name) / "translator")
+    with loading(name, "a translator", "get it again"):
+        model = FusionRSTranslator.from_pretrained(name, subfolder="translator", revision=revision)
+    check_model(model, name)
     return RGB2IRPipeline(translator=model.eval())

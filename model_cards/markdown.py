@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 # Control characters, marks that turn the direction of text after them, lone surrogates: nothing a reader should meet.
 UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 # An underscore within a word is no emphasis; `://`, `www.` and `@` would become links.
 _MARKDOWN = re.compile(r"([\\`*|\[\]<>~$&@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.)", re.IGNORECASE)

@@ -149,11 +149,19 @@ def test_a_metric_imports_each_of_its_modules_itself(folder):
             assert top not in OURS, f"{names(path)} imports {module}"
 
 
+def is_light(module: str, top: str) -> bool:
+    """Tells whether a module comes with Python, or is one of the ground floor that imports nothing else at once."""
+    if top in STANDARD:
+        return True
+    path = ROOT / (module.replace(".", "/") + ".py")
+    path = path if path.exists() else path.with_suffix("") / "__init__.py"
+    return top == "fusionrs_hf" and path.exists() and all(is_light(*item) for item in imports_of(path, top_only=True))
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.name in ("cli.py", "verbs.py")], ids=names)
 def test_parsers_import_nothing_heavy(path):
     for module, top in imports_of(path, top_only=True):
-        light = top in STANDARD or module in ("fusionrs_hf", "fusionrs_hf.errors", "fusionrs_hf.redaction")
-        assert light, f"{names(path)} imports {module} before a verb is chosen"
+        assert is_light(module, top), f"{names(path)} imports {module} before a verb is chosen"
 
 
 def test_no_circle_among_files_or_rooms():
@@ -188,6 +196,6 @@ def test_names_are_imported_from_their_owner(path):
 def test_a_file_reaches_few_others():
     builder = import_graph(packages=["dataset_builder"])
     assert mean_reach(builder) <= 7.5
-    assert len(reached(GRAPH, "dataset_builder.rights.table")) <= 3
-    assert len(reached(GRAPH, "dataset_builder.publish.clearance")) <= 10
+    assert len(reached(builder, "dataset_builder.rights.table")) <= 1
+    assert len(reached(builder, "dataset_builder.publish.clearance")) <= 6
     assert module_name(ROOT / "dataset_builder" / "schema.py") in GRAPH

@@ -25,7 +25,7 @@ import torch
 import yaml
 
 from fusionrs_hf.encoders import Encoder, load_clip
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.output_folder import writing
 from fusionrs_hf.stops import stops_in_a_line
 from training import train_clip
@@ -180,7 +180,9 @@ def ablate(
     names = list(dict.fromkeys(name for name, _ in runs))
     for name in (against, *also):
         if name not in names:
-            raise InputError(f"{name!r} is none of the recipes {', '.join(names)}; give --against and --also by name")
+            raise InputError(
+                f"{shown(name)} is none of the recipes {', '.join(names)}; give --against and --also by name"
+            )
     with stops_in_a_line(output, "ablate"), writing(output, "ablate") as folder:
         folder.reopen()
         folder.list_files(_own_files(runs, output))

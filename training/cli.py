@@ -8,10 +8,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from fusionrs_hf.arguments import path, whole
 from fusionrs_hf.errors import InputError
 
 METAVARS = {bool: "true|false", int: "INT", float: "FLOAT", str: "TEXT", dict: "JSON"}
@@ -117,13 +117,13 @@ def _add_method(parser: argparse.ArgumentParser, methods: Mapping[str, object]) 
 def add_ablate(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs ablate`."""
     add = parser.add_argument
-    add("recipes", type=Path, nargs="+", help="recipes of `fusionrs train clip`")
-    add("--output", type=Path, required=True, help="folder for the runs and the tables")
-    add("--seeds", type=int, default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
-    add("--over", type=Path, action="append", default=[], help="file of fields laid over every recipe; repeatable")
+    add("recipes", type=path, nargs="+", help="recipes of `fusionrs train clip`")
+    add("--output", type=path, required=True, help="folder for the runs and the tables")
+    add("--seeds", type=whole(1, 1_000), default=3, help="seeds 0, 1, ... of each recipe (default: 3)")
+    add("--over", type=path, action="append", default=[], help="file of fields laid over every recipe; repeatable")
     add("--against", default="trimodal", help="recipe to compare with (default: trimodal)")
     add("--also", nargs="+", default=[], metavar="NAME", help="recipes to test besides")
-    add("--workers", type=int, default=1, help="runs side by side (default: 1)")
+    add("--workers", type=whole(1, 4_096), default=1, help="runs side by side (default: 1)")
     parser.set_defaults(run=ablate)
 
 
@@ -141,7 +141,7 @@ def add_push(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument
     add("kind", choices=list(KINDS))
-    add("folder", type=Path, metavar="PATH", help="finished folder; of a Space any with its application")
+    add("folder", type=path, metavar="PATH", help="finished folder; of a Space any with its application")
     add("repo_id", metavar="REPO", help="owner/name on the Hub that HF_ENDPOINT names")
     add("--private", action="store_true", help="create the repository private")
     add("--revision", help="branch to release on (default: main)")
@@ -189,7 +189,7 @@ def verify(arguments: argparse.Namespace) -> None:
 
 def add_card(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs card`."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a finished model, dataset or translator")
+    parser.add_argument("folder", type=path, metavar="DIR", help="a finished model, dataset or translator")
     parser.set_defaults(run=card)
 
 

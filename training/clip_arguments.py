@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+from fusionrs_hf.errors import shown
+
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
 # As options name them -> as columns do; `auto` is settled by the dataset, see `data.dataset_contents.chosen_origin`.
 IR_ORIGINS = {"auto": None, "sensor": "sensor", "translated": "translated", "any": None}
@@ -120,14 +122,15 @@ class ClipArguments:
         if bool(self.clip) == bool(self.vision_tower and self.text_tower) or (self.clip and self.vision_tower):
             raise ValueError(
                 "give clip, or vision_tower and text_tower, to start from; got "
-                f"clip={self.clip!r}, vision_tower={self.vision_tower!r}, text_tower={self.text_tower!r}"
+                f"clip={shown(self.clip)}, vision_tower={shown(self.vision_tower)}, "
+                f"text_tower={shown(self.text_tower)}"
             )
         if isinstance(self.ir_range, str):
             self.ir_range = json.loads(self.ir_range)
         if self.ir_view not in IR_VIEWS:
-            raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {self.ir_view!r}")
+            raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {shown(self.ir_view)}")
         if self.ir_origin not in IR_ORIGINS:
-            raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {self.ir_origin!r}")
+            raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
         if self.texts_per_row < 1:
             raise ValueError(f"texts_per_row must be positive, got {self.texts_per_row}")
         if not 0 <= self.ir_caption_probability <= 1:

@@ -8,7 +8,6 @@ image searches all 279 of the other kind and only its own partner is right; R@1,
 directions. Not documented: whether the 8-bit or the 16-bit thermal images were read (8-bit here, `--thermal` chooses).
 """
 
-import argparse
 import json
 import logging
 import sys
@@ -17,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.encoders import Encoder, load_clip
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from training.data.image_files import embed_files, read_infrared, read_rgb
 from training.metrics.cross_modal_recall.cross_modal_recall import both_ranks, equal_id_positives, summarize
 from training.scoring.significance import bootstrap_mean
@@ -43,7 +44,9 @@ def read_pairs(dataset: Path, splits: Path, thermal: str) -> list[tuple[Path, Pa
         file = splits / f"{name}_test.txt"
         if not file.is_file():
             raise InputError(f"{file} is missing; --splits must be splits/rgbt_splits of the dataset's repository")
-        lines = [line.split(",") for line in file.read_text().split()]
+        lines = [line.split(",") for line in read_text(file).split()]
+        if wrong := next((line for line in lines if len(line) != 2 or "\0" in "".join(line)), None):
+            raise InputError(f"{file} holds the line {shown(wrong)}, expected an image and a mask; get it again")
         sides.append({Path(mask).name: dataset / image for image, mask in lines})
     rgb, infrared = sides
     if alone := sorted(rgb.keys() ^ infrared.keys()):
@@ -71,12 +74,12 @@ def score_pairs(rgb: np.ndarray, ir: np.ndarray) -> dict:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores a model; writes the results."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval caltech-pairs", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval caltech-pairs", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
-    parser.add_argument("--dataset", type=Path, required=True, help="unpacked labeled_rgbt_pairs")
-    parser.add_argument("--splits", type=Path, required=True, help="splits/rgbt_splits of the dataset's repository")
+    parser.add_argument("--dataset", type=path, required=True, help="unpacked labeled_rgbt_pairs")
+    parser.add_argument("--splits", type=path, required=True, help="splits/rgbt_splits of the dataset's repository")
     parser.add_argument("--thermal", choices=("thermal8", "thermal16"), default="thermal8")
-    parser.add_argument("--output", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--output", type=path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pairs = read_pairs(arguments.dataset, arguments.splits, arguments.thermal)

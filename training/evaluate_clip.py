@@ -18,6 +18,7 @@ from datasets import Dataset
 from scipy import sparse
 
 from dataset_builder.shards.limits import declared_ir_range, parse_limits, reading_limits
+from fusionrs_hf.arguments import Arguments, number, path
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
@@ -222,7 +223,7 @@ def start_of(log: Mapping[str, Any], vision_tower: str | None, text_tower: str |
 
 def make_parser() -> argparse.ArgumentParser:
     """Builds the parser."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval clip", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval clip", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a plain CLIP")
     add("--dataset", required=True, help="folder or Hub id of the dataset; any subset of splits, captions or none")
@@ -240,13 +241,17 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="BAND=LOW,HIGH",
         help="limits of a band's infrared above 8 bit (default: the model's, else those the dataset declares)",
     )
-    add("--fusion_weight", type=float, help="of infrared (default: chosen on the validation split, else the model's)")
+    add(
+        "--fusion_weight",
+        type=number(0, 1),
+        help="of infrared (default: chosen on the validation split, else the model's)",
+    )
     add(
         "--vision_tower",
         help="with --text_tower: score these towers as loaded, control (a) (default: what the model's log names)",
     )
     add("--text_tower")
-    add("--output", type=Path, help="metrics.json to write, with all that is printed and the rank of each query")
+    add("--output", type=path, help="metrics.json to write, with all that is printed and the rank of each query")
     return parser
 
 

@@ -9,18 +9,20 @@ class is there; the probe on the official 2,029 / 290 / 579 images, class-balanc
 prompts, and that images with none of the four classes count for AP but not for the best class.
 """
 
-import argparse
 import json
 import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
+from fusionrs_hf.arguments import Arguments, path
 from fusionrs_hf.encoders import Encoder, load_clip
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.records import read_record
 from training.data.image_files import embed_files, read_infrared
 from training.evaluate_zero_shot import class_embeddings
 from training.scoring.probe import C_GRID, average_precision, choose, fit_binary
@@ -35,6 +37,35 @@ TEMPLATES = (
     "a {} seen from above by a thermal camera",
 )
 IMAGES = 2_898
+
+
+class Category(TypedDict):
+    """A class of objects."""
+
+    id: int
+    name: str
+
+
+class Box(TypedDict):
+    """An object in an image."""
+
+    image_id: int
+    category_id: int
+
+
+class Photo(TypedDict):
+    """An image."""
+
+    id: int
+    filename: str
+
+
+class Annotations(TypedDict):
+    """What is read of a file of annotations."""
+
+    categories: list[Category]
+    annotation: list[Box]
+    images: list[Photo]
 
 
 @dataclass(slots=True)
@@ -70,11 +101,11 @@ def read_presence(folder: Path) -> Presence:
         file = root / "annotations" / f"{split}.json"
         if not file.is_file():
             raise InputError(f"{file} is missing; --dataset must be a clone of HIT-UAV, or its normal_json")
-        annotations = json.loads(file.read_text())
+        annotations = read_record(file, Annotations, "get the dataset again")
         names = {category["id"]: category["name"] for category in annotations["categories"]}
         shown: dict[int, set[str]] = {}
         for box in annotations["annotation"]:  # the official key, without s
-            shown.setdefault(box["image_id"], set()).add(names[box["category_id"]])
+            shown.setdefault(box["image_id"], set()).add(names.get(box["category_id"], ""))
         for image in annotations["images"]:
             paths.append(root / split / image["filename"])
             splits.append(split)
@@ -132,7 +163,9 @@ def probe(features: np.ndarray, data: Presence) -> dict:
         present = data.present[:, column]
         for split, rows in part.items():
             if present[rows].all() or not present[rows].any():
-                raise InputError(f"the probe needs {split} images with and without {title!r}, found one kind only")
+                raise InputError(
+                    f"the probe needs {split} images with and without {shown(title)}, found one kind only"
+                )
         strengths[title], _ = choose(
             C_GRID,
             lambda c, present=present: average_precision(
@@ -147,10 +180,10 @@ def probe(features: np.ndarray, data: Presence) -> dict:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores a model; writes the results."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval hit-uav", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval hit-uav", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
-    parser.add_argument("--dataset", type=Path, required=True, help="clone of HIT-UAV, or its normal_json")
-    parser.add_argument("--output", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--dataset", type=path, required=True, help="clone of HIT-UAV, or its normal_json")
+    parser.add_argument("--output", type=path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     encoder, data = Encoder.for_scores(*load_clip(arguments.model)), read_presence(arguments.dataset)

@@ -8,7 +8,6 @@ does; those whose level is known (`--levels`) as reflectance, too. Values are in
 given as it is and after the best scale and offset. Intervals resample blocks of neighbouring tiles.
 """
 
-import argparse
 import json
 import logging
 import sys
@@ -21,7 +20,8 @@ import numpy as np
 
 from dataset_builder.schema import LOCATOR
 from dataset_builder.translators.learned import LearnedTranslator
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.errors import InputError, shown
 from training.data.held_folders import adding
 from training.data.pairs import load_pairs
 from training.data.translation_tiles import TileImages, find_tiles
@@ -104,7 +104,7 @@ def read_levels(path: Path | None) -> dict[str, dict[str, Any]]:
     levels = {} if path is None else read_mapping(path)
     for scene, level in levels.items():
         if not isinstance(level, dict) or set(level) != LEVEL_KEYS:
-            raise InputError(f"{path}: {scene} must have the keys {sorted(LEVEL_KEYS)}, got {level!r}")
+            raise InputError(f"{path}: {scene} must have the keys {sorted(LEVEL_KEYS)}, got {shown(level)}")
     return levels
 
 
@@ -232,12 +232,12 @@ def evaluate(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores a translator; writes the results."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval translator", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval translator", description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
     parser.add_argument("--dataset", required=True, help="folder or Hub id with sensor infrared")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--levels", type=Path, help="YAML: by scene, what is known of its level")
-    parser.add_argument("--output", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--levels", type=path, help="YAML: by scene, what is known of its level")
+    parser.add_argument("--output", type=path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     levels = read_levels(arguments.levels)

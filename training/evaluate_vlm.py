@@ -3,7 +3,6 @@
 fusionrs eval vlm --model runs/vlm --dataset runs/dataset --output runs/vlm/metrics.json
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
@@ -19,10 +18,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
+from fusionrs_hf.arguments import Arguments, path, whole
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
+from fusionrs_hf.weights import check_model, loading
 from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
@@ -234,30 +235,38 @@ def make_examples(
     ]
 
 
+def load_vlm(name: str) -> tuple[FusionRSVLMForConditionalGeneration, FusionRSVLMProcessor]:
+    """Loads a two-image VLM and its processor; raises InputError where they are broken."""
+    with loading(name, "a two-image VLM"):
+        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+    check_model(model, name)
+    return model, processor
+
+
 def main(argv: Sequence[str] | None = None) -> VlmResults:
     """Scores a saved model; writes and returns the metrics."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-VLM")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--pairs", type=int, default=150, help="held-out pairs, balanced over bands; 0: all")
+    parser.add_argument("--pairs", type=whole(), default=150, help="held-out pairs, balanced over bands; 0: all")
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="one that it was trained to answer")
-    parser.add_argument("--batch_size", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch_size", type=whole(1, 100_000), default=50)
+    parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
     parser.add_argument("--where", choices=("all", "region", "scene"), default="all", help="scenes that training saw")
     parser.add_argument("--blind", help="the model before it saw an image; default: MODEL/base where that is")
     parser.add_argument("--no-likelihood", dest="likelihood", action="store_false", help="score what is written alone")
     parser.add_argument(
         "--bf16", action="store_true", help="multiply in bfloat16: three times as fast where it is fast"
     )
-    parser.add_argument("--output", type=Path, help="metrics.json to write")
+    parser.add_argument("--output", type=path, help="metrics.json to write")
     options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
     name, blind, output, bf16 = (options.pop(key) for key in ("model", "blind", "output", "bf16"))
     if blind is None and (Path(name) / "base" / "config.json").is_file():
         blind = str(Path(name) / "base")
     with holding(name, options["dataset"]):
-        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
-        before = AutoModelForImageTextToText.from_pretrained(blind) if blind else None
+        model, processor = load_vlm(name)
+        before = load_vlm(blind)[0] if blind else None
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             results = evaluate(model, processor, blind=before, **options)
     for condition, scores in results.accuracy.items():

@@ -5,12 +5,10 @@
 By generation alone, for any `AutoModelForImageTextToText` that takes two images.
 """
 
-import argparse
 import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
 from dataset_builder.shards.limits import declared_ir_range
+from fusionrs_hf.arguments import Arguments, path, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
 from training.data.held_folders import adding, holding
@@ -143,15 +142,15 @@ def claim_support(texts: Sequence[str], facts: Sequence[InfraredFacts]) -> dict[
 
 def main(argv: Sequence[str] | None = None) -> NeedResults:
     """Scores a saved model; writes and returns the result."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a model that takes two images")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--pairs", type=int, default=150, help="held-out pairs, balanced over bands; 0: all")
+    parser.add_argument("--pairs", type=whole(), default=150, help="held-out pairs, balanced over bands; 0: all")
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="JSON to write")
+    parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
+    parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
+    parser.add_argument("--output", type=path, help="JSON to write")
     options: Mapping[str, Any] = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
     options = dict(options)
     name, output = options.pop("model"), options.pop("output")

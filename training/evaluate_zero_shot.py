@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fusionrs_hf.arguments import Arguments, number, path
+from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.encoders import Encoder, load_clip
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from training.data.image_files import embed_files, read_infrared, read_rgb
 from training.data.scene_folders import (
     LAYOUTS,
@@ -48,6 +50,16 @@ TEMPLATES = {
 }
 
 
+def read_templates(path: Path) -> list[str]:
+    """Returns the prompts in a file, one a line; raises InputError where there are none, or one has no `{}`."""
+    templates = [line for line in read_text(path).splitlines() if line.strip()]
+    if not templates:
+        raise InputError(f"{path} holds no template; give one a line, with {{}} where the class name goes")
+    if wrong := [template for template in templates if "{}" not in template]:
+        raise InputError(f"each template needs {{}} where the class name goes, got {shown(wrong[0])}")
+    return templates
+
+
 def class_embeddings(encoder: Encoder, titles: Sequence[str], templates: Sequence[str]) -> np.ndarray:
     """Returns one unit-length embedding a class, `(classes, size)`: the mean of its prompts' embeddings.
 
@@ -55,12 +67,7 @@ def class_embeddings(encoder: Encoder, titles: Sequence[str], templates: Sequenc
         encoder: Encodes the prompts.
         titles: Class names.
         templates: With `{}` where the name goes.
-
-    Raises:
-        InputError: A template has no `{}`.
     """
-    if wrong := [template for template in templates if "{}" not in template]:
-        raise InputError(f"each template needs {{}} where the class name goes, got {wrong[0]!r}")
     prompts = encoder.text([template.replace("{}", title) for title in titles for template in templates])
     means = prompts.reshape(len(titles), len(templates), -1).mean(1)  # (classes, size)
     return means / np.linalg.norm(means, axis=1, keepdims=True)
@@ -169,7 +176,7 @@ def evaluate(encoder: Encoder, arguments: argparse.Namespace) -> tuple[dict, Sce
         encoder, everything if arguments.probe else scored, arguments.infrared, arguments.fusion_weight
     )
     titles = [class_title(name, layout) for name in everything.classes]
-    templates = arguments.templates.read_text().splitlines() if arguments.templates else None
+    templates = arguments.templates
     results = {
         "dataset": layout.title,
         "complete": is_complete(everything, layout),
@@ -206,18 +213,18 @@ def is_complete(scenes: SceneList, layout: Layout) -> bool:
 
 def make_parser() -> argparse.ArgumentParser:
     """Builds the parser."""
-    parser = argparse.ArgumentParser(prog="fusionrs eval zero-shot", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="fusionrs eval zero-shot", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
-    parser.add_argument("--dataset", type=Path, required=True, help="folder of the unpacked set")
+    parser.add_argument("--dataset", type=path, required=True, help="folder of the unpacked set")
     parser.add_argument("--layout", choices=LAYOUTS, required=True, help="which set it is")
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="remoteclip", help="score each class's last fifth, or all images"
     )
-    parser.add_argument("--infrared", type=Path, help="folder with <class>/<stem> in infrared: also IR and fused")
-    parser.add_argument("--fusion_weight", type=float, help="of infrared in the mean (default: as the model fuses)")
-    parser.add_argument("--templates", type=Path, help="prompts of your own, one a line, {} for the class")
+    parser.add_argument("--infrared", type=path, help="folder with <class>/<stem> in infrared: also IR and fused")
+    parser.add_argument("--fusion_weight", type=number(0, 1), help="of infrared in the mean (default: the model's)")
+    parser.add_argument("--templates", type=path, help="prompts of your own, one a line, {} for the class")
     parser.add_argument("--probe", action="store_true", help="also a linear probe, trained on the images not scored")
-    parser.add_argument("--output", type=Path, required=True, help="JSON to write, beside it the list of images")
+    parser.add_argument("--output", type=path, required=True, help="JSON to write, beside it the list of images")
     return parser
 
 
@@ -225,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Scores a model on a set; writes the results and the list of images."""
     arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments.templates = arguments.templates and read_templates(arguments.templates)
     results, scored = evaluate(Encoder.for_scores(*load_clip(arguments.model), declared=True), arguments)
     logger.info("%d images scored, SHA-256 of their list %s", len(scored.files), scored.sha256)
     arguments.output.with_name(arguments.output.name + ".files.txt").write_text(scored.as_text())

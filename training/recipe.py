@@ -8,14 +8,18 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
-import yaml
 from trl import TrlParser
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_yaml import read_yaml
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.records import fits
+
+REFUSING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, ImportError)
 
 
 class RecipeParser(TrlParser):
@@ -57,19 +61,29 @@ def parse_recipe(types: Sequence[type], argv: Sequence[str]) -> tuple[Any, ...]:
     arguments, unset = _split_nulls(arguments)
     recipe |= dict.fromkeys(unset)
     hints = {name: hint for kind in types for name, hint in get_type_hints(kind).items()}
+    for name, value in recipe.items():
+        _check_kind(name, value, hints[name])
     parser = RecipeParser(tuple(types))
     parser.set_defaults_with_config(
         **{name: value for name, value in recipe.items() if value is not None or NoneType in get_args(hints[name])}
     )
     try:
         return parser.parse_args_into_dataclasses(arguments)
-    except ValueError as error:
-        raise InputError(f"the recipe is refused: {' '.join(str(error).split())}") from error
+    except REFUSING as error:
+        raise InputError(f"the recipe is refused: {str(error) or type(error).__name__}") from error
 
 
 def stock_help(title: str, kind: type) -> str:
     """Returns the help of a dataclass's fields, each with its default, below a title."""
     return RecipeParser(kind, usage=argparse.SUPPRESS, description=f"{title}:", add_help=False).format_help()
+
+
+def _check_kind(name: str, value: Any, hint: Any) -> None:
+    """Refuses what no field of a kind takes; a text may become any, as on the command line."""
+    taken = [str if isinstance(kind, type) and issubclass(kind, Enum) else kind for kind in get_args(hint) or [hint]]
+    if value is None or isinstance(value, str) or any(fits(value, kind, finite=True) for kind in [hint, *taken]):
+        return
+    raise InputError(f"the recipe is refused: {name} cannot be {shown(value)}")
 
 
 def _field_of(option: str) -> str:
@@ -92,8 +106,11 @@ def _split_nulls(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _set_environment(variables: Any) -> None:
     if not isinstance(variables, dict):
-        raise InputError(f"env must be a mapping of variables to values, got {variables!r}")
-    os.environ.update({str(name): str(value) for name, value in variables.items()})
+        raise InputError(f"env must be a mapping of variables to values, got {shown(variables)}")
+    for name, value in variables.items():
+        if not fits(name, str) or not name or "=" in name or not fits(value, str | int | float | bool):
+            raise InputError(f"env must map names of variables to texts, got {shown(name)}: {shown(value)}")
+        os.environ[name] = str(value)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -112,7 +129,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
         fields = read_mapping(path) | fields
         if (base := fields.pop("base", None)) is None:
             return fields
-        path = path.parent / str(base)
+        if not isinstance(base, str):
+            raise InputError(f"base of recipe {path} must be the path of a recipe, got {shown(base)}")
+        path = path.parent / base
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -125,10 +144,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise InputError(
             f"recipe {path} does not exist; recipes that ship are in training/recipes and dataset_builder/recipes"
         )
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path} is no YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, "training/recipes")
     if not isinstance(content, dict):
         raise InputError(
             f"recipe {path} must be a YAML mapping of field names to values, got {type(content).__name__}"
@@ -140,5 +156,5 @@ def _check_keys(keys: Sequence[str], fields: set[str], where: str) -> None:
     for key in keys:
         if key not in fields:
             close = difflib.get_close_matches(key, fields, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "; remove it"
-            raise InputError(f"unknown key {key!r} in {where}{hint}")
+            hint = f"; did you mean {shown(close[0])}?" if close else "; remove it"
+            raise InputError(f"unknown key {shown(key)} in {where}{hint}")

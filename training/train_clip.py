@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
-from transformers import AutoImageProcessor, AutoTokenizer, TrainingArguments, set_seed
+from transformers import AutoImageProcessor, TrainingArguments, set_seed
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from dataset_builder.shards.limits import declared_ir_range
@@ -26,6 +27,7 @@ from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
+from fusionrs_hf.weights import check_folder, check_model, load_tokenizer, loading
 from model_cards.facts import place_name
 from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
@@ -61,9 +63,14 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
     options = {name: getattr(arguments, name) for name in fields if hasattr(arguments, name)}
     ir_range = arguments.ir_range or declared_ir_range(arguments.dataset) or None
     if arguments.clip is None:
-        model = FusionRSCLIPModel.from_towers(arguments.vision_tower, arguments.text_tower, **options)
-        image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
-        tokenizer = AutoTokenizer.from_pretrained(arguments.text_tower)
+        towers = (arguments.vision_tower, arguments.text_tower)
+        for tower in filter(Path.is_dir, map(Path, towers)):
+            check_folder(tower)
+        with loading(" and ".join(towers), "towers"):
+            model = FusionRSCLIPModel.from_towers(*towers, **options)
+            image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
+        check_model(model, " and ".join(towers))
+        tokenizer = load_tokenizer(arguments.text_tower)
     else:
         model, theirs = load_clip(arguments.clip)
         image_processor, tokenizer = theirs.image_processor, theirs.tokenizer

@@ -26,6 +26,7 @@ from dataset_builder.claims.grounding import CELLS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from fusionrs_hf.weights import check_model, loading
 from model_cards.facts import place_name
 from training.data.conversations import Lessons, fact_examples
 from training.data.fact_features import FactFeatures
@@ -142,8 +143,11 @@ def train_base(run: RunFolder, arguments: VlmArguments, training: SFTConfig, row
     towers = (arguments.clip_model, arguments.language_model)
     options = {name: getattr(arguments, name) for name in ("pooling", "grid_size", "projector_context")}
     layers = layer_numbers(arguments.keep_language_layers)
-    model = FusionRSVLMForConditionalGeneration.from_towers(*towers, layers, **options).to(training.device)
-    processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
+    with loading(" and ".join(towers), "a CLIP and a language model"):
+        model = FusionRSVLMForConditionalGeneration.from_towers(*towers, layers, **options)
+        processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
+    check_model(model, " and ".join(towers))
+    model.to(training.device)
     if arguments.attn_implementation:
         model.set_attn_implementation(arguments.attn_implementation)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataset_builder.schema import IR_BANDS
+from fusionrs_hf.errors import shown
 
 IR_ORIGINS = {"sensor": "sensor", "any": None}  # as options name them -> as columns do
 STRETCH_KEYS = {"unit", "rgb", "ir"}
@@ -61,7 +62,7 @@ class TranslatorArguments:
             if isinstance(getattr(self, name), str):
                 setattr(self, name, json.loads(getattr(self, name)))
         if self.ir_origin not in IR_ORIGINS:
-            raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {self.ir_origin!r}")
+            raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
         for name in ("bands", "unknown_bands"):
             if wrong := sorted(set(getattr(self, name) or ()) - set(IR_BANDS)):
                 raise ValueError(f"{name} must be of {IR_BANDS}, got {wrong}")
@@ -81,14 +82,17 @@ class TranslatorArguments:
     def _check_stretches(self) -> None:
         for scene, stretch in (self.stretches or {}).items():
             if not isinstance(stretch, dict) or set(stretch) != STRETCH_KEYS:
-                raise ValueError(f"stretches.{scene} must have the keys {sorted(STRETCH_KEYS)}, got {stretch!r}")
+                raise ValueError(f"stretches.{scene} must have the keys {sorted(STRETCH_KEYS)}, got {shown(stretch)}")
             pairs = [*stretch["rgb"], *stretch["ir"].values()]
             if len(stretch["rgb"]) != 3 or not all(_rises(pair) for pair in pairs):
-                raise ValueError(f"stretches.{scene} must hold pairs [low, high] with low < high, got {stretch!r}")
+                raise ValueError(
+                    f"stretches.{scene} must hold pairs [low, high] with low < high, got {shown(stretch)}"
+                )
         condition = self.reflectance_condition
         if condition is not None and (self.stretches or {}).get(condition, {}).get("unit") != "reflectance_1e4":
             raise ValueError(
-                f"reflectance_condition {condition!r} needs an entry of stretches with unit reflectance_1e4; add it"
+                f"reflectance_condition {shown(condition)} needs an entry of stretches with unit reflectance_1e4; "
+                f"add it"
             )
 
 

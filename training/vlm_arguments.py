@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import PROMPT
 
 
@@ -100,7 +100,7 @@ def layer_numbers(ranges: Sequence[str | int] | None) -> list[int] | None:
         bounds = re.fullmatch(r"(\d+)(?:-(\d+))?", str(part).strip(" ,"))
         first, last = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
         if last < first:
-            raise InputError(f"keep_language_layers takes numbers and ranges such as 0-2 27-29, got {part!r}")
+            raise InputError(f"keep_language_layers takes numbers and ranges such as 0-2 27-29, got {shown(part)}")
         numbers += range(first, last + 1)
     if len({*numbers}) < len(numbers) or not numbers:
         raise InputError(f"keep_language_layers must name each layer once, and at least one, got {list(ranges)}")

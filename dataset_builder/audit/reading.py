@@ -23,6 +23,7 @@ from dataset_builder.recipe import load_recipe
 from dataset_builder.shards.opening import bring_dataset
 from dataset_builder.sources import Source, open_source
 from dataset_builder.sources.formats.paths import SPLIT_WORDS
+from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -69,18 +70,16 @@ class ParquetRows:
         number, start, stop = shard
         path, split = self.files[number]
         try:
-            with pq.ParquetFile(path) as file:
-                file_columns = set(file.schema_arrow.names)
-                names = {column: stored for column, stored in self.columns.items() if stored in file_columns}
-                place = sum(file.metadata.row_group(group).num_rows for group in range(start))
-                groups = range(start, stop)
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values())):
-                    for stored in batch.to_pylist():
-                        row = {column: stored[name] for column, name in names.items()}
-                        place += 1
-                        if not self.only_grouped or row.get("joint_group_id"):
-                            yield _as_record(row, f"{path.name}, row {place}") | {"_split": split, "_reason": None}
-        except (pa.ArrowException, OSError) as error:
+            metadata, file_columns = pq.read_metadata(path), set(pq.read_schema(path).names)
+            names = {column: stored for column, stored in self.columns.items() if stored in file_columns}
+            place = sum(metadata.row_group(group).num_rows for group in range(start))
+            for batch in plain_batches(path, range(start, stop), list(dict.fromkeys(names.values())), BATCH_ROWS):
+                for stored in batch.to_pylist():
+                    row = {column: stored[name] for column, name in names.items()}
+                    place += 1
+                    if not self.only_grouped or row.get("joint_group_id"):
+                        yield _as_record(row, f"{path.name}, row {place}") | {"_split": split, "_reason": None}
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read ({error}); bring the file again") from error
 
 

@@ -1,10 +1,9 @@
 """The whole audit: opens what is compared, runs every check, finds leaks between splits and with other datasets."""
 
-import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from dataset_builder.audit.reading import WHOLE, Opened, dataset_rows, open_othe
 from dataset_builder.audit.report import CHECKS, AuditReport, Check, Contamination
 from dataset_builder.shards.limits import declared_ir_range
 from dataset_builder.shards.opening import open_dataset, reading_all
+from dataset_builder.shards.report_parts import Told
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.records import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -110,15 +111,12 @@ def _checked(workers: int | None, radius: int | None, flips: bool, against: Sequ
     return workers
 
 
-def _build_report(folder: Path) -> dict[str, Any] | None:
+def _build_report(folder: Path) -> Told | None:
     path = folder / "build_report.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); build again, or delete it") from error
+    return read_record(path, Told, "build again, or delete it") if path.exists() else None
 
 
-def _is_complete(folder: Path, built: Mapping[str, Any] | None) -> bool:
+def _is_complete(folder: Path, built: Told | None) -> bool:
     """Whether all rows that were grouped are still there, in `data/` or in `quarantine/`, with what joined them."""
     if built is None or built.get("rights") or (folder / "tombstones.jsonl").exists():
         return False
@@ -137,7 +135,7 @@ def _components(
 
 
 def _checks(
-    folder: Path, built: Mapping[str, Any] | None, whole: Rows, rows: Rows, components: Sequence[Any] | None
+    folder: Path, built: Told | None, whole: Rows, rows: Rows, components: Sequence[Any] | None
 ) -> list[Check]:
     """Runs every check, in the order of `CHECKS`; without components, those of the groups are skipped."""
     checks = [

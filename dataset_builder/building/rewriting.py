@@ -1,6 +1,5 @@
 """The worker that writes a shard of a finished dataset anew with other captions, and its progress by row."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ from dataset_builder.shards.folder import read_batches
 from dataset_builder.shards.layout import split_of
 from dataset_builder.shards.lines import rejected_file, write_lines
 from dataset_builder.shards.parquet import file_sha256, shard_writer
+from fusionrs_hf.bounded_json import read_object
 
 INFRARED_COLUMNS = ("ir_captions", "ir_caption_form", "joint_captions", *CAPTIONER_COLUMNS)
 CAPTION_COLUMNS = ("captions", "caption_origin", *INFRARED_COLUMNS)
@@ -36,7 +36,7 @@ class RowBar:
         rows = sum(pq.read_metadata(folder / "data" / name).num_rows for name in shards)
         self.funnel = Funnel()
         for path in manifest.glob("*.json"):
-            self.funnel.merge(Funnel.from_dict(json.loads(path.read_text())["funnel"]))
+            self.funnel.merge(Funnel.from_dict(read_object(path, "delete the folder and run again")["funnel"]))
         self.bar = tqdm(desc="captioning", total=rows, initial=self.funnel.total().rows, unit="row")
 
     def advance(self, counted: Funnel) -> None:

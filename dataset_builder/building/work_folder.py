@@ -4,7 +4,6 @@ Each of its files is listed in the manifest of the output folder before it is wr
 """
 
 import fcntl
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +17,14 @@ from dataset_builder.building.work_files import KINDS, work_file
 from dataset_builder.engine.tasks import result_file
 from dataset_builder.shards.lines import rejected_file
 from dataset_builder.shards.report import former_manifest
+from dataset_builder.shards.report_parts import Identity
 from fusionrs_hf.atomic import atomic_path, write_json
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounds import DIGITS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_lock import NO_LOCKS, FolderInUseError
 from fusionrs_hf.output_folder import OutputFolder, joining, writing
+from fusionrs_hf.records import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +90,7 @@ def _continue(output: OutputFolder, identity: dict, listing: Path | None) -> Non
 
 
 def _record(out: Path) -> dict[str, Any]:
-    return json.loads((out / WORK / IDENTITY).read_text(encoding="utf-8"))
+    return read_record(out / WORK / IDENTITY, Identity, "give --overwrite to start anew")
 
 
 def _of_reading(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,4 +202,9 @@ def _take_rank(lock: ExitStack, out: Path, rank: int) -> None:
 def last_world_size(work: Path) -> int:
     """Returns the world size of the ranks that were started last; 1 where there were none."""
     path = work / WORLD
-    return int(path.read_text()) if path.exists() else 1
+    if not path.exists():
+        return 1
+    try:
+        return int(read_text(path, DIGITS))
+    except ValueError as error:
+        raise InputError(f"{path} holds no number of ranks ({error}); give --overwrite to start anew") from None

@@ -8,7 +8,7 @@ from dataset_builder.captioning.protocol import Captioner, Written
 from dataset_builder.captioning.rules.caption_rules import make_caption_rules
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.fields import parse
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 if TYPE_CHECKING:
     from dataset_builder.captioning.grounded import GroundedCaptioner
@@ -43,7 +43,7 @@ def make_captioner(recipe: "CaptionRecipe") -> Captioner:
     """
     names = ["grounded", *MODEL_CAPTIONERS]
     if recipe.captioner not in names:
-        raise InputError(f"there is no captioner {recipe.captioner!r}; {nearest(recipe.captioner, names)}")
+        raise InputError(f"there is no captioner {shown(recipe.captioner)}; {nearest(recipe.captioner, names)}")
     if recipe.captioner == "grounded":
         if recipe.options:
             options = ", ".join(map(str, recipe.options))
@@ -54,4 +54,4 @@ def make_captioner(recipe: "CaptionRecipe") -> Captioner:
     part = getattr(owner, settings)
     if "seed" in {item.name for item in fields(part)}:
         options.setdefault("seed", recipe.seed)
-    return getattr(owner, captioner)(parse(part, options, f"options of the captioner {recipe.captioner!r}"))
+    return getattr(owner, captioner)(parse(part, options, f"options of the captioner {shown(recipe.captioner)}"))

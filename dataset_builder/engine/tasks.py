@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 Worker = Callable[[Any], Any]
 MakeWorker = Callable[[], Worker]
@@ -39,7 +39,7 @@ class Launch:
     def __post_init__(self) -> None:
         """Raises InputError for an engine that there is not, a rank outside its world, or parts that exclude."""
         if self.engine not in ENGINES:
-            raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
+            raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {shown(self.engine)}")
         if self.engine != "ray" and (self.ray_address or self.gpus_per_worker):
             raise InputError("a Ray address and GPUs per worker are for the engine ray; add --engine ray")
         if self.gpus_per_worker < 0:

@@ -10,8 +10,15 @@ from typing import Any, ClassVar
 
 from dataset_builder.thresholds import threshold
 
-# Tab and line ends are blanks. U+FFFD is what a decoder leaves of damaged bytes; surrogates are no characters.
-CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffd-\uffff]")
+# Tab and line ends are blanks. U+FFFD is what a decoder leaves of damaged bytes; surrogates are no characters. Marks
+# that override the direction of letters, hide or annotate text show a reader another text than a model reads; those of
+# scripts that are written from the right pass, where each that opens is closed: see `_turns_what_follows`.
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202d\u202e\u2060-\u2065\u206a-\u206f\ud800-\udfff\ufdd0-\ufdef\ufff9-\uffff"
+    "\ufeff\U000e0000-\U000e007f]"
+)
+CLOSED_BY = {**dict.fromkeys("\u202a\u202b", "\u202c"), **dict.fromkeys("\u2066\u2067\u2068", "\u2069")}
+TURNS = re.compile("[\u202a-\u202c\u2066-\u2069]")
 MARKUP = re.compile(
     r"</?[A-Za-z][^<>]*>"  # tags, and the special tokens of tokenizers that look like them
     r"|<!--|<!\[CDATA\[|<!doctype\b"
@@ -60,13 +67,13 @@ class CaptionNotText:
 
 @dataclass(frozen=True, slots=True)
 class CaptionHasControlCharacters:
-    """A caption holds characters that no text has: control codes, or what is left of bytes decoded wrongly."""
+    """A caption holds characters that no text has: control codes, marks that turn or hide text, remains of damage."""
 
     reason: ClassVar[str] = "caption_has_control_characters"
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `captions` and `ir_captions`; tab and line ends count as blanks."""
-        return self.reason if any(CONTROLS.search(text) for text in _texts(row)) else None
+        return self.reason if any(map(_has_controls, _texts(row))) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,21 @@ class CaptionTooLong:
 
     def _is_long(self, text: str) -> bool:
         return len(text.encode("utf-8", "replace")) > self.max_bytes or _words(text) > self.max_words
+
+
+def _has_controls(text: str) -> bool:
+    return not text.isascii() and _turns_what_follows(text) or CONTROLS.search(text) is not None
+
+
+def _turns_what_follows(text: str) -> bool:
+    """Whether a mark that sets the direction of text is not closed, or closes what was not opened."""
+    open_marks = []
+    for letter in text if TURNS.search(text) else "":
+        if letter in CLOSED_BY:
+            open_marks.append(CLOSED_BY[letter])
+        elif letter in CLOSED_BY.values() and (not open_marks or open_marks.pop() != letter):
+            return True
+    return bool(open_marks)
 
 
 def _captions(row: Mapping[str, Any]) -> list[Any]:

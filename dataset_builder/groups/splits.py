@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dataset_builder.groups.grouping import Groups, large_components
 from dataset_builder.groups.quotas import DRAWN, Contents, draw
 from dataset_builder.schema import HELD_OUT, SPLITS
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +50,16 @@ class SplitPolicy:
     def __post_init__(self) -> None:
         """Raises ValueError where the policy cannot be followed."""
         if self.by not in ("source", "hash"):
-            raise ValueError(f"splits must be by 'source' or 'hash', got {self.by!r}")
+            raise ValueError(f"splits must be by 'source' or 'hash', got {shown(self.by)}")
         if min(self.validation, self.test) < 0:
             raise ValueError(f"split targets must not be negative, got {self.validation} and {self.test}")
         if max(self.validation, self.test) < 1 <= self.validation + self.test:
             raise ValueError(f"validation and test must leave rows to train, got {self.validation + self.test}")
         least = self.min_per_source
         if not isinstance(least, int) or isinstance(least, bool) or least < 0:
-            raise ValueError(f"min_per_source must be a whole number of rows of at least 0, got {least!r}")
+            raise ValueError(f"min_per_source must be a whole number of rows of at least 0, got {shown(least)}")
         if not isinstance(self.force_train, (str, Path, type(None))):
-            raise ValueError(f"force_train must be the path of a file of sample ids, got {self.force_train!r}")
+            raise ValueError(f"force_train must be the path of a file of sample ids, got {shown(self.force_train)}")
 
     def target(self, split: str, rows: int) -> int:
         """Returns the number of rows wanted for a held-out split when `rows` are drawn."""

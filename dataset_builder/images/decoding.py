@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from dataset_builder.filters import ImageTooLarge, InfraredContradictsUnit, InfraredIsColormapped, make_rules
 from dataset_builder.images.jpeg_end import is_cut_short
 from dataset_builder.images.png import encode_png
+from fusionrs_hf.image_depth import has_colour_above_8_bit
 from fusionrs_hf.processing_fusionrs_images import (
     BROKEN,
     FORMATS,
@@ -66,7 +67,7 @@ def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
         raise DecodeError("image_too_large")
     if frames > 1:
         raise DecodeError("image_is_animated")
-    if image.mode not in WIDE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
+    if image.mode not in WIDE_MODES and has_colour_above_8_bit(image, data):
         raise DecodeError("colour_above_8_bit")
     if _has_no_end(image.format, data):
         raise DecodeError("truncated")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dataset_builder.rights.notices import NOTICES
 from dataset_builder.rights.table import PARTS, RightsTable, folder_policy, held_parts
 from dataset_builder.shards.folder import find_shards, light_batches
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_manifest import require_finished
 
 SHOWN = 3
@@ -48,7 +48,7 @@ class Refusals:
             ids = ", ".join(self.examples[code]) + (", ..." if rows > len(self.examples[code]) else "")
             held = ", ".join(f"{name} of {count}" for name, count in self.parts[code].items())
             lines.append(
-                f"{code!r}: {f'{held} rows not allowed' if held else f'{rows} rows, code not listed'} ({ids})"
+                f"{shown(code)}: {f'{held} rows not allowed' if held else f'{rows} rows, code not listed'} ({ids})"
             )
         return f"{self.rows} rows: {'; '.join(lines)}"
 
@@ -59,7 +59,7 @@ class Refusals:
             "publish less of it (`fusionrs build OUT --publish redacted` or index), or allow it in a `rights_policy`"
         )
         ways = [advice] if len(unlisted) < len(self.parts) else []
-        return "; ".join([*ways, *([f"code {unlisted[0]!r} is not listed: {HOW_TO_ADD}"] if unlisted else [])])
+        return "; ".join([*ways, *([f"code {shown(unlisted[0])} is not listed: {HOW_TO_ADD}"] if unlisted else [])])
 
 
 def refused_rows(
@@ -143,7 +143,7 @@ def check_folder(folder: Path) -> None:
     for code in _codes(folder, shards):
         if (entry := policy.get(code)) and entry.notice not in text:
             raise InputError(
-                f"{written} does not hold the notice that rows of code {code!r} ask for; run `fusionrs build OUT "
+                f"{written} does not hold the notice that rows of code {shown(code)} ask for; run `fusionrs build OUT "
                 "--publish full` (redacted, index) on the build and push the folder OUT/publish/full"
             )
 

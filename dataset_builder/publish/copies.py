@@ -39,7 +39,8 @@ from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_wr
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError, nearest, shown
 from fusionrs_hf.output_folder import OutputFolder, reading, writing
 from fusionrs_hf.stops import stops_in_a_line
 
@@ -74,7 +75,7 @@ def publish_dataset(out: Path | str, level: str, workers: int | None = None) -> 
     """
     out = Path(out)
     if level not in LEVELS:
-        raise InputError(f"there is no level {level!r} to publish; {nearest(level, list(LEVELS))}")
+        raise InputError(f"there is no level {shown(level)} to publish; {nearest(level, list(LEVELS))}")
     if not out.is_dir():
         _finished(out)  # says that there is none
     with reading(out), stops_in_a_line(out, VERB):
@@ -173,8 +174,8 @@ class PublishWorker:
         made_of = [self.files[f"data/{name}"]["sha256"], self.level, self.policy.as_dict(), __version__]
         key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         if record.exists() and path.exists():
-            entry = json.loads(record.read_text())
-            if entry["key"] == key and entry["bytes"] == path.stat().st_size:
+            entry = read_object(record, "delete it")
+            if entry.get("key") == key and entry.get("bytes") == path.stat().st_size:
                 return entry
         facts = self._whole(name) if self.level == "full" else self._redacted(name)
         done = {"key": key, "name": f"data/{name}", "bytes": path.stat().st_size, "sha256": file_sha256(path), **facts}
@@ -284,7 +285,7 @@ def _captions(out: Path, report: BuildReport, level: str, policy: RightsTable) -
     """What became of captions; of rejected ones those texts whose row is published with its captions."""
     if level == "index" or not report.captions:
         return {}
-    examples = report.captions["examples"]
+    examples = report.captions.get("examples") or {}
     wanted, shown = {item["sample_id"] for items in examples.values() for item in items}, set()
     for name in (name for name in report.files if name.startswith("data/") and wanted):
         for table in light_batches(out / name, ("sample_id", "rights")):

@@ -266,6 +266,6 @@ def without_examples(captions: Mapping[str, Any], ids: set[str]) -> dict[str, An
         return dict(captions)
     kept = {
         reason: [item for item in items if item["sample_id"] not in ids]
-        for reason, items in captions["examples"].items()
+        for reason, items in (captions.get("examples") or {}).items()
     }
     return {**captions, "examples": kept}

@@ -33,10 +33,13 @@ from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of, stored_schema
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
+from dataset_builder.shards.report_parts import CaptionReport
 from fusionrs_hf.atomic import atomic_path, write_json
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_json import parse_json
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.output_folder import OutputFolder, writing
+from fusionrs_hf.records import read_record
 from fusionrs_hf.stops import stops_in_a_line
 
 VERB = "build --remove"
@@ -81,7 +84,7 @@ def remove(
         levels = [level for level in LEVELS if os.path.lexists(out / FOLDER / level)]
         copies = [held.enter_context(copy_folder(out, level)) for level in levels]
         if output.has(f"{PENDING}/{PLAN}"):
-            plan = Removal(**json.loads((out / PENDING / PLAN).read_text(encoding="utf-8")))
+            plan = read_record(out / PENDING / PLAN, Removal, "bring the plan, or the dataset, back")
             logger.info("ending the removal of %d ids from %s that was interrupted", len(plan.ids), out)
             done = _carry_out(output, plan, copies, workers)
             if plan.ids == dict(ids):
@@ -139,7 +142,7 @@ def _check_date(date: str | None) -> None:
         if date is not None and calendar.fromisoformat(date).isoformat() != date:
             raise ValueError
     except ValueError:
-        raise InputError(f"date {date!r} is no day; expected YYYY-MM-DD") from None
+        raise InputError(f"date {shown(date)} is no day; expected YYYY-MM-DD") from None
 
 
 def _left(out: Path, report: BuildReport, ids: Mapping[str, str]) -> bool:
@@ -222,10 +225,18 @@ def _filter_lines(path: Path, change: Mapping[str, Any]) -> int:
     remove, rows = set(change["remove"]), 0
     with atomic_path(path) as temporary, open(path, "rb") as lines, open(temporary, "wb") as kept:
         for line in lines:
-            if json.loads(line)["sample_id"] not in remove:
+            if _id_of(line, path) not in remove:
                 kept.write(line)
                 rows += 1
     return rows
+
+
+def _id_of(line: bytes, path: Path) -> str:
+    try:
+        row = parse_json(line.decode("utf-8", "surrogateescape"))
+        return row["sample_id"]
+    except (InputError, TypeError, LookupError):
+        raise InputError(f"{path} holds {shown(line)}, expected rows with `sample_id`; bring the file back") from None
 
 
 def _report(plan: Removal, parts: list[dict]) -> BuildReport:
@@ -245,10 +256,10 @@ def _mend_caption_report(out: Path, report: BuildReport, ids: set[str]) -> None:
     """Brings `caption_report.json`, where `fusionrs caption` wrote the dataset, to what is there now."""
     path = out / "caption_report.json"
     if path.exists():
-        caption_report = json.loads(path.read_text(encoding="utf-8"))
+        caption_report = read_record(path, CaptionReport, "bring it back, or delete it")
         changed = {
             "files": report.files,
             "rows": report.rows_kept,
-            "captions": without_examples(caption_report["captions"], ids),
+            "captions": without_examples(caption_report.get("captions", {}), ids),
         }
         write_json(path, {**caption_report, **changed})

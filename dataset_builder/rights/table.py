@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from dataset_builder.fields import check_keys, missing_keys, placed, read_yaml
-from fusionrs_hf.errors import InputError, nearest
+from dataset_builder.fields import check_keys, missing_keys, placed
+from fusionrs_hf.bounded_yaml import read_yaml
+from fusionrs_hf.errors import InputError, nearest, shown
 
 SHIPPED = Path(__file__).with_name("rights.yaml")
 EXAMPLES = "dataset_builder/rights/rights.yaml"  # as messages name it
@@ -59,16 +60,16 @@ class Rights:
         """Raises ValueError for a value that cannot be; folds white space in texts."""
         for name in PARTS:
             if not isinstance(getattr(self, name), bool) and getattr(self, name) != "unknown":
-                raise ValueError(f"{name} must be yes, no or unknown, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be yes, no or unknown, got {shown(getattr(self, name))}")
         for name in ("licence", "notice", "evidence"):
             if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} must be a text, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
             object.__setattr__(self, name, " ".join(getattr(self, name).split()))
         if not isinstance(self.conditions, (list, tuple)):
-            raise ValueError(f"conditions must be a list of {', '.join(CONDITIONS)}, got {self.conditions!r}")
+            raise ValueError(f"conditions must be a list of {', '.join(CONDITIONS)}, got {shown(self.conditions)}")
         for name in self.conditions:
             if name not in CONDITIONS:
-                raise ValueError(f"there is no condition {name!r}; {nearest(name, list(CONDITIONS))}")
+                raise ValueError(f"there is no condition {shown(name)}; {nearest(name, list(CONDITIONS))}")
         object.__setattr__(self, "conditions", tuple(self.conditions))
         if not self.licence:
             raise ValueError("licence must not be empty; say `none found` where there is none")
@@ -129,11 +130,11 @@ def read_policy(*files: Path) -> RightsTable:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     codes = read_yaml(path, EXAMPLES) or {}
     if not isinstance(codes, Mapping):
-        raise InputError(f"{path} must map rights codes to what they allow, got {codes!r}")
+        raise InputError(f"{path} must map rights codes to what they allow, got {shown(codes)}")
     for code, keys in codes.items():
         if not isinstance(code, str) or not isinstance(keys, Mapping):
             names = ", ".join(item.name for item in fields(Rights))
-            raise InputError(f"{path}: {code} must be a code with a mapping of {names}, got {keys!r}")
+            raise InputError(f"{path}: {code} must be a code with a mapping of {names}, got {shown(keys)}")
     return {code: check_keys(Rights, keys, f"{path}: {code}") for code, keys in codes.items()}
 
 

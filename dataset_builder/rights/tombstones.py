@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from dataset_builder.schema import LIST_COLUMNS
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_json import NotJsonError, parse_json
+from fusionrs_hf.bounds import LINE_BYTES, LIST_BYTES
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.records import make_record
 
 TOMBSTONES = "tombstones.jsonl"
 REMOVED = "removed"  # the reason with which excluded rows leave a build
@@ -15,12 +19,21 @@ PENDING, PLAN = ".removal", "plan.json"  # folder and plan of a removal that has
 KNOWN = ("sample_id", "source_dataset", "source_locator", "rights")
 
 
+class Tombstone(TypedDict):
+    """What is known of a row that was removed; beside it, where it lay."""
+
+    sample_id: str
+    version: str
+
+
 def read_ids(path: Path) -> dict[str, str]:
-    """Reads sample ids with the reason that each was given, or none.
+    r"""Reads sample ids with the reason that each was given, or none.
 
     Args:
-        path: A line an id, after a tab the reason if there is one; or, named `.jsonl`, an object a line with
-            `sample_id` and, if there is one, `reason`: tombstones. Empty lines say nothing.
+        path: A line an id, after a tab the reason if there is one; an id that holds a tab, a line end, outer blanks or
+            what cannot be typed is written as JSON writes a text, in quotes (`"a\u001b"`), as `search --json` prints
+            it. Or, named `.jsonl`, an object a line with `sample_id` and, if there is one, `reason`:
+            tombstones. Empty lines say nothing.
 
     Returns:
         Reasons by id, in the order of the file; empty where none is given.
@@ -30,18 +43,18 @@ def read_ids(path: Path) -> dict[str, str]:
         OSError: The file cannot be read.
     """
     reasons: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error}); give a text file with one sample id a line") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, LIST_BYTES).split("\n"), 1):
         if not line.strip():
             continue
-        name, reason = _parse(line, path, number) if path.suffix == ".jsonl" else _split(line)
+        if len(line) > LINE_BYTES:
+            raise InputError(f"{path}, line {number} has more than {LINE_BYTES} characters; expected one sample id")
+        name, reason = _parse(line, path, number) if path.suffix == ".jsonl" else _split(line, path, number)
         if not name:
             raise InputError(f"{path}, line {number} has a reason but no sample id; expected the id before the tab")
         if reasons.setdefault(name, reason) != reason:
-            raise InputError(f"{path} gives two reasons for {name}: {reasons[name]!r} and {reason!r}; keep one")
+            raise InputError(
+                f"{path} gives two reasons for {name}: {shown(reasons[name])} and {shown(reason)}; keep one"
+            )
     if not reasons:
         raise InputError(f"{path} names no sample id; expected one a line")
     return reasons
@@ -59,20 +72,29 @@ def excluded_ids(path: Path | None) -> dict[str, str]:
         raise InputError(f"exclude: cannot read {path} ({error.strerror}); give a file of sample ids") from error
 
 
-def _split(line: str) -> tuple[str, str]:
+def _split(line: str, path: Path, number: int) -> tuple[str, str]:
     name, _, reason = line.rstrip("\r").partition("\t")
-    return name.strip(), " ".join(reason.split())
+    name = name.strip()
+    if name.startswith('"'):
+        try:
+            name = parse_json(name)
+        except NotJsonError as error:
+            raise InputError(
+                f"{path}, line {number} starts with a quote, but is no text in JSON ({error}); write such an id "
+                "as JSON does"
+            ) from None
+    return name, " ".join(reason.split())
 
 
 def _parse(line: str, path: Path, number: int) -> tuple[str, str]:
     try:
-        stone = json.loads(line)
+        stone = parse_json(line)
         name, reason = stone["sample_id"], stone.get("reason") or ""
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, KeyError, TypeError, AttributeError):
         name = reason = None
     if not isinstance(name, str) or not isinstance(reason, str):
         raise InputError(
-            f"{path}, line {number} is no tombstone: expected an object with `sample_id`, got {line[:80]!r}"
+            f"{path}, line {number} is no tombstone: expected an object with `sample_id`, got {shown(line)}"
         )
     return name, reason
 
@@ -96,10 +118,14 @@ def read_tombstones(folder: Path) -> list[dict[str, Any]]:
     path = folder / TOMBSTONES
     if not path.exists():
         return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); bring it back before rows are removed") from None
+    remedy = "bring it back before rows are removed"
+    stones = []
+    for number, line in enumerate(read_text(path, LIST_BYTES).split("\n"), 1):
+        try:
+            stones += [make_record(Tombstone, parse_json(line), f"{path}, line {number},", remedy)] if line else []
+        except NotJsonError as error:
+            raise InputError(f"{path} is damaged in line {number} ({error}); {remedy}") from None
+    return stones
 
 
 def write_tombstones(folder: Path, stones: Sequence[dict[str, Any]]) -> None:

@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from dataset_builder.captioning.scene_facts import SceneCaptionRule, hidden_bands
-from dataset_builder.fields import parse, read_yaml
+from dataset_builder.fields import parse
 from dataset_builder.shards.parquet import file_sha256
 from dataset_builder.sources.scene import SceneSource
+from fusionrs_hf.bounded_yaml import read_yaml
 from fusionrs_hf.errors import InputError
 
 DECLARED = Path(__file__).with_name("scenes.yaml")

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dataset_builder.search.retrieval import Hit, Query
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, escaped
 from fusionrs_hf.images import Limits, open_image, readable_infrared
 
 TILE_PX, GAP_PX, LINE_PX = 160, 8, 16
@@ -143,6 +143,7 @@ def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _fitted(text: str, width_px: int) -> str:
     """Returns a text without its middle where it is too long; the ends of an id tell it from its neighbours."""
+    text = escaped(text)
     half, shown = len(text) // 2, text
     while half > 4 and _font().getlength(shown) > width_px:
         half -= 1

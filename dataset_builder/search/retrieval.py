@@ -26,7 +26,7 @@ from dataset_builder.search.store import (
 )
 from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.images import Limits, open_image, readable_infrared
 from fusionrs_hf.output_folder import manifest_of, reading, writing
 from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
@@ -66,7 +66,7 @@ class EmbedSettings:
             wrong = ", ".join(unknown) if self.modalities else "none"
             raise InputError(f"modalities must be of {', '.join(MODALITIES)}, got {wrong}")
         if self.dtype not in DTYPES:
-            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(self.dtype)}")
         if self.batch_size < 1:
             raise InputError(f"batch_size must be positive, got {self.batch_size}")
 
@@ -274,7 +274,9 @@ def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band
     if ir_band is not None:
         bands = np.array([str(band) for band in rows["ir_band"]])
         if ir_band not in bands:
-            raise InputError(f"no row of the index has the band {ir_band!r}; it has {', '.join(sorted(set(bands)))}")
+            raise InputError(
+                f"no row of the index has the band {shown(ir_band)}; it has {', '.join(sorted(set(bands)))}"
+            )
         return _kept(rows, gallery, _exact(dataset, column, vector, np.flatnonzero(bands == ir_band)), k)
     asked = k
     while True:

@@ -14,13 +14,16 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, open_image, readable_infrared
 from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
 
+NOT_FINITE = "embedding_not_finite"
+
 
 class RowEmbedder:
     """Rows in, columns of the index out; an image that several rows of a batch share is encoded once.
 
     A row's text embedding is the normalised mean of those of its captions of both kinds. What cannot be decoded, or is
     too long, is left out with a reason in `skipped`: `rgb: unreadable`, `rgb: not_rgb`, `ir: unreadable`,
-    `ir: not_infrared`, `text: too_long`, or the source's own reason, such as `row: nodata`, which skips the row.
+    `ir: not_infrared`, `text: too_long`, `rgb: embedding_not_finite` (and of the others), or the source's own reason,
+    such as `row: nodata`, which skips the row.
 
     Args:
         encoder: Of the model.
@@ -72,6 +75,9 @@ class RowEmbedder:
         usable = {key: image for key, (image, _) in seen.items() if not isinstance(image, str)}
         encode = self.encoder.rgb if modality == "rgb" else self.encoder.ir
         vectors = dict(zip(usable, encode(list(usable.values()))))
+        for index, key in enumerate(keys):
+            if key in vectors and not np.isfinite(vectors[key]).all():
+                columns["skipped"][index].append(f"{modality}: {NOT_FINITE}")
         return self._column([vectors.get(key) for key in keys])
 
     def _decode(self, row: dict[str, Any], modality: str) -> tuple[Image.Image | str, float | None]:
@@ -109,11 +115,13 @@ class RowEmbedder:
                 reasons.append("text: too_long")
             mean = np.mean(vectors, axis=0) if vectors else None
             means.append(None if mean is None else mean / np.linalg.norm(mean))
+            if mean is not None and not np.isfinite(means[-1]).all():
+                reasons.append(f"text: {NOT_FINITE}")
         return self._column(means)
 
     def _column(self, vectors: Sequence[np.ndarray | None]) -> np.ndarray:
         nothing = np.full(self.encoder.size, np.nan, np.float32)
-        return np.stack([nothing if vector is None else vector for vector in vectors])
+        return np.stack([nothing if vector is None or not np.isfinite(vector).all() else vector for vector in vectors])
 
 
 def _digest(image: Mapping[str, Any] | None) -> str | None:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.shards.opening import HUB_ID, bring_dataset, reading_all
+from dataset_builder.shards.opening import bring_dataset, reading_all
 from dataset_builder.sources import open_source
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.repository_names import is_hub_id
 
 SCENE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2")
 
@@ -90,7 +91,7 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
         raise InputError(f"{dataset} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
     if path.is_dir():
         return {"dataset": str(path.resolve()), "revision": None, "splits": list(splits)}
-    if path.exists() or not HUB_ID.fullmatch(dataset):
+    if path.exists() or not is_hub_id(dataset):
         raise InputError(f"{dataset} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
     return {"dataset": dataset, "revision": bring_dataset(dataset, splits=splits).name, "splits": list(splits)}
 

@@ -8,6 +8,7 @@ INDEX/skipped.jsonl                 rows of which something could not be embedde
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,9 +20,11 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_manifest import Manifest
 from fusionrs_hf.output_folder import OutputFolder
+from fusionrs_hf.records import read_record
+from fusionrs_hf.weights import loading
 
 MODALITIES = ("rgb", "ir", "fused", "text")
 DTYPES = ("float32", "float16")
@@ -105,11 +108,7 @@ class EmbeddingStore:
         path = folder / "index.json"
         if not path.is_file():
             raise InputError(f"{folder} has no index.json; expected a folder that `fusionrs embed` wrote")
-        try:
-            meta = IndexMeta(**json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path} is no index of this version ({error}); embed again") from error
-        return cls(folder, meta)
+        return cls(folder, read_record(path, IndexMeta, "embed again"))
 
     @classmethod
     def held(cls, folder: Path, meta: IndexMeta) -> "EmbeddingStore | None":
@@ -125,8 +124,8 @@ class EmbeddingStore:
         if changed := [name for name in new if old[name] != new[name]]:
             name = changed[0]
             raise InputError(
-                f"{folder} was embedded with another {', '.join(changed)} ({name}: {old[name]!r}, now "
-                f"{new[name]!r}); give another --output, or --overwrite to replace it"
+                f"{folder} was embedded with another {', '.join(changed)} ({name}: {shown(old[name])}, now "
+                f"{shown(new[name])}); give another --output, or --overwrite to replace it"
             )
         return store
 
@@ -194,7 +193,9 @@ class EmbeddingStore:
 
     def rows(self) -> Dataset:
         """Returns all rows, memory-mapped."""
-        return concatenate_datasets([Dataset.from_file(str(self.path(number))) for number in range(self.meta.shards)])
+        paths = [self.path(number) for number in range(self.meta.shards)]
+        with loading(self.folder, "an index", "embed again"):
+            return concatenate_datasets([Dataset.from_file(str(path)) for path in paths])
 
     def having(self, modality: str) -> Dataset:
         """Returns the rows that have an embedding: those that the modality's FAISS index counts, in its order."""
@@ -211,6 +212,10 @@ class EmbeddingStore:
             if len(embedded_rows):
                 self._index(modality, embedded_rows)
         rows = self.rows().select_columns(list(ROW_FEATURES))
+        if not any(self.meta.embedded.values()):
+            why = Counter(reason for row in rows["skipped"] for reason in row).most_common(3)
+            told = ", ".join(f"{count} {reason}" for reason, count in why) or "no image and no caption in any row"
+            raise InputError(f"nothing of {len(rows)} rows could be embedded ({told}); see whether model and data fit")
         with atomic_path(self.folder / "skipped.jsonl") as temporary, open(temporary, "w", encoding="utf-8") as file:
             for row in rows.select(_places(pc.list_value_length(rows.data.column("skipped")))):
                 wanted = {name: row[name] for name in ("sample_id", "source_locator", "split", "skipped")}
@@ -233,7 +238,8 @@ class EmbeddingStore:
             )
         except RuntimeError as error:
             raise InputError(
-                f"FAISS cannot make {self.meta.factory!r} over {len(embedded_rows)} embeddings ({_last_line(error)}); "
+                f"FAISS cannot make {shown(self.meta.factory)} over {len(embedded_rows)} embeddings "
+                f"({_last_line(error)}); "
                 "give another --factory in a new folder"
             ) from error
         with atomic_path(self.folder / f"{modality}.faiss") as temporary:
@@ -249,8 +255,12 @@ class EmbeddingStore:
         if modality not in modalities:
             raise InputError(f"{self.folder} has no {modality} embeddings; it has {', '.join(modalities) or 'none'}")
         import_faiss()
-        rows = self.having(modality)
-        rows.load_faiss_index(f"{modality}_embedding", str(self.folder / f"{modality}.faiss"))
+        with loading(self.folder, "an index", "embed again"):
+            rows = self.having(modality)
+            rows.load_faiss_index(f"{modality}_embedding", str(self.folder / f"{modality}.faiss"))
+        found = rows.get_index(f"{modality}_embedding").faiss_index
+        if (found.ntotal, found.d) != (len(rows), self.meta.dim):
+            raise InputError(f"{modality}.faiss of {self.folder} is of other embeddings; embed again")
         return rows
 
     def _write_meta(self) -> None:
@@ -271,7 +281,7 @@ def check_factory(factory: str, dim: int) -> None:
         faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise InputError(
-            f"FAISS makes no index of length {dim} of --factory {factory!r} ({_last_line(error)}); Flat is exact"
+            f"FAISS makes no index of length {dim} of --factory {shown(factory)} ({_last_line(error)}); Flat is exact"
         ) from error
 
 

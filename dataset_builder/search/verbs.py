@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from fusionrs_hf.arguments import device, path, whole
+
 logger = logging.getLogger(__name__)
 
 
@@ -21,14 +23,14 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("dataset", metavar="DATASET", help="dataset folder, Hub id, GeoTIFF, or recipe (its sources)")
     add("--model", required=True, help="folder or Hub id of a dual-modal or plain CLIP")
-    add("--output", type=Path, required=True, metavar="INDEX", help="folder of the index")
+    add("--output", type=path, required=True, metavar="INDEX", help="folder of the index")
     add("--overwrite", action="store_true", help="replace another index in INDEX: the files that it wrote, no others")
     add("--split", default="train,validation,test", help="splits of a dataset, by comma (default: all)")
     add("--modalities", default="rgb,ir,fused,text", help="by comma (default: %(default)s)")
-    add("--batch-size", type=int, default=64, help="rows at a time (default: %(default)s)")
+    add("--batch-size", type=whole(1, 100_000), default=64, help="rows at a time (default: %(default)s)")
     add("--dtype", default="float32", metavar="{float32,float16}", help="of the stored embeddings")
     add("--bf16", action="store_true", help="compute in bfloat16")
-    add("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
+    add("--device", type=device, help="such as cpu or cuda:1 (default: a GPU where there is one)")
     add("--factory", default="Flat", help="FAISS index, such as IVF1024,Flat (default: Flat, exact)")
     add(
         "--ir-range",
@@ -37,8 +39,8 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
         metavar="BAND=LOW,HIGH",
         help="limits of a band's infrared above 8 bit (default: the model's processor's); may be repeated",
     )
-    add("--tile", type=int, help="side of a scene's tiles, in pixels (default: 256)")
-    add("--stride", type=int, help="pixels from tile to tile (default: the side)")
+    add("--tile", type=whole(1, 65_535), help="side of a scene's tiles, in pixels (default: 256)")
+    add("--stride", type=whole(1, 65_535), help="pixels from tile to tile (default: the side)")
     add(
         "--option",
         action="append",
@@ -93,15 +95,15 @@ def _counts(numbers: Mapping[str, int]) -> str:
 def add_search(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `fusionrs search`."""
     add = parser.add_argument
-    add("index", type=Path, metavar="INDEX", help="folder that `fusionrs embed` wrote")
+    add("index", type=path, metavar="INDEX", help="folder that `fusionrs embed` wrote")
     add("--text", help="what to look for, in words")
-    add("--rgb", type=Path, metavar="FILE", help="RGB image to look for")
-    add("--ir", type=Path, metavar="FILE", help="infrared image; with --rgb the pair is fused")
+    add("--rgb", type=path, metavar="FILE", help="RGB image to look for")
+    add("--ir", type=path, metavar="FILE", help="infrared image; with --rgb the pair is fused")
     add("--ir-band", help="band of --ir, and of the rows to find (default: any)")
     add("--in", dest="gallery", metavar="{rgb,ir,fused,text}", help="searched embeddings")
-    add("--k", type=int, default=10, help="how many (default: %(default)s)")
-    add("--geojson", type=Path, metavar="OUT", help="footprints of what is found, WGS 84")
-    add("--sheet", type=Path, metavar="OUT", help="PNG with the images found")
+    add("--k", type=whole(1, 1_000_000), default=10, help="how many (default: %(default)s)")
+    add("--geojson", type=path, metavar="OUT", help="footprints of what is found, WGS 84")
+    add("--sheet", type=path, metavar="OUT", help="PNG with the images found")
     add("--json", action="store_true", help="print JSON, not a table")
     add("--model", help="the index's model, where it has moved")
     add("--dataset", help="the index's dataset or scene, where it has moved; for --sheet")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataset_builder.schema import SPLITS, VIEWS
 from dataset_builder.shards.layout import DATA_SCHEMA, split_of
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS
+from fusionrs_hf.bounded_parquet import plain_batches
 
 COUNTED = ("split", "ir_band", "ir_origin", "source_dataset", "rights")
 FACTS = ("sensor", "translator", "captioner", "ir_unit", "gsd_m")
@@ -120,7 +120,6 @@ def sizes_by_split(files: Sequence[dict]) -> dict[str, dict[str, dict[str, int]]
 def shard_sizes(path: Path) -> dict[str, dict[str, int]]:
     """Returns rows and Arrow bytes by config of a data file, read by row groups."""
     sizes = new_sizes()
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(ROW_GROUP_ROWS):
-            add_sizes(sizes, pa.Table.from_batches([batch]))
+    for batch in plain_batches(path, None, None, ROW_GROUP_ROWS):
+        add_sizes(sizes, pa.Table.from_batches([batch]))
     return {name: dict(size) for name, size in sizes.items()}

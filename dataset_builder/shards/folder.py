@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
 from dataset_builder.shards.layout import QUARANTINE_SCHEMA
+from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
 BATCH_ROWS = 64  # with images
@@ -37,7 +38,7 @@ def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> lis
         path = folder / "data" / name
         try:
             schema = pq.read_schema(path)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not Parquet ({error}); bring the dataset again") from error
         if missing := [column for column in columns if column not in schema.names]:
             raise InputError(f"{path} lacks the columns {', '.join(missing)}; see dataset_builder/schema.py")
@@ -55,14 +56,13 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[t
         path: Of the shard.
         columns: To read; None: all. Columns of the record that are not read or not there are null in the batch.
     """
-    with pq.ParquetFile(path) as file:
-        wanted = [name for name in file.schema_arrow.names if columns is None or name in columns]
-        for arrow in file.iter_batches(BATCH_ROWS, columns=wanted):
-            table = pa.Table.from_batches([arrow])
-            batch = {name: table[name].to_pylist() if name in wanted else [None] * len(table) for name in COLUMNS}
-            batch |= {name: [values or [] for values in batch[name]] for name in LIST_COLUMNS}
-            batch["_reason"] = [None if image else "ir_missing" for image in batch["ir"]]
-            yield table, batch
+    wanted = [name for name in pq.read_schema(path).names if columns is None or name in columns]
+    for arrow in plain_batches(path, None, wanted, BATCH_ROWS):
+        table = pa.Table.from_batches([arrow])
+        batch = {name: table[name].to_pylist() if name in wanted else [None] * len(table) for name in COLUMNS}
+        batch |= {name: [values or [] for values in batch[name]] for name in LIST_COLUMNS}
+        batch["_reason"] = [None if image else "ir_missing" for image in batch["ir"]]
+        yield table, batch
 
 
 def footer_sha256(path: Path) -> str:
@@ -82,14 +82,13 @@ def light_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
         path: Of the shard.
         columns: To read; one that the shard lacks is null.
     """
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        schema = file.schema_arrow
-        wanted = [_light(schema, name) for name in columns if name in schema.names]
-        for batch in file.iter_batches(LIGHT_ROWS, columns=wanted):
-            table = pa.Table.from_batches([batch])
-            for name in (name for name in columns if name not in schema.names):
-                table = table.append_column(name, pa.nulls(len(table), QUARANTINE_SCHEMA.field(name).type))
-            yield table
+    schema = pq.read_schema(path)
+    wanted = [_light(schema, name) for name in columns if name in schema.names]
+    for batch in plain_batches(path, None, wanted, LIGHT_ROWS):
+        table = pa.Table.from_batches([batch])
+        for name in (name for name in columns if name not in schema.names):
+            table = table.append_column(name, pa.nulls(len(table), QUARANTINE_SCHEMA.field(name).type))
+        yield table
 
 
 def _light(schema: pa.Schema, name: str) -> str:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from dataset_builder.units import check_ir_range
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_json import NotJsonError, parse_json, read_object
+from fusionrs_hf.bounded_yaml import NotYamlError, front_matter
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +42,8 @@ def limits_of(schema: pa.Schema) -> dict[str, list[float]]:
     """Returns the limits by `ir_band` that a Parquet file tells; raises InputError where they are none."""
     told = (schema.metadata or {}).get(KEY.encode())
     try:
-        return _checked(json.loads(told), "the metadata of a Parquet file") if told else {}
-    except ValueError as error:
+        return _checked(parse_json(told.decode("utf-8", "replace")), "the metadata of a Parquet file") if told else {}
+    except NotJsonError as error:
         raise InputError(f"metadata `{KEY}` of a Parquet file is no JSON ({error}); bring it again") from error
 
 
@@ -68,7 +70,7 @@ def parse_limits(text: str) -> tuple[str, list[float]]:
     except ValueError:
         low, high = 0.0, 0.0
     if not (band and low < high):
-        raise InputError(f"--ir-range {text!r} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
+        raise InputError(f"--ir-range {shown(text)} must be BAND=LOW,HIGH with LOW < HIGH, such as nir=0,10000")
     return band, [low, high]
 
 
@@ -109,10 +111,10 @@ def _of_folder(folder: Path) -> dict[str, list[float]]:
         except pa.ArrowInvalid:
             continue  # told by whoever reads the rows
     if not told and (folder / "README.md").exists():
-        told = _front_matter((folder / "README.md").read_text(encoding="utf-8"), str(folder / "README.md"))
+        told = _front_matter(read_text(folder / "README.md"), str(folder / "README.md"))
     report = folder / "build_report.json"
     if not told and report.exists():  # of a version that told it nowhere else
-        told = _of_report(json.loads(report.read_text(encoding="utf-8")), str(report))
+        told = _of_report(read_object(report, "build again, or delete it"), str(report))
     return told
 
 
@@ -126,7 +128,7 @@ def _of_card(name: str) -> dict[str, list[float]]:
     from huggingface_hub import hf_hub_download
 
     try:
-        text = Path(hf_hub_download(name, "README.md", repo_type="dataset")).read_text(encoding="utf-8")
+        text = read_text(hf_hub_download(name, "README.md", repo_type="dataset"))
     except (OSError, ValueError) as error:  # no card, no network, or no dataset: told by whoever reads the rows
         logger.debug("no card of %s (%s)", name, error)
         return {}
@@ -134,14 +136,10 @@ def _of_card(name: str) -> dict[str, list[float]]:
 
 
 def _front_matter(text: str, where: str) -> dict[str, list[float]]:
-    parts = text.split("---\n", 2)
-    if len(parts) < 3 or parts[0].strip():
-        return {}
     try:
-        values = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
+        return _checked(front_matter(text, where).get(KEY), where)
+    except NotYamlError:
         return {}  # whoever writes a card anew says so
-    return _checked(values.get(KEY), where) if isinstance(values, Mapping) else {}
 
 
 def _checked(entry: Any, where: str) -> dict[str, list[float]]:

@@ -1,6 +1,5 @@
 """Opens a dataset to be read, a folder or one on the Hub, and keeps writers out of it as long as it is read."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,8 +9,7 @@ from huggingface_hub import snapshot_download
 from dataset_builder.shards.folder import TRAVELS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import reading
-
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+from fusionrs_hf.repository_names import is_hub_id
 
 
 @contextmanager
@@ -35,7 +33,7 @@ def open_dataset(
 
 def bring_dataset(dataset: str, *, revision: str | None = None, splits: Sequence[str] | None = None) -> Path:
     """Returns the local folder of a dataset on the Hub; arguments and errors as of `open_dataset`."""
-    if Path(dataset).exists() or not HUB_ID.fullmatch(str(dataset)):
+    if Path(dataset).exists() or not is_hub_id(str(dataset)):
         raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
     patterns = ["data/*.parquet", "README.md", *TRAVELS]
     if splits is not None:

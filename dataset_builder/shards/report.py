@@ -1,14 +1,15 @@
 """What a build measured of itself, and left in the folder that it wrote."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.schema import SPLITS
+from dataset_builder.shards.report_parts import Counted, FileFacts, GroupsFound, Identity
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import Manifest
+from fusionrs_hf.records import read_record
 
 WRITTEN = (  # beside the files that a report counts
     "NOTICE.md",
@@ -51,17 +52,17 @@ class BuildReport:
     description: str
     attribution: dict[str, str]
     fingerprint: str
-    identity: dict[str, Any]
+    identity: Identity
     fusionrs_version: str
     rows_read: int
     rows_kept: int
-    rows: list[dict[str, Any]]
+    rows: list[Counted]
     representatives: dict[str, int]
     quarantine: dict[str, int]
-    groups: dict[str, Any]
+    groups: GroupsFound
     facts: dict[str, dict[str, int]]
     configs: dict[str, dict[str, dict[str, int]]]
-    files: dict[str, dict[str, Any]]
+    files: dict[str, FileFacts]
     captions: dict[str, Any] = field(default_factory=dict)
     version: str = "1.0.0"
     removed: int = 0
@@ -69,8 +70,13 @@ class BuildReport:
     split_report: dict[str, Any] = field(default_factory=dict)
     display: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where the rows of the default configuration are not told."""
+        if not all("rows" in split for split in self.configs.get("default", {"": {}}).values()):
+            raise ValueError("configs must tell the rows of each split of `default`")
+
     def as_dict(self) -> dict[str, Any]:
-        """Returns the JSON-able form; `BuildReport(**...)` reads it."""
+        """Returns the JSON-able form; `build_report` reads it."""
         return asdict(self)
 
     @property
@@ -103,12 +109,7 @@ def check_whole(folder: Path, files: Mapping[str, Mapping[str, Any]], remedy: st
 def build_report(folder: Path) -> BuildReport | None:
     """Returns the report that a build left in the folder, None where there is none; raises InputError for another."""
     path = folder / "build_report.json"
-    try:
-        return BuildReport(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is no report of this version's builds ({error}); build again, or delete it"
-        ) from error
+    return read_record(path, BuildReport, "build again, or delete it") if path.exists() else None
 
 
 def former_manifest(folder: Path) -> Manifest | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dataset_builder.fields import parse
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 KINDS = {
     "repository": ("dataset_builder.sources.repository", "RepositorySource"),
@@ -64,9 +64,9 @@ def open_source(spec: Mapping[str, Any], base: Path) -> Source:
         InputError: An unknown kind or key, a missing one, a value that cannot be, or a path that does not exist.
     """
     if not isinstance(spec, Mapping) or "kind" not in spec:
-        raise InputError(f"a source needs `kind`, one of {', '.join(KINDS)}; got {spec!r}")
-    if spec["kind"] not in KINDS:
-        raise InputError(f"there is no source of kind {spec['kind']!r}; {nearest(spec['kind'], list(KINDS))}")
+        raise InputError(f"a source needs `kind`, one of {', '.join(KINDS)}; got {shown(spec)}")
+    if not isinstance(spec["kind"], str) or spec["kind"] not in KINDS:
+        raise InputError(f"there is no source of kind {shown(spec['kind'])}; {nearest(spec['kind'], list(KINDS))}")
     module, name = KINDS[spec["kind"]]
     values = {key: value for key, value in spec.items() if key != "kind"}
     # pathlib keeps an absolute path absolute; a Hub id is told from a folder by the reader.

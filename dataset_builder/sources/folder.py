@@ -14,7 +14,7 @@ from dataset_builder.sources.formats.caption_files import CaptionFiles, CaptionI
 from dataset_builder.sources.formats.facts import split_in
 from dataset_builder.sources.formats.files import HIDDEN, IMAGE_SUFFIXES, is_image_name, read_image, walk
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside, printable
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class FolderSource:
             raise InputError(f"folder {path} does not exist or is no folder; give one that holds RGB images")
         if self.caption_origin not in CAPTION_ORIGINS:
             raise InputError(
-                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {self.caption_origin!r}"
+                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {shown(self.caption_origin)}"
             )
         if self.images_per_shard < 1:
             raise InputError(f"images_per_shard must be positive, got {self.images_per_shard}")
@@ -106,7 +106,10 @@ class FolderSource:
         """Yields a row per image: RGB and captions, no infrared."""
         for name, places in shard:
             name, said = self._caption_files.said(places, name)
-            image, reason = read_image(self.path, name)
+            if said.entry:
+                image, reason = {"bytes": None, "path": said.entry}, "entry_unreadable"
+            else:
+                image, reason = read_image(self.path, name)
             shown = image["path"]
             yield new_row(
                 sample_id=f"{self.source_dataset}/{shown}",
@@ -118,7 +121,7 @@ class FolderSource:
                 caption_origin=[self.caption_origin] * len(said.captions),
                 **said.facts,
             ) | {
-                "_split": split_in(name.split("/")[:-1]),
+                "_split": split_in((name or "").split("/")[:-1]),
                 "_reason": reason or (None if said.readable else "caption_unreadable"),
             }
 
@@ -135,6 +138,7 @@ class FolderSource:
 
     def _only_named(self, index: CaptionIndex) -> Iterator[tuple[str | None, tuple[Place, ...]]]:
         """Yields what caption files name and the walk did not find: names that lead out, files of other suffixes."""
+        yield from ((None, places) for places in index.overlong)
         missing, first = 0, None
         for places in index.unused():
             name, _ = index.captions.said(places, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.sources.formats.caption_files import entry_file
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 TABLE = "table"
 FIELD = re.compile(r"\{([a-z_]+)\}")
@@ -58,7 +58,9 @@ def _of_pattern(spec: Mapping[str, Any], path: str, base: Path) -> Iterator[dict
     wildcards = "".join(part if not index % 2 else "*" for index, part in enumerate(parts))
     names = sorted(glob(wildcards, root_dir=base))
     if not names:
-        raise InputError(f"no file or folder below {base} fits the pattern {path!r} of a scene; give one that does")
+        raise InputError(
+            f"no file or folder below {base} fits the pattern {shown(path)} of a scene; give one that does"
+        )
     reading = "".join(_as_regex(part) if not index % 2 else f"(?P<{part}>[^/]+)" for index, part in enumerate(parts))
     for name in names:
         match = re.fullmatch(reading, name)

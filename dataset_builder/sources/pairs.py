@@ -21,7 +21,7 @@ from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.lines import offset_lines
 from dataset_builder.sources.formats.paths import name_key, printable
 from dataset_builder.sources.formats.patterns import NamePattern
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class PairsSource:
     max_residual: float = 8.0
     source_dataset: str = ""
     sensor: str | None = None
-    acquired_at: str | None = None
+    acquired_at: str | int | None = None
     gsd_m: float | None = None
     pairs_per_shard: int = 200
     base: Path = Path()
@@ -103,12 +103,13 @@ class PairsSource:
             )
         for name, choices in (("ir_band", IR_BANDS), ("ir_unit", IR_UNITS), ("caption_origin", CAPTION_ORIGINS)):
             if (value := getattr(self, name)) not in choices:
-                raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+                raise InputError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
         if unknown := [name for name in self.split_files if name not in SPLITS]:
-            raise InputError(f"split_files names the split {unknown[0]!r}; {nearest(str(unknown[0]), SPLITS)}")
+            raise InputError(f"split_files names the split {shown(unknown[0])}; {nearest(str(unknown[0]), SPLITS)}")
         if self._rgb.wildcards != self._ir.wildcards or self.rgb == self.ir:
             raise InputError(
-                f"rgb {self.rgb!r} and ir {self.ir!r} have {self._rgb.wildcards} and {self._ir.wildcards} wildcards; "
+                f"rgb {shown(self.rgb)} and ir {shown(self.ir)} have {self._rgb.wildcards} and "
+                f"{self._ir.wildcards} wildcards; "
                 "give two patterns with as many in both: what they match is what a pair shares"
             )
         if self.colormap and self.ir_unit != "display":
@@ -155,7 +156,8 @@ class PairsSource:
         for side, index in sides.items():
             if not len(index.keys):
                 raise InputError(
-                    f"no image below {self.path} fits {side.pattern!r}; pairs need RGB and infrared: give the folder "
+                    f"no image below {self.path} fits {shown(side.pattern)}; pairs need RGB and infrared: give "
+                    f"the folder "
                     "or pattern of each (images of one kind only, as HIT-UAV has them, are no pairs)"
                 )
         self._tell_unread()
@@ -211,6 +213,8 @@ class PairsSource:
             if partner != 1 or ir.suffix(key)[0] > 1:
                 yield None, name, split_in(name.split("/")[:-1]), (), "pair_ambiguous" if partner else "rgb_missing"
 
+        yield from ((None, None, None, places, "entry_unreadable") for places in captions.overlong)
+
     def _split_files(self) -> list[tuple[str, Path]]:
         files = [(split, self.base / name) for split, name in self.split_files.items()]
         if missing := [path for _, path in files if not path.is_file()]:
@@ -226,7 +230,7 @@ class PairsSource:
             if ir and ir["bytes"] is not None and self._tables is not None:
                 ir["bytes"], wrong_ir = undo_colormap(ir["bytes"], self._tables, self.max_residual)
             about = {"ir_origin": "sensor", "ir_band": self.ir_band, "ir_unit": self.ir_unit} if ir else {}
-            shown = rgb["path"] or ir["path"]
+            shown = said.entry or rgb["path"] or ir["path"]
             yield new_row(
                 sample_id=f"{self.source_dataset}/{shown}/{self.ir_band}",
                 source_dataset=self.source_dataset,

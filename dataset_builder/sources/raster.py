@@ -16,7 +16,7 @@ from dataset_builder.sources.formats.raster_files import USUAL, open_raster
 from dataset_builder.sources.geography import degrees_box, grid_north
 from dataset_builder.sources.layers import AlignedLayer, Layer, MendedLayer, Signals, WarpedLayer
 from dataset_builder.sources.orientation import Orientation, orientation, same_grid
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -223,7 +223,9 @@ class Raster:
             return None if value is None and not tag else iso_date(TIFF_DATE.sub(r"\1-\2-\3", str(value).strip()))
         except ValueError as error:
             if tag:
-                raise InputError(f"tag {tag} of {source.name} holds {value!r}, no date; give acquired_at") from error
+                raise InputError(
+                    f"tag {tag} of {source.name} holds {shown(value)}, no date; give acquired_at"
+                ) from error
             logger.warning("%s says that it was acquired at %r, which is no date: left out", source.name, value)
             return None
 

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.shards.opening import HUB_ID
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits
 from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
+from fusionrs_hf.repository_names import is_hub_id
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class RepositorySource:
             raise InputError(f"splits must be of {', '.join(SPLITS)}, got {', '.join(unknown)}")
         if self.row_groups_per_shard < 1:
             raise InputError(f"row_groups_per_shard must be positive, got {self.row_groups_per_shard}")
-        if self.folder is None and not HUB_ID.fullmatch(str(self.path)):
+        if self.folder is None and not is_hub_id(str(self.path)):
             raise InputError(
                 f"repository {self.base / self.path} does not exist; give a folder with Parquet by split, or a Hub id "
                 "such as owner/name"
@@ -154,10 +155,11 @@ class RepositorySource:
         """Yields the rows of a shard as they are stored; with `drop_ir`, without infrared."""
         split, name, start, stop, kept = shard
         kept, seen = None if kept is None else set(kept), set()
-        for number, row in enumerate(self._stored(split, name, start, stop)):
+        for number, stored in enumerate(self._stored(split, name, start, stop)):
             if kept is not None and number not in kept:
                 continue
-            row = {column: row.get(column) for column in COLUMNS} | {"_split": split, "_reason": None}
+            row = {column: stored.get(column) for column in COLUMNS} | {"_split": split}
+            row["_reason"] = "row_too_large" if isinstance(stored, TooLarge) else None
             row |= {column: row[column] or [] for column in LIST_COLUMNS}
             if self.drop_ir:
                 image = _image_digest(row)

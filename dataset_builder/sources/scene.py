@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.fields import parse
+from dataset_builder.fields import ANY_NUMBER, parse
 from dataset_builder.images.png import encode_png
 from dataset_builder.schema import new_row
 from dataset_builder.sources.formats.facts import iso_date, metres
@@ -104,13 +104,13 @@ class SceneSource:
     split: str | None = None
     min_gap_px: int = 0
     spatial_gap_m: float = 0.0
-    nodata: float | None = None
+    nodata: float | None = field(default=None, metadata={ANY_NUMBER: True})
     max_nodata_ratio: float = 0.0
     clouds: Clouds | Mapping | None = None
     land: Land | Mapping | None = None
     min_std: float = 0.0
     sensor: str | None = None
-    acquired_at: str | None = None
+    acquired_at: str | int | None = None
     acquired_tag: str | None = None
     gsd_m: float | None = None
     source_dataset: str = ""

@@ -6,7 +6,7 @@ from dataset_builder.schema import IR_BANDS, IR_UNITS, SPLITS
 from dataset_builder.sources.formats.raster_files import SIGNATURES
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene_limits import check_limits
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 
 def check_scene(scene: Any) -> None:
@@ -16,7 +16,9 @@ def check_scene(scene: Any) -> None:
     if unknown := [kind for kind in scene.ir if kind not in IR_BANDS]:
         raise InputError(f"ir of scene {scene.name} needs bands by {', '.join(IR_BANDS)}, got {scene.ir or unknown}")
     if scene.ir_unit not in IR_UNITS:
-        raise InputError(f"ir_unit of scene {scene.name} must be one of {', '.join(IR_UNITS)}, got {scene.ir_unit!r}")
+        raise InputError(
+            f"ir_unit of scene {scene.name} must be one of {', '.join(IR_UNITS)}, got {shown(scene.ir_unit)}"
+        )
     if isinstance(scene.formats, str) or (unread := sorted(set(map(str, scene.formats)) - set(SIGNATURES))):
         given = scene.formats if isinstance(scene.formats, str) else ", ".join(unread)
         raise InputError(f"formats of scene {scene.name} must be a list of {', '.join(SIGNATURES)}, got {given}")
@@ -28,7 +30,7 @@ def check_scene(scene: Any) -> None:
     if not 0 < scene.rgb_gamma < 100:
         raise InputError(f"rgb_gamma of scene {scene.name} must be a positive number, got {scene.rgb_gamma}")
     if scene.split not in (None, *SPLITS):
-        raise InputError(f"split of scene {scene.name} must be one of {', '.join(SPLITS)}, got {scene.split!r}")
+        raise InputError(f"split of scene {scene.name} must be one of {', '.join(SPLITS)}, got {shown(scene.split)}")
     if sum(map(bool, (scene.regions, scene.grid, scene.split))) > 1:
         raise InputError(f"scene {scene.name} takes one of regions, grid and split, got several")
     for number, a in enumerate(scene.regions):
@@ -42,9 +44,9 @@ def check_scene(scene: Any) -> None:
 
 def check_types(scene: Any, raster: Raster) -> None:
     """Raises InputError where a band that a `SceneSource` shows is above 8 bit and has no limits."""
-    shown = {*scene.rgb, *(scene.ir.values() if scene.ir_unit == "display" else ())}
-    types = {name: raster.dtype(name) for name in {*shown, *scene.ir.values()}}
-    if missing := sorted(name for name in shown if name not in scene.limits and types[name] != "uint8"):
+    seen = {*scene.rgb, *(scene.ir.values() if scene.ir_unit == "display" else ())}
+    types = {name: raster.dtype(name) for name in {*seen, *scene.ir.values()}}
+    if missing := sorted(name for name in seen if name not in scene.limits and types[name] != "uint8"):
         raise InputError(
             f"scene {scene.name} needs limits for {', '.join(missing)} ({types[missing[0]]}): declare [low, high], "
             "the values that become 0 and 255, or limits: auto"

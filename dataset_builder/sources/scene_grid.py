@@ -7,7 +7,7 @@ import numpy as np
 
 from dataset_builder.schema import stable_seed
 from dataset_builder.sources.scene_parts import Region
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 CELLS = 5  # along the longer side, where the tiles are small enough
 
@@ -38,7 +38,7 @@ class Grid:
         for name, least in (("cell_px", 1), ("margin_px", 0), ("seed", 0)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
 
     def regions(self, shape: tuple[int, int], tile_px: int, scene: str) -> list[Region]:
         """Returns the cells, row by row, each with its split.

@@ -8,7 +8,7 @@ import numpy as np
 
 from dataset_builder.schema import stable_seed
 from dataset_builder.sources.raster import Raster
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def check_limits(limits: Limits | str, scene: str) -> None:
     if limits == AUTO:
         return
     if not isinstance(limits, Mapping):
-        raise InputError(f"limits of scene {scene} must be auto, or [low, high] or auto by band, got {limits!r}")
+        raise InputError(f"limits of scene {scene} must be auto, or [low, high] or auto by band, got {shown(limits)}")
     for band, pair in limits.items():
         if pair == AUTO:
             continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset_builder.schema import SPLITS
+from fusionrs_hf.errors import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Region:
                 raise ValueError(f"{name} must be [start, stop) with 0 <= start < stop, got {list(pair)}")
             object.__setattr__(self, name, pair)
         if self.split not in (None, *SPLITS):
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {shown(self.split)}")
         if self.stride_px is not None and self.stride_px < 1:
             raise ValueError(f"stride_px must be positive, got {self.stride_px}")
 

@@ -10,14 +10,23 @@ from typing import Any
 import pyarrow as pa
 
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
-from dataset_builder.sources.formats.columns import SINGLE, TEXTS, check_names, checked_map, pick, shown, single_values
+from dataset_builder.sources.formats.columns import (
+    SINGLE,
+    TEXTS,
+    check_names,
+    checked_map,
+    pick,
+    single_values,
+    stored_path,
+)
 from dataset_builder.sources.formats.entries import SUFFIXES, EntryFile
 from dataset_builder.sources.formats.facts import caption_texts
 from dataset_builder.sources.formats.files import read_image, walk
 from dataset_builder.sources.formats.hub import hub_rows, hub_splits, read_from_hub
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, split_words
 from dataset_builder.sources.formats.row_groups import parquet_schema, read_span, row_group_spans
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.bounds import TooLarge
+from fusionrs_hf.errors import InputError, nearest, shown
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +86,7 @@ class TableSource:
     ir_origin: str | None = None
     ir_unit: str | None = None
     sensor: str | None = None
-    acquired_at: str | None = None
+    acquired_at: str | int | None = None
     gsd_m: float | None = None
     revision: str | None = None
     config: str | None = None
@@ -100,10 +109,10 @@ class TableSource:
                 raise InputError(f"{where}: {error}") from error
         if self.caption_origin not in CAPTION_ORIGINS:
             raise InputError(
-                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {self.caption_origin!r}"
+                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {shown(self.caption_origin)}"
             )
         if unknown := [ours for ours in self.splits.values() if ours not in (None, *SPLITS)]:
-            raise InputError(f"{where} maps a split to {unknown[0]!r}; {nearest(str(unknown[0]), SPLITS)}")
+            raise InputError(f"{where} maps a split to {shown(unknown[0])}; {nearest(str(unknown[0]), SPLITS)}")
         if min(self.rows_per_shard, self.row_groups_per_shard) < 1:
             raise InputError(f"{where}: rows_per_shard and row_groups_per_shard must be positive")
         if self.images is not None and not (self.base / self.images).is_dir():
@@ -161,7 +170,7 @@ class TableSource:
         splits = hub_splits(str(self.path), self.config, self.revision, self.base)
         for split in self.splits or splits:
             if split not in splits:
-                raise InputError(f"{self.path} has no split {split!r}; {nearest(split, splits)}")
+                raise InputError(f"{self.path} has no split {shown(split)}; {nearest(split, splits)}")
             rows = self._stream(split)
             schema = rows.features.arrow_schema if rows.features else _schema_of(islice(rows, LOOKED_AT))
             check_names(self.columns, schema, f"{self.path}, split {split},")
@@ -193,7 +202,8 @@ class TableSource:
 
     def _row(self, row: Mapping[str, Any] | ValueError, locator: str, split: str) -> dict[str, Any]:
         reason = "entry_unreadable" if isinstance(row, ValueError) else None
-        row = {} if reason else row
+        reason = "row_too_large" if isinstance(row, TooLarge) else reason
+        row = {} if isinstance(row, ValueError) else row
         facts = {name: getattr(self, name) for name in CONSTANTS} | {"source_dataset": self.source_dataset}
         values, wrong = single_values(row, self.columns)
         facts |= {"sample_id": f"{facts['source_dataset']}/{locator}", "source_locator": locator} | values
@@ -234,7 +244,9 @@ class TableSource:
         value = pick(row, self.columns[ours][0])
         held = value if isinstance(value, Mapping) else {"bytes": value if isinstance(value, bytes) else None}
         if held.get("bytes") is not None:
-            return {"bytes": held["bytes"], "path": shown(held.get("path"))}, None
+            if not isinstance(held["bytes"], bytes):
+                return None, "value_invalid"
+            return {"bytes": held["bytes"], "path": stored_path(held.get("path"))}, None
         name = held.get("path") if isinstance(value, Mapping) else value
         if name is None or name == "":
             return None, "image_missing" if ours == "rgb" else None

@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-import json
 import logging
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,11 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
-from dataset_builder.sources.formats.paths import MAX_BYTES, UnsafeNameError, parts_of, printable, readable, split_of
-from dataset_builder.sources.formats.tar import DamagedTarError, Member, members
+from dataset_builder.sources.formats.paths import UnsafeNameError, parts_of, printable, readable, split_of
+from dataset_builder.sources.formats.tar import DamagedTarError, Member, content_of, members
 from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
 from dataset_builder.sources.formats.text import plain_text
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_json import parse_json
+from fusionrs_hf.bounds import IMAGE_BYTES, MEMBERS_OF_SAMPLE, ROW_BYTES, TEXT_BYTES
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ class WebDatasetSource:
     path: str | Path
     rights: str
     pattern: str = "*"
-    rgb: Sequence[str] = ("img_content", "jpg", "jpeg", "png", "webp")
-    ir: Sequence[str] = ()
-    text: Sequence[str] = ("caption", "txt")
-    name: Sequence[str] = ("img_name",)
+    rgb: str | Sequence[str] = ("img_content", "jpg", "jpeg", "png", "webp")
+    ir: str | Sequence[str] = ()
+    text: str | Sequence[str] = ("caption", "txt")
+    name: str | Sequence[str] = ("img_name",)
     json_caption: str = ""
     caption_origin: str = "source"
     ir_band: str = "unspecified"
@@ -83,7 +84,7 @@ class WebDatasetSource:
             raise InputError("rgb must name the members that are images, such as [jpg, png]; got none")
         for name, allowed in CHOICES.items() | {("caption_origin", CAPTION_ORIGINS)}:
             if getattr(self, name) not in allowed:
-                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {shown(getattr(self, name))}")
         if self.samples_per_shard is not None and self.samples_per_shard < 1:
             raise InputError(f"samples_per_shard must be positive (null: whole tars), got {self.samples_per_shard}")
         object.__setattr__(self, "path", path)
@@ -131,7 +132,7 @@ class WebDatasetSource:
         names = sorted(path.relative_to(self.path).as_posix() for path in paths if self._matches(path))
         if not names:
             raise InputError(
-                f"{self.path} holds no .tar, .tar.gz or .tgz that matches {self.pattern!r}; see `pattern`"
+                f"{self.path} holds no .tar, .tar.gz or .tgz that matches {shown(self.pattern)}; see `pattern`"
             )
         return names
 
@@ -185,7 +186,8 @@ class WebDatasetSource:
             for sample in self._samples(file, name, start, stop, load=True):
                 if keys is not None and keys.adds_to_earlier(sample):
                     raise InputError(
-                        f"{self._path(name)} has members of the key {printable(sample.key)!r} that are no neighbours; "
+                        f"{self._path(name)} has members of the key {shown(printable(sample.key))} that are no "
+                        f"neighbours; "
                         "set samples_per_shard, or write the tar sorted by name"
                     )
                 yield sample
@@ -251,12 +253,24 @@ class WebDatasetSource:
 
     def _take(self, file: BinaryIO, member: Member, sample: Sample, part: str, load: bool) -> None:
         """Adds a member to its sample."""
+        if len(sample.parts) >= MEMBERS_OF_SAMPLE:
+            sample.reason = sample.reason or "row_too_large"
+            return
         sample.parts[part] = None
         sample.places.append(member.start)
         if part in {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}:
-            sample.reason = sample.reason or _reason(member)
+            sample.reason = sample.reason or self._excess(member, sample, part)
             if load and not sample.reason:
-                sample.parts[part] = _content(file, member)
+                sample.parts[part] = content_of(file, member)
+
+    def _excess(self, member: Member, sample: Sample, part: str) -> str | None:
+        """Returns why a member is not read: it is no file, or too large for what it holds."""
+        if member.kind != "file":
+            return "unsafe_path"
+        if part in (*self.rgb, *self.ir):
+            held = sum(len(content or b"") for content in sample.parts.values())
+            return "image_too_large" if member.size > min(IMAGE_BYTES, ROW_BYTES - held) else None
+        return "row_too_large" if member.size > TEXT_BYTES else None
 
     def _placed(self, file: BinaryIO, name: str, starts: Sequence[int]) -> Sample:
         """Reads the sample whose members start at some bytes."""
@@ -305,23 +319,9 @@ class WebDatasetSource:
                 yield plain_text(sample.parts[part])
         if self.json_caption and sample.parts.get("json") is not None:
             try:
-                caption = json.loads(sample.parts["json"])[self.json_caption]
+                caption = parse_json(sample.parts["json"].decode("utf-8-sig", "surrogateescape"))[self.json_caption]
                 yield from caption if isinstance(caption, list) else [caption] * (caption is not None)
             except KeyError:  # no caption, which is no damage
                 return
             except (ValueError, TypeError, RecursionError):
                 yield None
-
-
-def _reason(member: Member) -> str | None:
-    if member.kind != "file":
-        return "unsafe_path"
-    return "image_too_large" if member.size > MAX_BYTES else None
-
-
-def _content(file: BinaryIO, member: Member) -> bytes:
-    file.seek(member.data)
-    content = file.read(member.size)
-    if len(content) < member.size:
-        raise DamagedTarError(member.start, "it is cut off inside a member")
-    return content

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import InfraredTranslator, TranslateStage
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 if TYPE_CHECKING:
     from dataset_builder.recipe import TranslateRecipe
@@ -29,7 +29,7 @@ def make_translator(recipe: "TranslateRecipe") -> InfraredTranslator:
     """
     if recipe.translator not in TRANSLATORS:
         raise InputError(
-            f"there is no translator {recipe.translator!r}; {nearest(recipe.translator, list(TRANSLATORS))}"
+            f"there is no translator {shown(recipe.translator)}; {nearest(recipe.translator, list(TRANSLATORS))}"
         )
     options = {name: getattr(recipe, name) for name in ("model", "revision", "condition") if getattr(recipe, name)}
     if options and recipe.translator == "radiometric":

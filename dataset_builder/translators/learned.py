@@ -10,7 +10,7 @@ import numpy as np
 
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import Translation, check_band
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 from fusionrs_hf.modeling_fusionrs_translator import UNKNOWN
 from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline, to_grey
 from fusionrs_hf.translator import load_pipeline
@@ -44,15 +44,15 @@ class LearnedTranslator:
         self.pipeline: RGB2IRPipeline = load_pipeline(model, revision)
         conditions = list(self.pipeline.translator.config.conditions)
         if condition not in conditions:
-            raise InputError(f"the translator knows no condition {condition!r}; {nearest(condition, conditions)}")
+            raise InputError(f"the translator knows no condition {shown(condition)}; {nearest(condition, conditions)}")
         self.pipeline.set_progress_bar_config(disable=True)
         self.condition, self.batch_size = condition, batch_size
         self.formula, self._seen, self._foreign = RadiometricTranslator(), 0, 0
         self.bands = tuple(self.pipeline.translator.bands_of(condition))
         self.revision = weights_digest(self.pipeline)
-        shown = "shipped" if model is None else Path(model).name if Path(model).exists() else model
+        told = "shipped" if model is None else Path(model).name if Path(model).exists() else model
         self.settings: Mapping[str, Any] = {
-            "model": shown,
+            "model": told,
             "condition": condition,
             "blend": condition == UNKNOWN,
             "interval": 0.8,

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from dataset_builder.sources.formats.raster_files import open_raster
 from dataset_builder.translators.learned import BLOCK_SHARE, LearnedTranslator
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.pipeline_fusionrs_translator import KINDS, MARGIN_PX, dark_level, to_grey
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class RasterOptions:
     def __post_init__(self) -> None:
         """Raises InputError where they do not go together."""
         if self.reflectance is not None and self.reflectance not in KINDS:
-            raise InputError(f"reflectance must be one of {', '.join(KINDS)}, got {self.reflectance!r}")
+            raise InputError(f"reflectance must be one of {', '.join(KINDS)}, got {shown(self.reflectance)}")
         if self.reflectance is None and (self.scale is not None or self.offset is not None):
             raise InputError("scale and offset make reflectance of a raster's values; give --reflectance, too")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataset_builder.images.png import encode_png
 from dataset_builder.schema import stable_seed
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 
 class InfraredTranslator(Protocol):
@@ -68,7 +68,8 @@ def check_band(translator: InfraredTranslator, band: str) -> None:
     """Raises an `InputError` unless the translator can imitate the band."""
     if band not in translator.bands:
         raise InputError(
-            f"translator {translator.name} cannot imitate band {band!r}; choose one of {', '.join(translator.bands)}"
+            f"translator {translator.name} cannot imitate band {shown(band)}; choose one of "
+            f"{', '.join(translator.bands)}"
         )
 
 

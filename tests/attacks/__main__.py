@@ -21,8 +21,9 @@ KINDS = {
     "training": "tests.attacks.finished_training",
     "kills": "tests.attacks.kills",
     "files": "tests.attacks.hostile_corpus",
+    "values": "tests.attacks.wrong_values",
 }
-MEANING = {"M": "M and N", "files": "D, H and I"}
+MEANING = {"M": "M and N", "files": "D, H and I", "values": "E, F, G, K, P and Q"}
 
 
 def set_environment(home: Path) -> None:

@@ -40,7 +40,7 @@ def test_values_left_out_are_the_defaults_and_paths_start_from_the_file(tmp_path
         ("name: x\nsources: [{}]\nsplits: {force_train: [a]}", r"force_train must be a text or a path, got \['a'\]"),
         ("name: x\nsources: [{}]\ngroups: {radius: many}", "groups: "),
         ("name: x\nsources: [{}]\ngroups: {relations: [colour]}", r"got \['colour'\]"),
-        ("name: x\nsources: [{}]\nir_range: {lwir: [300, 250]}", r"got lwir: \[300, 250\]"),
+        ("name: x\nsources: [{}]\nir_range: {lwir: [300, 250]}", r"got 'lwir': \[300, 250\]"),
         ("name: x\nsources: [{}]\nir_range: {thermal: [0, 1]}", "ir_range must map a band of"),
         ("name: x\nsources: [{}]\ncaption: {captoner: grounded}", "did you mean 'captioner'?"),
         ("name: x\nsources: [{}]\ncaption: {repairs: -1}", "repairs must be a whole number of at least 0, got -1"),
@@ -106,7 +106,7 @@ def test_the_command_line_wins_and_options_belong_to_their_captioner(tmp_path):
         ("captoner: local", "unknown key 'captoner'; did you mean 'captioner'?"),
         ("caption: {sed: 1}", "caption has the unknown key 'sed'; did you mean 'seed'?"),
         ("caption: {}\nsorces: []", "unknown key 'sorces'; did you mean 'sources'?"),
-        ("caption: {}\nir_range: {nir: [9, 0]}", r"got nir: \[9, 0\]"),
+        ("caption: {}\nir_range: {nir: [9, 0]}", r"got 'nir': \[9, 0\]"),
         ("- a", "must be a mapping"),
     ],
 )

@@ -23,9 +23,32 @@ def test_the_help_names_every_verb_and_what_it_does():
 
 
 def test_an_unknown_verb_is_refused(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["buidl"])
-    assert stop.value.code == 2 and "invalid choice: 'buidl'" in capsys.readouterr().err
+    assert main(["buidl"]) == 2
+    assert "invalid choice: 'buidl'" in capsys.readouterr().err
+
+
+def test_an_unforeseen_error_is_a_line_that_names_a_report_and_exit_code_70(monkeypatch, capsys, tmp_path):
+    def fail(arguments):
+        raise ZeroDivisionError("by\n\x1b[2Jnothing")
+
+    monkeypatch.setattr("fusionrs_hf.cli.export", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["export", "clip", "model", "out", "--overwrite"]) == 70
+    (report,) = tmp_path.iterdir()
+    assert capsys.readouterr().err == (
+        f"error: a fault of fusionrs: ZeroDivisionError: by \\x1b[2Jnothing; {report} says where; please report it\n"
+    )
+    text = report.read_text()
+    assert "Traceback" in text and "--overwrite" in text and "model" not in text.partition("Traceback")[0]
+
+
+def test_memory_that_runs_out_is_a_line(monkeypatch, capsys):
+    def fail(arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("fusionrs_hf.cli.export", fail)
+    assert main(["export", "clip", "model", "out"]) == 2
+    assert capsys.readouterr().err.startswith("error: memory ran out; ")
 
 
 def test_an_interrupted_verb_says_how_to_go_on(monkeypatch, capsys):
@@ -86,7 +109,7 @@ def test_a_closed_or_full_stream_changes_no_exit_code(tmp_path, arguments, code,
 
 def test_a_process_that_a_verb_starts_gets_open_streams(tmp_path):
     code = (
-        "import os, subprocess, sys\nfrom fusionrs_hf.cli import open_closed_streams\nopen_closed_streams()\n"
+        "import os, subprocess, sys\nfrom fusionrs_hf.terminal import open_closed_streams\nopen_closed_streams()\n"
         "test = 'import os, sys; [os.fstat(number) for number in range(3)]; print(1); print(2, file=sys.stderr)'\n"
         "subprocess.run([sys.executable, '-c', test], check=True)\n"
         f"open({str(tmp_path / 'first')!r}, 'w').write('mine')"
@@ -101,7 +124,7 @@ def test_a_process_that_a_verb_starts_gets_open_streams(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_progress_that_cannot_be_written_stops_no_verb():
     code = (
-        "import logging, sys\nfrom tqdm import tqdm\nfrom fusionrs_hf.cli import open_closed_streams\n"
+        "import logging, sys\nfrom tqdm import tqdm\nfrom fusionrs_hf.terminal import open_closed_streams\n"
         "open_closed_streams()\nlogging.basicConfig(level=logging.INFO)\n"
         "for step in tqdm(range(3)):\n    logging.info(step)\nprint('done')"
     )

@@ -65,7 +65,7 @@ def test_rows_of_a_dataset_start_no_program(tmp_path, postscript, started):
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_file_is_refused_at_once(tmp_path, make):
     make(tmp_path / "a.png")
-    with pytest.raises(InputError, match="a.png is no file but a pipe, device or folder"):
+    with pytest.raises(InputError, match="a.png is no file but a folder, pipe or device"):
         open_image(tmp_path / "a.png")
     with pytest.raises(InputError, match="is no file"):
         open_image("/dev/zero")

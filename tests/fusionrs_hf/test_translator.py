@@ -29,7 +29,7 @@ def test_damaged_weights_are_refused(tmp_path):
     with torch.no_grad():
         pipe.translator.head.bias[0] = float("nan")
     pipe.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="head.bias holds NaN"):
+    with pytest.raises(InputError, match="'head.bias' holds NaN"):
         load_pipeline(tmp_path)
 
 

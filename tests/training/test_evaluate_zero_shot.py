@@ -7,7 +7,7 @@ from fusionrs_hf import cli
 from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
 from tests.made import scene_sets, tiny
-from training.evaluate_zero_shot import accuracy, class_embeddings
+from training.evaluate_zero_shot import accuracy, class_embeddings, read_templates
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,11 @@ def test_a_class_is_the_mean_of_its_prompts():
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
 
 
-def test_a_template_says_where_the_name_goes():
-    with pytest.raises(InputError, match="where the class name goes, got 'a field'"):
-        class_embeddings(Encoder.for_scores(tiny.clip_model(), tiny.clip_processor()), ["field"], ["a field"])
+def test_templates_are_read_before_anything_is_embedded(tmp_path):
+    path = tmp_path / "templates.txt"
+    path.write_text("the {}\n\ndark {}\n")
+    assert read_templates(path) == ["the {}", "dark {}"]
+    for text, sentence in (("a field", "needs {} where the class name goes, got 'a field'"), ("\n", "no template")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=sentence):
+            read_templates(path)

@@ -96,7 +96,7 @@ def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, content):
 def test_a_recipe_that_is_no_yaml_names_the_line(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("dataset: here\nsteps 5\n")
-    with pytest.raises(InputError, match="recipe.yaml is no YAML: .*line 3"):
+    with pytest.raises(InputError, match="recipe.yaml is not YAML .*line 3"):
         read_mapping(path)
 
 

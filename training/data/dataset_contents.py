@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from datasets import get_dataset_split_names, load_dataset
 
 from dataset_builder.schema import SPLITS
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from training.clip_arguments import IR_ORIGINS
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def scored_split(dataset: str, asked: str | None) -> str:
     """
     names = split_names(dataset)
     if asked is not None and asked not in names:
-        raise InputError(f"{dataset} has no split {asked!r}; it has {', '.join(names)}")
+        raise InputError(f"{dataset} has no split {shown(asked)}; it has {', '.join(names)}")
     if asked is None and names[-1] != "test":
         logger.info("%s has no test split: %s is scored; --split names another", dataset, names[-1])
     return asked or names[-1]

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import datasets
 from PIL import Image
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.images import refuse_programs
 
 Rows = TypeVar("Rows", datasets.Dataset, datasets.IterableDataset)
@@ -25,7 +25,7 @@ class EmbeddedImage(datasets.Image):
         """
         if value.get("bytes") is None:
             raise InputError(
-                f"a row names an image file, {str(value.get('path'))[:200]!r}, and does not hold it; give a dataset "
+                f"a row names an image file, {shown(value.get('path'))}, and does not hold it; give a dataset "
                 "whose columns rgb and ir hold images, as `fusionrs build` writes them"
             )
         return super().decode_example({"bytes": value["bytes"], "path": None}, token_per_repo_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from training.release.card_text import python_blocks, read_card
 from training.release.cards import card_of
 from training.trainers.run_log import LOG_NAME
@@ -30,8 +30,8 @@ def check_card(folder: Path, kind: str) -> None:
         if found := MISSING.search(line):
             remedy = "evaluate (`fusionrs eval`)" if "evaluated" in found[0].lower() else "state it"
             raise InputError(
-                f"{folder / 'README.md'} line {number}: {found[0]!r} stands where a result should; {remedy}, then "
-                f"`fusionrs card {folder}`"
+                f"{folder / 'README.md'} line {number}: {shown(found[0])} stands where a result should; {remedy}, "
+                f"then `fusionrs card {folder}`"
             )
     for start, code in python_blocks(text):
         try:
@@ -56,7 +56,7 @@ def _check_told(folder: Path, kind: str, text: str) -> None:
     section = _section(str(fresh), "## Training")
     for line in section.splitlines():
         if line.strip() and line not in text:
-            raise InputError(f"{folder / 'README.md'} lacks the line {line.strip()[:80]!r} on its run; {remedy}")
+            raise InputError(f"{folder / 'README.md'} lacks the line {shown(line.strip()[:80])} on its run; {remedy}")
 
 
 def _results(card: ModelCard) -> dict[str, object]:

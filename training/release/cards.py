@@ -1,6 +1,5 @@
 """Writes a model folder's README.md from the files that its runs left there: log, metrics, configuration."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import FACTS_PROMPT
 from model_cards.clip import ClipFacts, render_clip_card
 from model_cards.facts import BaseModel, place_name
@@ -29,7 +29,7 @@ TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infr
 def card_of(kind: str, folder: Path) -> ModelCard:
     """Returns the card that is due of a folder of `clip`, `vlm` or `translator`; raises InputError for others."""
     if kind not in CARDS:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(CARDS)}, whose runs leave a log")
+        raise InputError(f"kind is {shown(kind)}, expected one of {', '.join(CARDS)}, whose runs leave a log")
     return CARDS[kind](folder)
 
 
@@ -90,7 +90,7 @@ def _tower(config: Mapping[str, Any]) -> str:
 
 
 def _text_tokens(folder: Path) -> int | None:
-    limit = json.loads((folder / "tokenizer_config.json").read_text()).get("model_max_length", LARGE)
+    limit = read_object(folder / "tokenizer_config.json", "save the model again").get("model_max_length", LARGE)
     return limit if limit < LARGE else None
 
 
@@ -116,8 +116,8 @@ def _infrared_tower(config: dict) -> str:
 
 def vlm_facts(folder: Path, model_id: str | None = None) -> VlmFacts:
     """Returns what the card of a two-image VLM says; arguments as for the CLIP."""
-    config = json.loads((folder / "config.json").read_text())
-    processor = json.loads((folder / "processor_config.json").read_text())
+    config = read_object(folder / "config.json", "save the model again")
+    processor = read_object(folder / "processor_config.json", "save the model again")
     results = VlmResults.load(folder / METRICS_NAME)
     return VlmFacts(
         model_id=model_id or place_name(folder),
@@ -141,7 +141,8 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
     card.save(folder / "README.md")
     write_eval_results(folder, card, facts.dataset_id)
     if (folder / "adapter").is_dir():
-        stated = json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+        saved = read_object(folder / "adapter/adapter_config.json", "save the model again")
+        stated = str(saved.get("base_model_name_or_path") or "")
         base = stated if not Path(stated).is_absolute() else f"{Path(stated).parent.name}/{Path(stated).name}"
         adapter = replace(facts, adapter_base=base, model_id=f"{facts.model_id}/adapter")
         render_vlm_card(adapter).save(folder / "adapter/README.md")
@@ -152,9 +153,9 @@ def write_vlm_card(folder: Path, model_id: str | None = None) -> None:
 
 def translator_card(folder: Path, model_id: str | None = None) -> ModelCard:
     """Returns the card of a learned translator; arguments as for the CLIP."""
-    config = json.loads((folder / "translator/config.json").read_text())
+    config = read_object(folder / "translator/config.json", "train it again")
     path = folder / METRICS_NAME
-    results = json.loads(path.read_text()) if path.is_file() else {}
+    results = read_object(path, "score it again") if path.is_file() else {}
     facts = TranslatorFacts(
         model_id=model_id or place_name(folder),
         **_common(folder),

@@ -2,24 +2,27 @@
 
 import ast
 import ipaddress
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import yaml
-from huggingface_hub import metadata_load
-
 from dataset_builder.shards.parquet import file_sha256
-from fusionrs_hf.errors import InputError
+from dataset_builder.shards.report_parts import FilesTold
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.bounded_yaml import NotYamlError, front_matter
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.records import read_record
 
+MODULE = re.compile(r"\w+")
 UNSTATED = ("", "none", "unknown", "unstated")
 
 
 def check_shards(folder: Path) -> None:
     """Refuses a build whose shards are not those that its report tells."""
     path = folder / "build_report.json"
-    files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.is_file() else {}
+    files = read_record(path, FilesTold, "build it again").get("files", {}) if path.is_file() else {}
     hashes = {name: file["sha256"] for name, file in files.items() if name.startswith("data/")}
     shards = {file.relative_to(folder).as_posix(): file for file in folder.glob("data/*.parquet")}
     changed = [
@@ -45,14 +48,13 @@ def check_rights(folder: Path, endpoint: str) -> None:
     if not path.is_file():
         raise InputError(f"{path} is missing, expected the card that a release needs; training and build write it")
     try:
-        card = metadata_load(path) or {}
-    except yaml.YAMLError as error:
-        problem = str(error).replace("\n", " ")
-        raise InputError(f"{path} starts with a block that is not YAML ({problem}); correct or rewrite it") from error
+        card = front_matter(read_text(path), str(path))
+    except NotYamlError as error:
+        raise InputError(f"{path} starts with a block that is not YAML ({error}); correct or rewrite it") from error
     if is_loopback(endpoint):
         return
     origin = folder / "origin.json"
-    demo_only = card.get("demo_only") or (origin.is_file() and json.loads(origin.read_text()).get("demo_only"))
+    demo_only = card.get("demo_only") or (origin.is_file() and read_object(origin, "bring it again").get("demo_only"))
     only_here = f"{endpoint} is not a loopback address; push to a loopback Hub (HF_ENDPOINT=http://127.0.0.1:PORT)"
     if demo_only:
         raise InputError(
@@ -87,14 +89,21 @@ def check_code(path: Path, auto_class: str) -> None:
     auto_map = read_json(path).get("auto_map", {})
     if auto_class not in auto_map:
         raise InputError(f"{path} has no auto_map entry for {auto_class}, expected one for remote code; {remedy}")
-    pending, seen = [reference.rpartition(".")[0] for reference in auto_map.values()], set()
+    named = [part for part in _texts(auto_map) if part]
+    pending, seen = [reference.rpartition("--")[2].rpartition(".")[0] for reference in named], set()
     while pending:
         module = pending.pop()
+        if not MODULE.fullmatch(module):
+            raise InputError(f"{path} names the module {shown(module)}, expected a file beside it; {remedy}")
         code = path.with_name(f"{module}.py")
         if not code.is_file():
             raise InputError(f"{code} is missing, expected the remote code that {path.name} needs; {remedy}")
         if module not in seen:
-            imports = [node for node in ast.walk(ast.parse(code.read_text())) if isinstance(node, ast.ImportFrom)]
+            try:
+                tree = ast.parse(read_text(code))
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                raise InputError(f"{code} is no Python that can be read ({error}); {remedy}") from None
+            imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
             pending += [node.module for node in imports if node.level == 1 and node.module]
             seen.add(module)
 
@@ -103,4 +112,13 @@ def read_json(path: Path) -> dict:
     """Reads a file that `save_pretrained` writes; raises InputError where it is missing."""
     if not path.is_file():
         raise InputError(f"{path} is missing, expected a folder that save_pretrained wrote with its processor")
-    return json.loads(path.read_text())
+    return read_object(path, "save_pretrained writes it anew")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yields the texts in a value of `auto_map`: one, or a list of them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, Mapping)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.repository_names import check_hub_id
 from training.data.held_folders import holding
 from training.release.kinds import KINDS, find_kind
 
@@ -48,6 +49,9 @@ def push(
             Hub that refuses or fails: in one line, with what is there now and how to go on.
     """
     find_kind(kind)
+    check_hub_id(repo_id)
+    if base is not None:
+        check_hub_id(base)
     form = _form(kind, {"base": base, "as_clip": as_clip or None})
     from training.release.releasing import release  # here: what is released is known without a library
     from training.release.staging import stage
@@ -75,6 +79,6 @@ def _form(kind: str, options: dict[str, object]) -> tuple[str, object] | None:
             continue
         if option not in KINDS[kind].forms:
             title = next(row.forms[option].title for row in KINDS.values() if option in row.forms)
-            raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {kind!r}; leave it out")
+            raise InputError(f"--{option.replace('_', '-')} goes with {title}, got kind {shown(kind)}; leave it out")
         chosen = (KINDS[kind].forms[option].make, value)
     return chosen

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 VERIFICATION = "verification.json"  # what was verified of a release, in the release
 TEXTS = ("README.md", "NOTICE.md", "LICENSE*", "CITATION.cff")
@@ -97,5 +97,5 @@ KINDS = {
 def find_kind(kind: str) -> ReleaseKind:
     """Returns a kind's row; raises InputError for one that is not released."""
     if kind not in KINDS:
-        raise InputError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
+        raise InputError(f"kind is {shown(kind)}, expected one of {', '.join(KINDS)}")
     return KINDS[kind]

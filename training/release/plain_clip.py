@@ -8,7 +8,7 @@ from transformers import AutoProcessor, CLIPConfig, CLIPModel, CLIPProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from model_cards import TEMPLATES
 
@@ -41,7 +41,7 @@ def write_plain_clip(folder: Path, out: Path) -> Path:
     """
     config = FusionRSCLIPConfig.from_pretrained(folder)
     if more := [
-        f"{name}={getattr(config, name)!r}" for name, plain in PLAIN.items() if getattr(config, name) != plain
+        f"{name}={shown(getattr(config, name))}" for name, plain in PLAIN.items() if getattr(config, name) != plain
     ]:
         raise InputError(f"{folder} is no plain CLIP ({', '.join(more)[:200]}); push it without --as-clip")
     kinds = (config.text_config.model_type, config.vision_config.model_type)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import read_manifest
 from fusionrs_hf.output_folder import files_below
@@ -122,7 +123,7 @@ def code_of(folder: Path, configs: Sequence[str]) -> set[str]:
     pending, found = [], set()
     for name in configs:
         path = folder / name
-        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        values = read_object(path, "save the model again") if path.is_file() else {}
         for part in (values, *(value for value in values.values() if isinstance(value, dict))):
             references = part.get("auto_map") or {}
             for reference in references.values() if isinstance(references, dict) else ():

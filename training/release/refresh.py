@@ -1,12 +1,12 @@
 """Writes the card of a finished folder anew from what lies in it; an evaluation does so, and `fusionrs card`."""
 
-import json
 import logging
 from pathlib import Path
 
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.shards.report import build_report
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from model_cards.facts import place_name
 from training.data.held_folders import adding
@@ -76,4 +76,4 @@ def card_writer(folder: Path):  # noqa: ANN201 - one of the functions above
         return write_translator_card
     if not (folder / "config.json").is_file():
         return None
-    return WRITERS.get(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
+    return WRITERS.get(read_object(folder / "config.json", "save the model again").get("model_type"))

@@ -1,6 +1,5 @@
 """Lays out what goes up: all checks, the card named and pinned, and nothing else, in a folder of its own."""
 
-import json
 import logging
 import os
 import re
@@ -8,10 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.utils import HFValidationError, validate_repo_id
 
 from dataset_builder.shards.report import build_report
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.repository_names import check_hub_id
 from training.release.card_checks import check_card
 from training.release.card_text import pinned, read_card
 from training.release.checks import check_rights
@@ -87,7 +87,7 @@ def _base(folder: Path) -> dict[str, str]:
     path = folder / "adapter_config.json"
     if not path.is_file():
         return {}
-    repo_id = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    repo_id = check_hub_id(read_object(path, "save the adapter again").get("base_model_name_or_path"))
     repository = Repository("model", repo_id)
     with in_a_line(repository, lambda: "nothing was uploaded; push the base first, or again"):
         return {"repo_id": repo_id, "revision": str(repository.head("main"))}
@@ -108,12 +108,6 @@ def _version(kind: str, folder: Path) -> str | None:
 
 
 def _check_names(repo_id: str, tag: str | None) -> None:
-    try:
-        validate_repo_id(repo_id)
-        if repo_id.count("/") != 1:
-            raise HFValidationError("it has no owner")
-    except HFValidationError as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"{repo_id!r} is no repository ({problem}); expected owner/name") from error
+    check_hub_id(repo_id)
     if tag is not None and not TAG.fullmatch(tag):
-        raise InputError(f"tag {tag!r} is no name, expected letters, digits, dots, dashes, such as v1.0.0")
+        raise InputError(f"tag {shown(tag)} is no name, expected letters, digits, dots, dashes, such as v1.0.0")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusionrs_hf import __version__
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from training.release.kinds import KINDS, VERIFICATION
 from training.release.plan import Plan
@@ -66,7 +67,7 @@ class Verification:
             InputError: It is no such file of this version.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_object(path, "push the release again")
             found = cls(**values)
             hashes = [entry["sha256"] for entry in found.files.values()]
             whole = found.format == FORMAT and found.kind in KINDS and all(len(value) == 64 for value in hashes)

@@ -17,6 +17,7 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 
 from fusionrs_hf import __version__
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.repository_names import check_hub_id, check_revision
 from training.release.contents import differences
 from training.release.hub import Repository, in_a_line
 from training.release.kinds import KINDS, VERIFICATION
@@ -103,6 +104,8 @@ def find_release(repo_id: str, revision: str | None, repo_type: str | None) -> t
     for kind in TYPES:
         if repo_id.startswith(f"{kind}s/"):
             repo_id, repo_type = repo_id.removeprefix(f"{kind}s/"), kind
+    check_hub_id(repo_id)
+    check_revision(revision)
     found: list[tuple[Repository, str]] = []
     absent = []
     for kind in TYPES if repo_type is None else (repo_type,):

@@ -7,7 +7,7 @@ import yaml
 from huggingface_hub import metadata_load
 
 from dataset_builder.publish.clearance import check_folder
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from training.release.checks import check_code, check_shards, read_json
 
 
@@ -27,7 +27,8 @@ def check_model(folder: Path, kind: str) -> None:
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or ""
         if not base or Path(base).exists() or base.count("/") != 1:
             raise InputError(
-                f"{folder} adapts {base!r}, expected owner/name of a base on the Hub; push the base first, then --base"
+                f"{folder} adapts {shown(base)}, expected owner/name of a base on the Hub; push the base first, "
+                "then --base"
             )
     else:
         plain = kind == "clip" and read_json(folder / "config.json").get("model_type") == "clip"
@@ -70,7 +71,7 @@ def check_space(folder: Path, kind: str) -> None:
     sdk, main = card.get("sdk"), card.get("app_file", "app.py")
     if sdk not in ("gradio", "docker", "static"):
         raise InputError(
-            f"{folder / 'README.md'} has sdk {sdk!r}, expected gradio, docker or static in its front matter"
+            f"{folder / 'README.md'} has sdk {shown(sdk)}, expected gradio, docker or static in its front matter"
         )
     if not (folder / str(main)).is_file():
         raise InputError(f"{folder / str(main)} is missing, which the Space would run; see app_file in README.md")

@@ -1,6 +1,5 @@
 """Rows to score, divided by band and by what the *model* was trained on: its log says which scenes these were."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datasets import Dataset
 from huggingface_hub import hf_hub_download
 
 from dataset_builder.groups.splits import representatives
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from training.data.dataset_contents import split_names
 from training.data.pairs import load_pairs
@@ -78,10 +78,9 @@ def training_log(model: str) -> dict[str, Any]:
     try:
         if not Path(model).is_dir():
             path = Path(hf_hub_download(model, LOG_NAME))
-        log = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path, "bring the model again")
     except (OSError, ValueError):  # not there, no network, or no JSON: a model of others
         return {}
-    return log if isinstance(log, dict) else {}
 
 
 def representative_rows(dataset: str, split: str, ir_origin: str | None) -> Dataset:

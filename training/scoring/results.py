@@ -7,7 +7,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError, shown
 
 METRICS_NAME = "metrics.json"
 
@@ -48,7 +49,10 @@ class Result:
         Raises:
             InputError: As `from_json`.
         """
-        return cls.from_json(json.loads(path.read_text())) if path.is_file() else None
+        try:
+            return cls.from_json(read_object(path, "evaluate again")) if path.is_file() else None
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise InputError(f"{path} holds no results of this version ({error}); evaluate again") from error
 
 
 def check_keys(kind: type, content: Mapping[str, Any], possible: set[str], needed: set[str]) -> None:
@@ -58,9 +62,11 @@ def check_keys(kind: type, content: Mapping[str, Any], possible: set[str], neede
         InputError: A key is not possible, or a needed one is missing.
     """
     if unknown := sorted(map(str, content.keys() - possible)):
-        raise InputError(f"{kind.__name__} has no key {unknown[0]!r}, expected of {sorted(possible)}; evaluate again")
+        raise InputError(
+            f"{kind.__name__} has no key {shown(unknown[0])}, expected of {sorted(possible)}; evaluate again"
+        )
     if missing := sorted(needed - content.keys()):
-        raise InputError(f"{kind.__name__} needs the key {missing[0]!r}, got {sorted(content)}; evaluate again")
+        raise InputError(f"{kind.__name__} needs the key {shown(missing[0])}, got {sorted(content)}; evaluate again")
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ def last_whole_checkpoint(folder: Path) -> str | None:
     for path in sorted(folders, key=lambda path: checkpoint_step(path.name), reverse=True):
         try:
             json.loads((path / "trainer_state.json").read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             continue
         return str(path)
     return None

@@ -15,10 +15,14 @@ from huggingface_hub import metadata_load
 from transformers import Trainer
 
 from dataset_builder.schema import LOCATOR
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError
+from fusionrs_hf.records import make_record
 from fusionrs_hf.redaction import redacted
 from model_cards.facts import BaseModel, place_name, read_base_model
 
 LOG_NAME = "training_log.json"
+REMEDY = "bring the model again"
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "trl", "safetensors")
 
 
@@ -79,7 +83,7 @@ def _seen(rows: Dataset, towers: Sequence[str]) -> dict[str, list[str]]:
     places = (LOCATOR.fullmatch(locator) for locator in set(rows["source_locator"]))
     seen = {"scenes": {place["scene"] for place in places if place}, "source_datasets": set(rows["source_dataset"])}
     logs = (Path(tower) / LOG_NAME for tower in towers)
-    for log in (json.loads(path.read_text()) for path in logs if path.is_file()):
+    for log in (read_object(path, REMEDY) for path in logs if path.is_file()):
         for name, values in seen.items():
             values.update(log.get(name, ()))
     return {name: sorted(values) for name, values in seen.items()}
@@ -87,23 +91,39 @@ def _seen(rows: Dataset, towers: Sequence[str]) -> dict[str, list[str]]:
 
 def read_run_log(folder: Path) -> dict[str, Any]:
     """Returns the log of the run that left this folder."""
-    return json.loads((folder / LOG_NAME).read_text())
+    return read_object(folder / LOG_NAME, "train again")
 
 
 def base_models(tower: str) -> list[BaseModel]:
-    """Returns what a tower is made of: itself, and where we trained it what it started from."""
+    """Returns what a tower is made of: itself, and where we trained it what it started from.
+
+    Raises:
+        InputError: Its log or its origin is none of ours.
+    """
     path = Path(tower) / LOG_NAME
     if not path.is_file():
-        return [read_base_model(str(tower))]
-    log = json.loads(path.read_text())
-    former = [BaseModel(**model) for model in log["base_models"]]
+        try:
+            return [read_base_model(str(tower))]
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise InputError(
+                f"{Path(tower) / 'origin.json'} is none of ours ({error}); convert the weights again"
+            ) from None
+    log = read_object(path, REMEDY)
+    told = log.get("base_models")
+    former = [
+        make_record(BaseModel, model, f"a base model in {path}", REMEDY)
+        for model in (told if isinstance(told, list) else [told])
+    ]
     card = Path(tower) / "README.md"
     licence = (metadata_load(card) or {}).get("license") if card.is_file() else None
-    dataset = log.get("dataset", {}).get("name") or place_name(str(log["recipe"].get("dataset", "data of its own")))
+    dataset, recipe, steps = (log.get(name) for name in ("dataset", "recipe", "steps"))
+    if not isinstance(dataset, dict | None) or not isinstance(recipe, dict) or not isinstance(steps, int):
+        raise InputError(f"{path} is not the log of a run; {REMEDY}")
+    name = (dataset or {}).get("name") or place_name(str(recipe.get("dataset", "data of its own")))
     itself = BaseModel(
         name=place_name(tower),
         licence=licence if isinstance(licence, str) and licence != "other" else None,
-        statement=f"Trained by fusionrs-hf on {dataset}, {log['steps']:,} steps; it started from what follows.",
+        statement=f"Trained by fusionrs-hf on {name}, {steps:,} steps; it started from what follows.",
         demo_only=any(model.demo_only for model in former),
     )
     return [itself, *former]
@@ -117,7 +137,7 @@ def describe_dataset(dataset: str) -> dict[str, Any]:
     for name, key in (("build_report.json", "name"), ("README.md", "pretty_name")):
         path = folder / name
         if path.is_file():
-            found = json.loads(path.read_text()) if path.suffix == ".json" else metadata_load(path) or {}
+            found = read_object(path, "build it again") if path.suffix == ".json" else metadata_load(path) or {}
             if isinstance(found, dict) and found.get(key):
                 return {"name": str(found[key]), "hub_id": None}
     return {"name": place_name(dataset), "hub_id": None}

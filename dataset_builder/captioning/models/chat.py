@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,15 +11,19 @@ from typing import Any
 import httpx2
 from aiolimiter import AsyncLimiter
 from huggingface_hub import AsyncInferenceClient, ChatCompletionOutput
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, OfflineModeIsEnabled
+from huggingface_hub.utils import hf_raise_for_status
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from dataset_builder.captioning.models.answers import Answer, BadAnswerError, answer_schema, read_answer
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounds import ANSWER_BYTES
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.redaction import REDACTED, redacted_text
 
 MAX_BACKOFF_S = 60.0
 MAX_RETRY_AFTER_S = 300.0  # who asks for a longer pause has closed for the day
+MOST_TOKENS = 10**9  # of one request; who says more is not counting tokens
+FRAMING = ("content-encoding", "content-length", "transfer-encoding")  # headers of the body as it travelled
 KEPT = "answers so far are kept, and the same command goes on from there"
 REMEDIES = {
     401: "the key is missing or wrong: set the environment variable that api_key_env names",
@@ -82,13 +87,59 @@ class ChatOptions:
 
 
 class _Client(AsyncInferenceClient):
-    """Sends `response_format` as it was given: to a URL, the stock client sends a JSON schema in TGI's dialect."""
+    """Sends `response_format` as it was given, and reads no more of an answer than one may have.
+
+    To a URL, the stock client sends a JSON schema in TGI's dialect; and it takes a body of any size into memory.
+    """
 
     async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> Any:
         body = request_parameters.json
         if "_response_format" in body:
             body["response_format"] = body.pop("_response_format")
-        return await super()._inner_post(request_parameters, stream=stream)
+        client = await self._get_async_client()
+        asked = {
+            "json": body,
+            "headers": {**request_parameters.headers, "accept-encoding": "identity"},
+            "cookies": self.cookies,
+            "timeout": self.timeout,
+        }
+        try:
+            async with client.stream("POST", request_parameters.url, **asked) as response:
+                data, told = await bounded_body(response), dict(response.headers)
+                status, request = response.status_code, response.request
+        except httpx2.TimeoutException as error:
+            raise InferenceTimeoutError(f"no answer in time from {request_parameters.url}") from error
+        told = {name: value for name, value in told.items() if name.lower() not in FRAMING}
+        hf_raise_for_status(httpx2.Response(status, headers=told, content=data, request=request))
+        return data
+
+
+async def bounded_body(response: httpx2.Response) -> bytes:
+    """Reads the body of a response that is being streamed, unpacked, as far as an answer may be long.
+
+    Raises:
+        ChatError: It is longer than `ANSWER_BYTES`, or packed in a way that nobody asked for.
+    """
+    if response.is_stream_consumed:  # the stock client has read why it is refused, where that is short
+        return response.content[:ANSWER_BYTES]
+    data = bytearray()
+    async for chunk in response.aiter_raw():
+        data += chunk
+        if len(data) > ANSWER_BYTES:
+            raise ChatError("bad_answer", f"an answer of more than {ANSWER_BYTES} bytes")
+    packed = response.headers.get("content-encoding", "identity").strip().lower()
+    if packed == "identity":
+        return bytes(data)
+    if packed not in ("gzip", "deflate"):
+        raise ChatError("bad_answer", "an answer packed in a way that was not asked for")
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        unpacked = unpacking.decompress(bytes(data), ANSWER_BYTES + 1)
+    except zlib.error:
+        raise ChatError("bad_answer", "an answer that cannot be unpacked") from None
+    if len(unpacked) > ANSWER_BYTES:
+        raise ChatError("bad_answer", f"an answer of more than {ANSWER_BYTES} bytes")
+    return unpacked
 
 
 class Chat:
@@ -158,7 +209,7 @@ class Chat:
         self._answered += 1
         for name in ("prompt_tokens", "completion_tokens"):
             count = getattr(completion.usage, name, None)
-            if isinstance(count, int) and count > 0:
+            if isinstance(count, int) and 0 < count < MOST_TOKENS:
                 setattr(question, name, getattr(question, name) + count)
         try:
             choice = completion.choices[0]
@@ -218,7 +269,8 @@ class Chat:
         status, headers = error.response.status_code, error.response.headers
         if status in REMEDIES:
             return InputError(
-                f"{self.options.base_url} answered {status} for the model {self.options.model!r}: {REMEDIES[status]}; "
+                f"{self.options.base_url} answered {status} for the model {shown(self.options.model)}: "
+                f"{REMEDIES[status]}; "
                 f"{KEPT}"
             )
         if status in (408, 425, 429) or status >= 500:
@@ -256,5 +308,5 @@ def _seconds(retry_after: str | None) -> float:
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return 0.0

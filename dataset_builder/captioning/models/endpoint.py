@@ -25,7 +25,7 @@ from dataset_builder.captioning.models.chat import Chat, ChatError, ChatOptions,
 from dataset_builder.captioning.models.prompts import PROMPT, REPAIR_PROMPT, SCENE_PROMPT, Prompts
 from dataset_builder.captioning.protocol import Written
 from dataset_builder.claims.grounding import InfraredFacts
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.redaction import redacted
 
 logger = logging.getLogger(__name__)
@@ -91,16 +91,20 @@ class EndpointSettings:
         parts = urlsplit(str(self.base_url))
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url must hold no user, password or query: name the key's variable in api_key_env")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url must start with http:// or https:// and a host, got {self.base_url!r}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not str(self.base_url).isprintable():
+            raise ValueError(f"base_url must start with http:// or https:// and a host, got {shown(self.base_url)}")
+        try:
+            parts.port  # noqa: B018 - raises where it is none
+        except ValueError:
+            raise ValueError("base_url has a port that is none; give one from 0 to 65535") from None
         if self.api_key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", str(self.api_key_env)):
             raise ValueError(
                 "api_key_env must be the name of an environment variable (capitals, digits, _), not the key itself"
             )
         if not self.model or not isinstance(self.model, str):
-            raise ValueError(f"model must be a name that the endpoint knows, got {self.model!r}")
+            raise ValueError(f"model must be a name that the endpoint knows, got {shown(self.model)}")
         if self.structured not in STRUCTURED:
-            raise ValueError(f"structured must be of {list(STRUCTURED)}, got {self.structured!r}")
+            raise ValueError(f"structured must be of {list(STRUCTURED)}, got {shown(self.structured)}")
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
             raise ValueError(f"concurrency must be 1 to {MAX_CONCURRENCY}, got {self.concurrency}")
         for name in ("attempts", "timeout_s", "max_tokens", "requests_per_minute"):

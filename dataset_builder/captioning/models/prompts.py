@@ -13,6 +13,7 @@ import numpy as np
 from dataset_builder.captioning.choice import tell
 from dataset_builder.captioning.models.answers import clean_text
 from dataset_builder.claims.grounding import InfraredFacts
+from fusionrs_hf.errors import shown
 
 MAX_CAPTIONS, MAX_CAPTION_CHARACTERS = 5, 600  # of the scene captions shown to the model: they share its context
 FIELDS = {
@@ -101,7 +102,7 @@ class Prompts:
             if text is None and name != "prompt":
                 continue
             if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"{name} must be a text, got {text!r}")
+                raise ValueError(f"{name} must be a text, got {shown(text)}")
             template = Template(text)
             if not template.is_valid():
                 raise ValueError(f"{name} has a $ that starts no field; write $$ for a dollar sign")

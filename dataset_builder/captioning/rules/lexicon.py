@@ -10,7 +10,8 @@ from typing import Any
 
 import simplemma
 
-from dataset_builder.fields import read_yaml
+from fusionrs_hf.bounded_yaml import read_yaml
+from fusionrs_hf.errors import shown
 
 _PLAIN = str.maketrans(
     {
@@ -132,7 +133,7 @@ def _reached(start: str, groups: Mapping[str, Any]) -> frozenset[str]:
         name = waiting.pop()
         if name not in groups:
             raise ValueError(
-                f"lexicon.yaml: {start!r} implies {name!r}, which is no group; known are {sorted(groups)}"
+                f"lexicon.yaml: {shown(start)} implies {shown(name)}, which is no group; known are {sorted(groups)}"
             )
         if name not in names:
             names.add(name)

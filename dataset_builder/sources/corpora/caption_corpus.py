@@ -1,6 +1,5 @@
 """The JSON of RSICD, RSITMD, UCM-, Sydney- and NWPU-Captions: several captions an image, all of them kept."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,8 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
+from dataset_builder.sources.formats.entries import BOM
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable, read_inside, readable
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_files import read_bytes
+from fusionrs_hf.bounded_json import NotJsonError, parse_json
+from fusionrs_hf.bounds import LIST_BYTES
+from fusionrs_hf.errors import InputError, shown
 
 RAW = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")  # the five captions of an image in dataset_nwpu.json
 
@@ -60,7 +63,7 @@ class CaptionCorpusSource:
             raise InputError(f"splits must be of {', '.join(SPLITS)}, got {', '.join(map(str, unknown))}")
         if self.caption_origin not in CAPTION_ORIGINS:
             raise InputError(
-                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {self.caption_origin!r}"
+                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {shown(self.caption_origin)}"
             )
         if self.images_per_shard < 1:
             raise InputError(f"images_per_shard must be positive, got {self.images_per_shard}")
@@ -111,15 +114,15 @@ def load_entries(path: Path, size: int, changed: int) -> tuple[Entry, ...]:
             train, val and test.
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig", "surrogateescape"))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(read_bytes(path, LIST_BYTES).removeprefix(BOM).decode("utf-8", "surrogateescape"))
+    except NotJsonError as error:
         raise InputError(f"{path} is no JSON ({error}); get it again") from error
     images = document.get("images") if isinstance(document, Mapping) else None
     if isinstance(images, list):
         entries = [_karpathy(image, f"image {number} of {path}") for number, image in enumerate(images)]
     elif document and isinstance(document, Mapping) and all(isinstance(part, list) for part in document.values()):
         entries = [
-            _by_class(folder, image, f"image {number} of class {folder!r} in {path}")
+            _by_class(folder, image, f"image {number} of class {shown(folder)} in {path}")
             for folder, part in document.items()
             for number, image in enumerate(part)
         ]
@@ -137,7 +140,7 @@ def _karpathy(image: Any, where: str) -> Entry:
     name, split = _name_and_split(image, where)
     sentences = image.get("sentences")
     if not isinstance(sentences, list):
-        raise InputError(f"{where} needs a list `sentences`, got {sentences!r:.60}; mend the file or get it again")
+        raise InputError(f"{where} needs a list `sentences`, got {shown(sentences)}; mend the file or get it again")
     return Entry(name, split, tuple(part.get("raw") if isinstance(part, Mapping) else None for part in sentences))
 
 
@@ -148,7 +151,7 @@ def _by_class(folder: str, image: Any, where: str) -> Entry:
 
 def _name_and_split(image: Any, where: str) -> tuple[str, str]:
     if not isinstance(image, Mapping) or not isinstance(image.get("filename"), str) or not image["filename"]:
-        raise InputError(f"{where} needs `filename`, got {image!r:.60}; mend the file or get it again")
+        raise InputError(f"{where} needs `filename`, got {shown(image)}; mend the file or get it again")
     if image.get("split") not in list(SPLIT_WORDS):
-        raise InputError(f"{where} needs `split` of {', '.join(SPLIT_WORDS)}, got {image.get('split')!r:.40}")
+        raise InputError(f"{where} needs `split` of {', '.join(SPLIT_WORDS)}, got {shown(image.get('split'))}")
     return image["filename"], SPLIT_WORDS[image["split"]]

@@ -14,7 +14,7 @@ from dataset_builder.fields import parse
 from dataset_builder.sources.corpora.caption_corpus import CaptionCorpusSource
 from dataset_builder.sources.corpora.skyscript import SkyScriptSource
 from dataset_builder.sources.formats.entries import EntryFile
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 CAPTION_COLUMNS = ("captions", "caption", "text")
 BATCH = 100_000  # entries that are looked up at once
@@ -97,7 +97,7 @@ class EntryCaptions:
                 raise InputError(f"{where} {entry}; mend it")
             if not isinstance(entry.get(self.key), str) or not any(name in entry for name in CAPTION_COLUMNS):
                 raise InputError(
-                    f"{where} needs {self.key} and one of {', '.join(CAPTION_COLUMNS)}, got {str(entry):.80}"
+                    f"{where} needs {self.key} and one of {', '.join(CAPTION_COLUMNS)}, got {shown(entry)}"
                 )
             yield at, entry[self.key]
 
@@ -125,7 +125,7 @@ def open_book(spec: Any, root: Path, base: Path, where: str) -> CaptionBook:
     if not isinstance(spec, Mapping) or spec.get("kind") not in kinds:
         kind = spec.get("kind") if isinstance(spec, Mapping) else spec
         raise InputError(
-            f"{where} needs `kind` of {', '.join(kinds)}, got {kind!r}; {nearest(str(kind), list(kinds))}"
+            f"{where} needs `kind` of {', '.join(kinds)}, got {shown(kind)}; {nearest(str(kind), list(kinds))}"
         )
     hidden = {"base": base} if spec["kind"] == "entries" else {"base": base, "path": root.resolve()}
     hidden |= {"rights": "of the index"} if spec["kind"] == "caption_corpus" else {}

@@ -24,7 +24,7 @@ from dataset_builder.sources.corpora.index_records import SOURCES, Record, recor
 from dataset_builder.sources.corpora.skyscript import facts_of
 from dataset_builder.sources.formats.lines import lines_at, offset_lines
 from dataset_builder.sources.formats.paths import UnsafeNameError, parts_of, printable, read_inside, readable
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class FusionRSIndexSource:
         for name in ("roots", "skip_folders", "captions"):
             if not isinstance(getattr(self, name), Mapping) or set(getattr(self, name)) - set(SOURCES):
                 raise InputError(
-                    f"{name} must map sources ({', '.join(SOURCES)}) to values, got {getattr(self, name)!r}"
+                    f"{name} must map sources ({', '.join(SOURCES)}) to values, got {shown(getattr(self, name))}"
                 )
         roots = {source: self.base / root for source, root in self.roots.items()}
         ir_root = None if self.ir_root is None else self.base / self.ir_root
@@ -92,7 +92,7 @@ class FusionRSIndexSource:
         if any(not isinstance(count, int) or count < 0 for count in self.skip_folders.values()):
             raise InputError(f"skip_folders must count folders, got {dict(self.skip_folders)}")
         if self.ir_band not in IR_BANDS:
-            raise InputError(f"ir_band must be one of {', '.join(IR_BANDS)}, got {self.ir_band!r}")
+            raise InputError(f"ir_band must be one of {', '.join(IR_BANDS)}, got {shown(self.ir_band)}")
         if unknown := sorted(set(self.splits) - set(SPLITS)):
             raise InputError(f"splits must be of {', '.join(SPLITS)}, got {', '.join(map(str, unknown))}")
         if self.rows_per_shard < 1:

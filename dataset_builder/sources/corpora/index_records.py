@@ -1,13 +1,13 @@
 """A line of the official FusionRS index -> what is used of it, checked against the two published schemas."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dataset_builder.sources.corpora.skyscript import facts_of
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.bounded_json import NotJsonError, parse_json
+from fusionrs_hf.errors import InputError, shown
 
 SOURCES = ("NWPU", "RS5M", "RSICD", "RSITMD", "SkyScript")
 UPSTREAM_SPLITS = ("train", "val", "test")
@@ -82,19 +82,19 @@ def record_of(line: bytes, where: str) -> Record:
         InputError: No JSON object, another `schema_version`, or a field that is missing, unknown or of another type.
     """
     try:
-        row = json.loads(line.decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line.decode("utf-8", "surrogateescape"))
+    except NotJsonError as error:
         raise InputError(f"{where} is no JSON ({error}); get the index again") from error
     version = row.get("schema_version") if isinstance(row, Mapping) else None
     if not isinstance(version, str) or version not in SCHEMAS:
-        raise InputError(f"{where} has the schema_version {version!r:.60}, but {' and '.join(SCHEMAS)} can be read")
+        raise InputError(f"{where} has the schema_version {shown(version)}, but {' and '.join(SCHEMAS)} can be read")
     _check(row, SCHEMAS[version], where)
     _check(row["translation"], TRANSLATION, f"{where}: translation")
     source, split = row["source_dataset"], row["split"]
     if source not in SOURCES:
-        raise InputError(f"{where} has the source_dataset {source!r:.60}; it must be one of {', '.join(SOURCES)}")
+        raise InputError(f"{where} has the source_dataset {shown(source)}; it must be one of {', '.join(SOURCES)}")
     if split not in UPSTREAM_SPLITS:
-        raise InputError(f"{where} has the split {split!r:.60}; it must be one of {', '.join(UPSTREAM_SPLITS)}")
+        raise InputError(f"{where} has the split {shown(split)}; it must be one of {', '.join(UPSTREAM_SPLITS)}")
     code = row.get("source_rights_code")
     rights = facts_of(row["source_locator"])["rights"] if source == "SkyScript" else source
     return Record(
@@ -114,7 +114,9 @@ def _check(row: Mapping[str, Any], fields: Mapping[str, Any], where: str) -> Non
     if missing := [name for name in fields if name not in row]:
         raise InputError(f"{where} lacks {', '.join(missing)}; get the index again, or mend the line")
     if extra := [name for name in row if name not in fields]:
-        raise InputError(f"{where} has fields that its schema has not: {', '.join(map(repr, extra))}; remove them")
+        raise InputError(
+            f"{where} has fields that its schema has not: {', '.join(map(shown, extra[:3]))}; remove them"
+        )
     for name, kind in fields.items():
         if not isinstance(row[name], kind) or row[name] == "" and kind is str:
-            raise InputError(f"{where} has {name} {row[name]!r:.60}; it must be {KINDS[kind]}")
+            raise InputError(f"{where} has {name} {shown(row[name])}; it must be {KINDS[kind]}")

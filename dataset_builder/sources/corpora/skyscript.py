@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dataset_builder.schema import CAPTION_ORIGINS, SPLITS, new_row
 from dataset_builder.sources.formats.entries import EntryFile
 from dataset_builder.sources.formats.paths import printable, read_inside, readable, split_of
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 FILE_COLUMN = "filepath"
 NAME = re.compile(r"_([A-Z0-9]{2})_(\d\d)\.[^./]+$")  # a198234555_CH_19.jpg: sub-source and year of the image
@@ -92,10 +92,10 @@ class SkyScriptSource:
             raise InputError(f"caption file {captions} does not exist; give one of SkyScript's CSV files")
         if self.caption_origin not in CAPTION_ORIGINS:
             raise InputError(
-                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {self.caption_origin!r}"
+                f"caption_origin must be one of {', '.join(CAPTION_ORIGINS)}, got {shown(self.caption_origin)}"
             )
         if self.split not in (None, *SPLITS):
-            raise InputError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
+            raise InputError(f"split must be one of {', '.join(SPLITS)}, got {shown(self.split)}")
         if self.rows_per_shard < 1:
             raise InputError(f"rows_per_shard must be positive, got {self.rows_per_shard}")
         columns = [self.caption_columns] if isinstance(self.caption_columns, str) else self.caption_columns

@@ -10,9 +10,11 @@ import numpy as np
 
 from dataset_builder.sources.formats.entries import EntryFile
 from dataset_builder.sources.formats.facts import caption_texts, known_facts
+from dataset_builder.sources.formats.lines import OverlongError
 from dataset_builder.sources.formats.parquet_entries import ParquetEntries
-from dataset_builder.sources.formats.paths import composed, name_key
-from fusionrs_hf.errors import InputError
+from dataset_builder.sources.formats.paths import composed, name_key, printable
+from fusionrs_hf.bounds import TooLarge
+from fusionrs_hf.errors import InputError, shown
 
 PARQUET = ".parquet"
 FILE_COLUMN = "file_name"
@@ -28,11 +30,13 @@ class Said:
     Args:
         captions: In the order of the entries.
         readable: Whether all that stood there as captions was text.
+        entry: Where an entry stands that is too long to be read, and so names no image.
         facts: `sensor`, `acquired_at`, `gsd_m`, where known; a later entry wins.
     """
 
     captions: list[str] = field(default_factory=list)
     readable: bool = True
+    entry: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,7 +69,11 @@ class CaptionFiles:
         for number, offset in places:
             file, prefix = self.files[number]
             where = f"entry at byte {offset} of {file.path}"
-            entry_name, captions, readable, facts = parsed(file.at(offset), prefix, where)
+            entry = file.at(offset)
+            if isinstance(entry, TooLarge) and FILE_COLUMN not in entry:
+                said.entry = printable(f"{file.path.name}@{offset}")
+                continue
+            entry_name, captions, readable, facts = parsed(entry, prefix, where)
             if name is None or composed(name) == composed(entry_name):
                 name = name or entry_name
                 said.captions += captions
@@ -82,16 +90,22 @@ class CaptionIndex:
     Args:
         captions: The files; all entries are read and checked once.
 
+    Attributes:
+        overlong: Places of the entries that are too long to be read.
+
     Raises:
         InputError: An entry cannot be read, names no image, has no caption, or a fact that cannot be.
     """
 
     def __init__(self, captions: CaptionFiles) -> None:
-        self.captions = captions
+        self.captions, self.overlong = captions, []
         keys, places = array("Q"), array("Q")
         for number, (file, prefix) in enumerate(captions.files):
             for count, (offset, entry) in enumerate(file.entries(), 1):
                 where = f"entry {count} of {file.path}"
+                if isinstance(entry, OverlongError):
+                    self.overlong.append(((number, offset),))
+                    continue
                 if isinstance(entry, ValueError):
                     raise InputError(f"{where} {entry}; give one that is JSON (a mapping a line) or CSV, in UTF-8")
                 keys.append(name_key(parsed(entry, prefix, where)[0]))
@@ -138,12 +152,13 @@ def parsed(entry: Mapping[str, Any], prefix: str, where: str) -> tuple[str, list
     columns = [column for column in CAPTION_COLUMNS if column in entry]
     column = next((column for column in columns if entry[column] is not None), columns[0] if columns else None)
     if column is None or not name or not isinstance(name, str):
-        raise InputError(f"{where} needs {FILE_COLUMN} and one of {', '.join(CAPTION_COLUMNS)}, got {entry}")
+        raise InputError(f"{where} needs {FILE_COLUMN} and one of {', '.join(CAPTION_COLUMNS)}, got {shown(entry)}")
     try:
         facts = known_facts(entry)
     except ValueError as error:
         raise InputError(f"{where} has {error}") from error
-    return _below(prefix, name), *caption_texts(entry[column]), facts
+    captions, readable = caption_texts(entry[column])
+    return _below(prefix, name), captions, readable and not isinstance(entry, TooLarge), facts
 
 
 def _below(prefix: str, name: str) -> str:

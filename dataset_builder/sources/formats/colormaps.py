@@ -12,7 +12,7 @@ from PIL import Image
 
 from dataset_builder.images.decoding import DecodeError, open_image
 from dataset_builder.images.png import encode_png
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 from fusionrs_hf.processing_fusionrs_images import FORMATS
 
 LEVELS = 256
@@ -125,7 +125,8 @@ def colormap_tables(colormap: str, base: Path = Path()) -> np.ndarray:
     path = base / colormap
     if not path.is_file():
         raise InputError(
-            f"there is no colormap {colormap!r}; {nearest(colormap, NAMES)}; or give a file with its 256 colours, as "
+            f"there is no colormap {shown(colormap)}; {nearest(colormap, NAMES)}; or give a file with its 256 "
+            f"colours, as "
             "palettes of cameras (ironbow and the like) differ"
         )
     table = _read_table(path)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from dataset_builder.schema import CHOICES
 from dataset_builder.sources.formats.facts import FACTS, words
 from dataset_builder.sources.formats.paths import printable
-from fusionrs_hf.errors import InputError, nearest
+from fusionrs_hf.errors import InputError, nearest, shown
 
 
 def identifier(value: Any) -> str:
@@ -24,14 +24,14 @@ def box(value: Any) -> list[float]:
     """Returns west, south, east, north in degrees; raises ValueError where it is no such box."""
     edges = [float(degrees) for degrees in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
     if len(edges) != 4 or not all(map(math.isfinite, edges)) or edges[1] > edges[3]:
-        raise ValueError(f"bbox is {value!r}, no list of west, south, east, north")
+        raise ValueError(f"bbox is {shown(value)}, no list of west, south, east, north")
     return edges
 
 
 def _choice(name: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in CHOICES[name]:
-            raise ValueError(f"{name} is {value!r}, none of {CHOICES[name]}")
+            raise ValueError(f"{name} is {shown(value)}, none of {CHOICES[name]}")
         return value
 
     return check
@@ -57,10 +57,10 @@ def checked_map(columns: Mapping[str, Any], where: str) -> dict[str, tuple[str, 
     column_map = {}
     for ours, theirs in columns.items():
         if ours not in ACCEPTED:
-            raise InputError(f"{where} maps the unknown column {ours!r}; {nearest(str(ours), ACCEPTED)}")
+            raise InputError(f"{where} maps the unknown column {shown(ours)}; {nearest(str(ours), ACCEPTED)}")
         names = (theirs,) if isinstance(theirs, str) else tuple(theirs) if isinstance(theirs, (list, tuple)) else ()
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise InputError(f"{where} maps {ours} to {theirs!r}; give the name of a column, or a list of names")
+            raise InputError(f"{where} maps {ours} to {shown(theirs)}; give the name of a column, or a list of names")
         if len(names) > 1 and ours not in TEXTS:
             raise InputError(f"{where} maps {ours} to {len(names)} columns; only {' and '.join(TEXTS)} take several")
         column_map[ours] = names
@@ -87,7 +87,7 @@ def check_names(columns: Mapping[str, Sequence[str]], schema: pa.Schema, where: 
                     kind = kind.value_type
                 fields = [kind.field(number).name for number in range(kind.num_fields)]
                 if part not in fields:
-                    raise InputError(f"{where} has no column {name!r} for {ours}; {nearest(part, fields)}")
+                    raise InputError(f"{where} has no column {shown(name)} for {ours}; {nearest(part, fields)}")
                 kind = kind.field(part).type
 
 
@@ -123,6 +123,6 @@ def single_values(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) 
     return values, reason
 
 
-def shown(value: Any) -> str | None:
+def stored_path(value: Any) -> str | None:
     """Returns the path beside an image's bytes as it can be stored; None where it is no text."""
     return printable(value) if isinstance(value, str) else None

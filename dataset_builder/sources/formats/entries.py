@@ -1,7 +1,6 @@
 """Files of entries, JSON Lines or CSV, of any length: read one entry at a time, and any again by its byte offset."""
 
 import codecs
-import json
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
@@ -9,13 +8,23 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines, open_lines
-from fusionrs_hf.errors import InputError
+from dataset_builder.sources.formats.lines import (
+    OverlongError,
+    OverlongLine,
+    csv_records,
+    lines_at,
+    offset_lines,
+    open_lines,
+    size_of,
+)
+from fusionrs_hf.bounded_json import NotJsonError, parse_json
+from fusionrs_hf.bounds import TooLarge
+from fusionrs_hf.errors import InputError, shown
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")
 BOM = b"\xef\xbb\xbf"
 BATCH = 64  # lines read at a time
-Raw = bytes | list[str]  # a line of JSON, or the fields of a CSV record
+Raw = bytes | list[str] | OverlongError  # a line of JSON, or the fields of a CSV record
 
 
 class EntryFile:
@@ -49,8 +58,8 @@ class EntryFile:
     def header(self) -> list[str]:
         """Names of the columns of a CSV; raises InputError where there are none, or one stands twice."""
         _, fields = next(csv_records(self.path), (0, []))
-        if not fields or len(set(fields)) < len(fields):
-            raise InputError(f"{self.path} needs a header of distinct column names, got {fields}")
+        if isinstance(fields, OverlongError) or not fields or len(set(fields)) < len(fields):
+            raise InputError(f"{self.path} needs a header of distinct column names, got {shown(fields)}")
         return fields
 
     def starts(self) -> Iterator[int]:
@@ -77,12 +86,14 @@ class EntryFile:
             yield offset, self._entry(raw)
 
     def at(self, offset: int) -> dict[str, Any]:
-        """Returns the entry at an offset that `starts` or `entries` gave.
+        """Returns the entry at an offset that `starts` or `entries` gave, an empty `TooLarge` for one too long.
 
         Raises:
             InputError: There is none now: the file has changed.
         """
         entry = next((entry for _, entry in self.entries(offset, offset + 1)), None)
+        if isinstance(entry, OverlongError):
+            return TooLarge()
         if not isinstance(entry, dict):
             raise InputError(f"{self.path} has changed since it was listed (byte {offset}); start the build anew")
         return entry
@@ -103,15 +114,17 @@ class EntryFile:
         while batch := lines_at(self.path, start, count):
             for line in batch:
                 yield start, line
-                start += len(line)
+                start += size_of(line)
 
     def _entry(self, raw: Raw) -> dict[str, Any] | ValueError:
+        if isinstance(raw, OverlongLine | OverlongError):
+            return raw if isinstance(raw, OverlongError) else OverlongError()
         if self.is_csv:
             if len(raw) == len(self.header):
                 return dict(zip(self.header, raw, strict=True))
             return ValueError(f"has {len(raw)} fields, the header has {len(self.header)}: quote fields with commas")
         try:
-            entry = json.loads(raw.removeprefix(BOM).decode("utf-8", "surrogateescape"))
-        except (ValueError, RecursionError) as error:
+            entry = parse_json(raw.removeprefix(BOM).decode("utf-8", "surrogateescape"))
+        except NotJsonError as error:
             return ValueError(f"is not JSON ({error})")
-        return entry if isinstance(entry, dict) else ValueError(f"is no mapping but {str(entry)[:80]!r}")
+        return entry if isinstance(entry, dict) else ValueError(f"is no mapping but {shown(entry)}")

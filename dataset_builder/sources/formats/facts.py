@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable, split_words
+from fusionrs_hf.errors import shown
 
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 
@@ -32,7 +33,7 @@ def iso_date(value: Any) -> str:
         whole = text + "0000-01-01"[len(text) :]
         datetime.datetime.fromisoformat(whole)  # raises ValueError where there is no such day
         return text
-    raise ValueError(f"acquired_at is {value!r}, no ISO date; give one such as 2020-06-01, or leave it out")
+    raise ValueError(f"acquired_at is {shown(value)}, no ISO date; give one such as 2020-06-01, or leave it out")
 
 
 def metres(value: Any) -> float:
@@ -46,7 +47,7 @@ def metres(value: Any) -> float:
     except (TypeError, ValueError):
         distance = math.nan
     if isinstance(value, bool) or not 0 < distance < math.inf:
-        raise ValueError(f"a gsd_m that is no number above 0 ({value!r}); give metres, such as 0.5")
+        raise ValueError(f"a gsd_m that is no number above 0 ({shown(value)}); give metres, such as 0.5")
     return distance
 
 
@@ -57,7 +58,7 @@ def words(value: Any) -> str:
         ValueError: It is no text, or holds what UTF-8 cannot.
     """
     if not isinstance(value, str) or printable(value) != value:
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{shown(value)} is no text")
     return value
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.sources.formats.paths import printable
+from fusionrs_hf.bounds import IMAGE_BYTES
 from fusionrs_hf.errors import InputError
 
 
@@ -57,7 +58,8 @@ def read_from_hub(name: str, path: str) -> tuple[dict[str, Any], str | None]:
         return image, "unsafe_path"
     try:
         with xopen(path, "rb") as opened:
-            return image | {"bytes": opened.read()}, None
+            data = opened.read(IMAGE_BYTES + 1)
+        return (image, "image_too_large") if len(data) > IMAGE_BYTES else (image | {"bytes": data}, None)
     except FileNotFoundError:
         return image, "image_missing"
     except (OSError, ValueError):

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-MAX_BYTES = 200_000_000  # a larger file is no tile, and is not taken into memory
+from fusionrs_hf.bounds import IMAGE_BYTES, PATH_CHARACTERS
+from fusionrs_hf.errors import shown
+
 SPLIT_WORDS = {  # upstream: ours, by the table of `datasets`
     "train": "train",
     "restval": "train",  # what Karpathy's files call images of a validation set moved to train
@@ -35,10 +37,17 @@ def parts_of(name: str) -> tuple[str, ...]:
             or is no text that UTF-8 can hold.
     """
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or "\0" in name or parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
-        raise UnsafeNameError(f"{name!r} does not name a file below its root; give a relative name without `..`")
+    if (
+        not parts
+        or "\0" in name
+        or len(name) > PATH_CHARACTERS
+        or parts[0].startswith("/")
+        or ".." in parts
+        or ":" in parts[0]
+    ):
+        raise UnsafeNameError(f"{shown(name)} does not name a file below its root; give a relative name without `..`")
     if printable(name) != name:
-        raise UnsafeNameError(f"{name!r} is no UTF-8; rename the file")
+        raise UnsafeNameError(f"{shown(name)} is no UTF-8; rename the file")
     return parts
 
 
@@ -55,11 +64,11 @@ def inside(root: Path, name: str) -> Path:
     path = root.joinpath(*parts_of(name))
     top = os.path.realpath(root)
     if not os.path.realpath(path).startswith(os.path.join(top, "")):  # realpath takes loops of links, too
-        raise UnsafeNameError(f"{name!r} leads out of {root} by a link; copy the file into the root")
+        raise UnsafeNameError(f"{shown(name)} leads out of {root} by a link; copy the file into the root")
     return path
 
 
-def read_inside(root: Path, name: str, max_bytes: int = MAX_BYTES) -> tuple[bytes | None, str | None]:
+def read_inside(root: Path, name: str, max_bytes: int = IMAGE_BYTES) -> tuple[bytes | None, str | None]:
     """Returns the bytes of the file that a name means below `root`, and None or why there are none.
 
     Args:

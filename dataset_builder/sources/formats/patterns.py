@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from dataset_builder.sources.formats.files import IMAGE_SUFFIXES
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 WILD = re.compile(r"\*\*/|\*\*|\*|\?")
 ANY = {"**/": "((?:[^/]+/)*)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
@@ -27,7 +27,9 @@ class NamePattern:
     def __init__(self, pattern: str) -> None:
         parts = PurePosixPath(pattern).parts
         if not parts or parts[0] == "/" or ".." in parts:
-            raise InputError(f"{pattern!r} is no folder or pattern below `path`; give one such as visible or */rgb/*")
+            raise InputError(
+                f"{shown(pattern)} is no folder or pattern below `path`; give one such as visible or */rgb/*"
+            )
         self.pattern = pattern
         text = "/".join(parts)
         text = text if WILD.search(text) else f"{text}/**"

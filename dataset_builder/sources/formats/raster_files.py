@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -88,16 +88,16 @@ def _virtual_parts(path: Path, root: Path) -> list[Path]:
     for element in tree.iter():
         if element.tag not in VRT_ELEMENTS or element.get("subClass"):
             kind = element.get("subClass") or element.tag
-            raise InputError(f"{path} holds {kind[:80]!r}; a virtual raster may be a mosaic of files, nothing else")
+            raise InputError(f"{path} holds {shown(kind)}; a virtual raster may be a mosaic of files, nothing else")
         if element.tag in VRT_NAMES:
             name = (element.text or "").strip()
             base = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
             try:
                 part = inside(root, str(base / name))
             except UnsafeNameError as error:
-                raise InputError(f"{path} names {name[:200]!r}: {error}") from error
+                raise InputError(f"{path} names {shown(name)}: {error}") from error
             if not part.is_file() or driver_of(part) not in USUAL:
-                raise InputError(f"{path} names {name[:200]!r}, which is no {' or '.join(USUAL)} file below {root}")
+                raise InputError(f"{path} names {shown(name)}, which is no {' or '.join(USUAL)} file below {root}")
             parts.append(part)
     return parts
 

@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fusionrs_hf.bounded_parquet import bounded_batches
+from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError
 
 BATCH_ROWS = 100
@@ -16,7 +18,7 @@ def parquet_schema(file: Path) -> pa.Schema:
     """Returns the Arrow schema of a Parquet file; raises InputError where it is none."""
     try:
         return pq.read_schema(file)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{file} is no Parquet that can be read ({_line(error)}); copy it anew") from error
 
 
@@ -39,7 +41,7 @@ def row_group_spans(file: Path, groups: int) -> Iterator[tuple[int, int, int]]:
 
 
 def read_span(file: Path, start: int, stop: int, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yields the rows of some row groups, a batch in memory at a time.
+    """Yields the rows of some row groups, a batch in memory at a time; one that exceeds a bound as `TooLarge`.
 
     Args:
         file: A Parquet file.
@@ -50,10 +52,10 @@ def read_span(file: Path, start: int, stop: int, columns: Sequence[str]) -> Iter
         InputError: The file is damaged there.
     """
     try:
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(BATCH_ROWS, row_groups=range(start, stop), columns=list(columns)):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowException) as error:
+        for batch, too_large in bounded_batches(file, range(start, stop), columns, BATCH_ROWS):
+            rows = batch.to_pylist()
+            yield from (TooLarge(row) if large else row for row, large in zip(rows, too_large.tolist(), strict=True))
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(
             f"{file} is damaged in row groups {start} to {stop - 1} ({_line(error)}); copy it anew"
         ) from error

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from fusionrs_hf.bounds import MEMBERS_OF_ARCHIVE
+from fusionrs_hf.errors import shown
+
 BLOCK = 512
+MAX_SIZE = 1 << 62  # bytes; a larger file is none
 MAX_EXTENSION = 1 << 20  # bytes of a long name or of pax records
 REGULAR = (b"0", b"\0", b"7")
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
@@ -51,7 +55,7 @@ def members(file: BinaryIO, length: int | None, start: int = 0) -> Iterator[Memb
     Raises:
         DamagedTarError: A header that is none, or data that ends before it should.
     """
-    offset, first, records = start, None, {}
+    offset, first, records, count = start, None, {}, 0
     while block := _block(file, offset):
         if block == ZEROS and first is None:  # the end, or the end of one of several tars
             offset += BLOCK
@@ -70,10 +74,21 @@ def members(file: BinaryIO, length: int | None, start: int = 0) -> Iterator[Memb
         stored = 0 if kind in WITHOUT_DATA else size
         if _reached(file, data + stored, length) < data + stored:
             raise DamagedTarError(first, f"it is cut off: a member's content should end at byte {data + stored}")
+        if (count := count + 1) > MEMBERS_OF_ARCHIVE:
+            raise DamagedTarError(first, f"it holds more than {MEMBERS_OF_ARCHIVE} members")
         yield Member(name, _kind(kind, name, records), first, data, size)
         offset, first, records = data + _padded(stored), None, {}
     if first is not None:
         raise DamagedTarError(first, "it is cut off after an extension header")
+
+
+def content_of(file: BinaryIO, member: Member) -> bytes:
+    """Returns what a member holds; raises DamagedTarError where it is cut off."""
+    file.seek(member.data)
+    content = file.read(member.size)
+    if len(content) < member.size:
+        raise DamagedTarError(member.start, "it is cut off inside a member")
+    return content
 
 
 def _block(file: BinaryIO, offset: int) -> bytes:
@@ -115,8 +130,8 @@ def _kind_and_size(block: bytes, offset: int) -> tuple[bytes, int]:
     unsigned = sum(block) - sum(field) + 8 * 32
     if wanted != unsigned and wanted != unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
         raise DamagedTarError(offset, "there is no header where one should be")
-    if size < 0:
-        raise DamagedTarError(offset, "a header has a size that is no number")
+    if not 0 <= size < MAX_SIZE:
+        raise DamagedTarError(offset, "a header has a size that is no number of bytes")
     return block[156:157], size
 
 
@@ -127,8 +142,8 @@ def _octal_or_binary(field: bytes) -> int:
 
 
 def _number(text: str, offset: int) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise DamagedTarError(offset, f"a header has the size {text!r}")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_SIZE)) or int(text) >= MAX_SIZE:
+        raise DamagedTarError(offset, f"a header has the size {shown(text)}")
     return int(text)
 
 

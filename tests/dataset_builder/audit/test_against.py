@@ -140,8 +140,8 @@ def test_the_verb_tells_leaks_by_its_exit_code(tmp_path, capsys):
         (["SET", "--against", "BAD"], "is not Parquet"),
         (["SET", "--against", "TEXT"], "no column of encoded images with a known name"),
         (["SET", "--flips"], "flips are sought in other datasets"),
-        (["SET", "--radius", "65"], "radius must be 0 to 64 bits, got 65"),
-        (["SET", "--workers", "0"], "workers must be at least 1, got 0"),
+        (["SET", "--radius", "65"], "--radius: must be a whole number from 0 to 64, got '65'"),
+        (["SET", "--workers", "0"], "--workers: must be a whole number from 1 to 4096, got '0'"),
         (["SET", "--report", "SET/report.json"], "lies within the dataset"),
     ],
 )

@@ -236,7 +236,7 @@ def test_damaged_parquet_is_named(tmp_path):
     data = bytearray(path.read_bytes())
     data[4:1000] = b"\xff" * 996
     path.write_bytes(data)
-    with pytest.raises(InputError, match="test-00000-of-00001.parquet cannot be read"):
+    with pytest.raises(InputError, match="test-00000-of-00001.parquet is damaged in row group 0"):
         run(folder)
 
 

@@ -83,3 +83,29 @@ def test_what_is_no_text_is_found():
     for thing in (7, 7.5, True, ["a farm"], {"text": "a farm"}):
         assert hits({"captions": ["a farm", thing]}) == {"caption_not_text"}
     assert hits({"captions": ["a farm", None]}) == {"caption_empty"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a farm \u202egpj.tac near a river",
+        "a farm \u202d near a river",
+        "a farm \u202b near a river",
+        "a farm \u2067 near a river",
+        "a farm \u202c near a river",
+        "a farm \u202b\u2069 near a river",
+        "a farm\U000e0041\U000e0042 near a river",
+        "a farm\u2062 near a river",
+        "a farm\ufff9 near\ufffb a river",
+    ],
+)
+def test_marks_that_turn_or_hide_what_follows_are_found(text):
+    assert hits({"captions": [text]}) == {"caption_has_control_characters"}
+    assert hits({"captions": ["a farm near a river"], "ir_captions": [text]}) == {"caption_has_control_characters"}
+
+
+def test_direction_that_is_closed_again_passes():
+    assert (
+        hits({"captions": ["a \u2067\u05e9\u05d3\u05d4\u2069 and a \u202b\u062d\u0642\u0644\u202c near a river"]})
+        == set()
+    )

@@ -20,7 +20,10 @@ def test_ids_are_read_with_their_reasons_in_order(tmp_path):
 
 
 def test_tombstones_are_read_as_ids(tmp_path):
-    stones = [{"sample_id": "a\tb", "reason": None}, {"sample_id": "c", "reason": "asked", "version": "1.0.1"}]
+    stones = [
+        {"sample_id": "a\tb", "reason": None, "version": "1.0.0"},
+        {"sample_id": "c", "reason": "asked", "version": "1.0.1"},
+    ]
     write_tombstones(tmp_path, stones)
     assert read_tombstones(tmp_path) == stones
     assert read_ids(tmp_path / "tombstones.jsonl") == {"a\tb": "", "c": "asked"}
@@ -32,7 +35,8 @@ def test_tombstones_are_read_as_ids(tmp_path):
         ("ids.txt", " \n\n", "names no sample id"),
         ("ids.txt", "\treason\n", "line 1 has a reason but no sample id"),
         ("ids.txt", "a\tone\na\ttwo\n", "gives two reasons for a: 'one' and 'two'"),
-        ("ids.txt", b"\xff\xfea\n", "is not UTF-8"),
+        ("ids.txt", b"\xff\xfea\n", "is UTF-16 by its byte order mark"),
+        ("ids.txt", b"a\xff\n", "is not UTF-8"),
         ("ids.jsonl", '{"sample_id": "a"}\nb\n', "line 2 is no tombstone: expected an object"),
         ("ids.jsonl", '{"sample_id": 7}\n', "line 1 is no tombstone"),
         ("ids.jsonl", '["a"]\n', "line 1 is no tombstone"),

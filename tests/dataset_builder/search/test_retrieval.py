@@ -268,7 +268,7 @@ def test_images_are_found_again_and_changed_data_is_told(dataset, index, tmp_pat
         (["search", "INDEX", "--ir", "RGB"], "an image must be of mode RGB (RGB) or of one channel"),
         (["search", "INDEX", "--rgb", "NONE"], "none.png cannot be read as such an image"),
         (["search", "INDEX", "--text", "a", "--in", "depth"], "has no depth embeddings; it has rgb, ir, fused, text"),
-        (["search", "INDEX", "--text", "a", "--k", "0"], "k must be positive, got 0"),
+        (["search", "INDEX", "--text", "a", "--k", "0"], "--k: must be a whole number from 1 to 1000000, got '0'"),
         (["search", "INDEX", "--text", "a", "--geojson", "GEO"], "none of 10 rows found has a bbox"),
         (["search", "DATA", "--text", "a"], "has no index.json; expected a folder that `fusionrs embed` wrote"),
         (["embed", "NONE", "--model", "MODEL", "--output", "OUT"], "none.png is no GeoTIFF, recipe, dataset folder"),

@@ -64,7 +64,9 @@ def test_without_limits_nothing_is_told(tmp_path):
 
 def test_what_are_no_limits_is_told(tmp_path):
     (tmp_path / "README.md").write_text("---\nfusionrs: {ir_range: {lwir: [5, 1]}}\n---\n")
-    with pytest.raises(InputError, match=r"README.md tells no limits: ir_range must map a band .* got lwir: \[5, 1\]"):
+    with pytest.raises(
+        InputError, match=r"README.md tells no limits: ir_range must map a band .* got 'lwir': \[5, 1\]"
+    ):
         declared_ir_range(tmp_path)
     schema = pa.schema([("a", pa.int64())], {"fusionrs": "{"})
     with pytest.raises(InputError, match="metadata `fusionrs` of a Parquet file is no JSON"):

@@ -307,7 +307,7 @@ def test_a_tar_without_members_gives_no_rows(tmp_path):
 
 
 def test_a_member_that_no_memory_should_take_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(webdataset, "MAX_BYTES", 100)
+    monkeypatch.setattr(webdataset, "IMAGE_BYTES", 100)
     rows = rows_of(tar_of(tmp_path, [("1.jpg", b"x" * 101), ("2.jpg", b"x" * 100)]))
     assert [row["_reason"] for row in rows] == ["image_too_large", None]
 

@@ -5,7 +5,15 @@ import tracemalloc
 
 import pytest
 
-from dataset_builder.sources.formats.lines import csv_records, lines_at, offset_lines
+from dataset_builder.sources.formats.lines import (
+    OverlongError,
+    OverlongLine,
+    csv_records,
+    lines_at,
+    offset_lines,
+    size_of,
+)
+from fusionrs_hf.bounds import FIELDS_OF_RECORD, LINE_BYTES
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.corpora import put
 
@@ -55,10 +63,38 @@ def test_a_quote_that_never_closes_is_told_and_does_not_take_the_file_into_memor
         list(csv_records(path))
 
 
-def test_a_line_without_an_end_is_told(tmp_path):
-    path = put(tmp_path / "a.jsonl", b"x" * (1 << 20))
-    with pytest.raises(InputError, match="has a line of more than 1048576 bytes; give a text file of lines"):
-        list(offset_lines(path))
+@pytest.mark.parametrize("length", [LINE_BYTES, LINE_BYTES + 1, 3 * LINE_BYTES + 7])
+def test_a_line_that_is_too_long_gives_its_start_and_the_others_stay(tmp_path, length):
+    path = put(tmp_path / "a.jsonl", b"one\n" + b"x" * length + b"\nthree")
+    found = list(offset_lines(path))
+    assert [offset for offset, _ in found] == [0, 4, 5 + length]
+    assert found[0][1] == b"one\n" and found[2][1] == b"three"
+    assert isinstance(found[1][1], OverlongLine) and found[1][1] == b"x" * 100 and size_of(found[1][1]) == length + 1
+    assert lines_at(path, 4, 2) == [b"x" * 100, b"three"]
+
+
+@pytest.mark.parametrize(
+    "overlong",
+    [
+        "x" * (LINE_BYTES + 1) + ",1",
+        '"' + "x" * (LINE_BYTES - 10) + '",' + '"' + "y" * LINE_BYTES + '"',
+        '"' + "x" * LINE_BYTES + '\n","1"',
+        ",".join("1" * (FIELDS_OF_RECORD + 1)),
+    ],
+    ids=["a line", "two fields", "a line within quotes", "fields"],
+)
+def test_a_record_that_is_too_long_comes_as_an_error_and_the_others_stay(tmp_path, overlong):
+    path = put(tmp_path / "a.csv", f"a,b\n{overlong}\n3,4\n".encode())
+    (_, header), (start, error), (last, record) = csv_records(path)
+    assert header == ["a", "b"] and isinstance(error, OverlongError) and record == ["3", "4"]
+    assert (start, last) == (4, 5 + len(overlong))
+    assert [kept for _, kept in csv_records(path, last)] == [["3", "4"]]
+    assert isinstance(next(csv_records(path, start, last))[1], OverlongError)
+
+
+def test_a_field_may_be_longer_than_the_standard_librarys_limit(tmp_path):
+    path = put(tmp_path / "a.csv", b"a\n" + b"x" * 200_000 + b"\n")
+    assert [len(record[0]) for _, record in csv_records(path)] == [1, 200_000]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
