@@ -28,7 +28,7 @@ BLOCKS = {  # name in the markers -> the page that shows it; its template is `te
     "vlm": ROOT / "training" / "README.md",
 }
 FRONT_RESULTS = (
-    *("build_throughput", "split_leaks", "caption_quality", "grounded_claims_sealed_second", "retrieval_controls"),
+    *("build_throughput", "split_leaks", "caption_specificity", "grounded_claims_sealed_second", "retrieval_controls"),
     *("ablation", "caption_effect", "vlm_reading", "train_step", "recall_speed"),
 )
 IMAGE_DIRECTIONS = {

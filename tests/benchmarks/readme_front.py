@@ -19,7 +19,7 @@ def front_table(results: Mapping[str, Mapping]) -> str:
     rows = [
         build_row(results["build_throughput"]),
         leaks_row(results["split_leaks"]),
-        captions_row(results["caption_quality"]),
+        captions_row(results["caption_specificity"]),
         judge_row(results["grounded_claims_sealed_second"]),
         retrieval_row(results["retrieval_controls"]),
         recipe_row(results["ablation"]),
@@ -49,11 +49,11 @@ def leaks_row(report: Mapping) -> list[str]:
 
 
 def captions_row(report: Mapping) -> list[str]:
-    """How often the claims of a compact caption lead to its own tile."""
-    ranks = report["forms"]["compact"]["identification"]["nir"]
-    control = f"by chance {100 * ranks['chance_R@10']:.1f} %"
-    what = "Writes IR-aware captions; the caption's own tile among the first ten that fit its claims"
-    return [what, f"{100 * ranks['R@10']:.0f} %", control, CAPTIONS]
+    """How much of what captions say of their own tile holds on another's infrared."""
+    verdicts = report["forms"]["fluent"]["kinds"]["all"]["another infrared"]
+    control = f"{100 * verdicts['contradicted']:.0f} % are contradicted there; all hold on their own tile"
+    what = "Writes IR-aware captions; their claims that hold on another tile's infrared as well"
+    return [what, f"{100 * verdicts['supported']:.0f} %", control, CAPTIONS]
 
 
 def judge_row(report: Mapping) -> list[str]:
