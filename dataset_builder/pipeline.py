@@ -26,7 +26,7 @@ from dataset_builder.building.input_states import STATES, unchanged, write_state
 from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
 from dataset_builder.building.policy import is_kept, keep_policy
-from dataset_builder.building.reading import ReadWorker, Stage, make_stages
+from dataset_builder.building.reading import ReadWorker, Stage, decoding_by, make_stages
 from dataset_builder.building.timing import Clock, timings, timings_line
 from dataset_builder.building.work_folder import (
     LIGHT,
@@ -124,14 +124,14 @@ def build(
         ChildProcessError: A worker process died; the same call continues.
     """
     out, recipe = Path(out).absolute(), replace(recipe, base=Path(recipe.base).absolute())
-    make_stages(replace(recipe, ir_range={}, caption=None))  # an unknown filter is known before anything is read
+    stages = make_stages(replace(recipe, ir_range={}))  # an unknown part is known before anything is read
     policy, _ = recipe.file("rights_policy"), excluded_ids(recipe.file("exclude"))
     read_policy(*filter(None, [policy]))  # as the stages: what a file says is known to be sound before the work
     forced_ids(recipe)  # so is a list that cannot be read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
     _check_overlaps(recipe, sources)
     recipe = settled_range(recipe, sources)
-    stages = make_stages(recipe)
+    stages = decoding_by(recipe, stages)
     run = _Run(recipe, stages, sources, out, workers, launch)
     held = [source.folder for source in sources if isinstance(source, RepositorySource) and source.folder]
     with stops_in_a_line(out, "build"), reading_all(held), TemporaryDirectory(prefix="fusionrs-") as scratch:

@@ -8,7 +8,7 @@ By generation alone, for any `AutoModelForImageTextToText` that takes two images
 import logging
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -151,8 +151,7 @@ def main(argv: Sequence[str] | None = None) -> NeedResults:
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
     parser.add_argument("--output", type=path, help="JSON to write")
-    options: Mapping[str, Any] = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
-    options = dict(options)
+    options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
         model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)

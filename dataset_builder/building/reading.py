@@ -48,6 +48,11 @@ def make_stages(recipe: BuildRecipe) -> list[Stage]:
     return [stage for stage in stages if stage is not None]
 
 
+def decoding_by(recipe: BuildRecipe, stages: Sequence[Stage]) -> list[Stage]:
+    """Returns stages of `make_stages` whose first decodes by the recipe's limits, settled since; the others stay."""
+    return [DecodeStage(recipe.ir_range, recipe.filters), *stages[1:]]
+
+
 def require_infrared(batch: dict[str, list]) -> dict[str, list]:
     """Batch stage: a row that has no infrared by now leaves with the reason `ir_missing`."""
     for index, image in enumerate(batch["ir"]):

@@ -4,53 +4,28 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
 from dataset_builder.publish.copies import publish_dataset
-from dataset_builder.schema import FEATURES, new_row
+from dataset_builder.schema import FEATURES
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.rights_rows import build_rows, write_source
 from tests.made import tiny, tiny_vlm
 from tests.made.hub_server import call
+from tests.training.release.made.folders import CARD, write_split
 from training.release import checks, door, verify
 from training.release.kinds import KINDS
 from training.release.plain_clip import write_plain_clip
 
-CARD = "---\nlicense: cc0-1.0\n---\n# Card\n"
 PUBLIC = "https://hub.example"
-
-
-def png(image: Any) -> dict[str, Any]:
-    encoded = BytesIO()
-    image.save(encoded, "PNG")
-    return {"bytes": encoded.getvalue(), "path": None}
-
-
-def write_split(folder: Path, split: str, seeds: range, ir_seed: int = 0, rights: str = "cc0-1.0") -> None:
-    rows = [
-        new_row(
-            sample_id=f"{split}/{seed}",
-            source_dataset="tests",
-            source_locator=f"r0c{seed}s16",
-            rights=rights,
-            rgb=png(tiny.rgb_image(seed, 16)),
-            ir=png(tiny.ir_image(seed + ir_seed, 16)),
-            captions=["a field"],
-            caption_origin=["hand"],
-        )
-        for seed in seeds
-    ]
-    Dataset.from_list(rows, features=FEATURES).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
 
 
 @pytest.fixture
