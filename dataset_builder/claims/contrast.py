@@ -82,15 +82,25 @@ def _by_noun(tokens: Sequence[Token], opposite: bool, negated: bool) -> str | No
     """`weak contrast`, `no contrast to speak of`, `a wide dynamic range`."""
     if said(tokens, Kind.COMPARED_AMOUNT) and said(tokens, Kind.PLACE):
         return None  # one place against another
-    amount = _amount(tokens, position(tokens, Kind.CONTRAST))
+    noun = position(tokens, Kind.CONTRAST)
+    amount = _amount(tokens, noun)
     if amount is None:
         spreads = values(tokens, *_SPREADS)
         amount = -1 if -1 in spreads or said(tokens, Kind.UNIFORM) else 1 if 1 in spreads or opposite else None
     if negated and (denied_before(tokens, Kind.CONTRAST) or said(tokens, Kind.ABSENCE)):
         amount = -2 if amount is None or amount == -2 else -amount if amount else None
+    elif amount and _is_denied_after(tokens, noun):
+        amount = 0 if mentions(tokens, ("nor",)) else -amount  # neither high nor low
     elif amount is None:
         amount = 1 if said(tokens, Kind.CLASH) else None
     return None if amount is None else _contrast_class(amount)
+
+
+def _is_denied_after(tokens: Sequence[Token], noun: int) -> bool:
+    """Whether what is said of the noun is denied: `the contrast is not low`, `hardly high`, `anything but strong`."""
+    amount = position(tokens[noun:], Kind.AMOUNT)
+    between = tokens[noun : noun + max(amount, 0)]
+    return said(between, Kind.NEGATION) and not said(between, Kind.COMMA, Kind.BUT, Kind.AND)
 
 
 def _by_distance(tokens: Sequence[Token], negated: bool) -> str | None:

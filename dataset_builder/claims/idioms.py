@@ -4,6 +4,7 @@ Standard library only: a metric's release copies the whole folder.
 """
 
 import re
+from collections.abc import Sequence
 
 from .kinds import BRIGHT, WHITE, Kind
 from .tokens import (
@@ -38,7 +39,7 @@ def recast(tokens: list[Token]) -> list[Token]:
 
 
 def _without_exceptions(tokens: list[Token]) -> list[Token]:
-    """Leaves out what is excepted up to the next comma, and keeps the hedge."""
+    """Leaves out what is excepted, up to the next comma or the verb of what it is excepted from; keeps the hedge."""
     result: list[Token] = []
     skipping = False
     for index, token in enumerate(tokens):
@@ -47,11 +48,17 @@ def _without_exceptions(tokens: list[Token]) -> list[Token]:
         ):
             result.append(Token(Kind.FUNCTION, 1, "except"))
             skipping = True
-        elif skipping and token.kind in (Kind.COMMA, Kind.BUT):
+        elif skipping and (token.kind in (Kind.COMMA, Kind.BUT) or _is_main_verb(tokens[: index + 1], result)):
             skipping = False
         if not skipping:
             result.append(token)
     return result
+
+
+def _is_main_verb(upto: Sequence[Token], before: Sequence[Token]) -> bool:
+    """Whether the last word is the verb of what stands before an exception: `all except the east is dark`."""
+    relative = len(upto) > 1 and upto[-2].text in ("that", "which", "who")
+    return upto[-1].kind is Kind.COPULA and not relative and not said(before, Kind.COPULA, Kind.TONE)
 
 
 def _without_similes(tokens: list[Token]) -> list[Token]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from .degrees import HEDGES, STRONG
 from .kinds import BLACK, MID, WHITE, Kind
 from .tokens import (
+    Pattern,
     Statements,
     Token,
     begins,
@@ -74,6 +75,8 @@ _NEARLY_ALL = {
 }
 _SHARES = {BLACK: "black", WHITE: "white"}
 _EVERYWHERE = words_of("border corner edge end entire every everywhere over throughout wall whole")
+_DENIED_WHOLE = Pattern("NEGATION MOST [FUNCTION]* [IMAGE GROUND PART BRIGHTNESS COPULA]")
+_DENIED_RULE = Pattern("TONE [^TONE COMMA]* NEGATION [FUNCTION]* MOST")  # dark areas do not dominate
 _NOTHING = {"nothing", "any", "no", "none", "anything"}
 
 
@@ -88,6 +91,11 @@ def read_level(tokens: Sequence[Token]) -> Statements:
         brightness = [piece[index].value for index in tones]
         joined = min(brightness) < 0 < max(brightness) and said(piece, Kind.AND)  # dark and bright
         if joined and denial == len(piece) and not said(piece, Kind.MOST) or said(piece, Kind.FROM) and len(tones) > 1:
+            continue
+        if _DENIED_WHOLE.occurs(piece):  # not all of it is dark: of the rest nothing is said
+            continue
+        if _DENIED_RULE.occurs(piece) and brightness[0]:
+            statements.append(("level", f"not {_side(brightness[0])}", piece))
             continue
         if said(piece, Kind.ABSENCE) and brightness[0]:
             statements.append(("share", f"no {_side(brightness[0])}", piece))

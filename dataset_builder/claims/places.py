@@ -6,7 +6,7 @@ Standard library only: a metric's release copies the whole folder.
 from collections.abc import Sequence
 
 from .kinds import BLACK, WHITE, Kind
-from .tokens import Statements, Token, has, last_position, mentions, position, positions, said, values
+from .tokens import Pattern, Statements, Token, has, last_position, mentions, position, positions, said, values
 
 OPPOSITE = {"north": "south", "west": "east", "centre": "margins"}
 OPPOSITE |= {end: start for start, end in OPPOSITE.items()}
@@ -50,9 +50,13 @@ def read_superlatives(tokens: Sequence[Token]) -> Statements:
 
 
 def read_compared_places(tokens: Sequence[Token]) -> Statements:
-    """Reads `the north is brighter than the south`, `lighter in the west than in the east` and the like."""
+    """Reads `the north is brighter than the south`, `lighter in the west than in the east` and the like.
+
+    What is not brighter is the darker one, where both are not the same: `the north is no brighter than the south`.
+    """
     link = position(tokens, Kind.THAN, Kind.COMPARISON)
-    if link < 0 or said(tokens, Kind.NEGATION):
+    denied = _NOT_MORE.occurs(tokens)
+    if link < 0 or said(tokens, Kind.NEGATION) and not denied:
         return []
     beside = said(tokens, Kind.COMPARISON)
     tones = [
@@ -70,10 +74,11 @@ def read_compared_places(tokens: Sequence[Token]) -> Statements:
         first, second = before[-1:], after[:1]
     if not (first and second) or first[0].value == second[0].value:
         return []
-    bright, dark = (first[0], second[0]) if tones[0] > 0 else (second[0], first[0])
+    bright, dark = (first[0], second[0]) if (tones[0] > 0) != denied else (second[0], first[0])
     return [("compare", f"{bright.value} > {dark.value}", list(tokens))]
 
 
+_NOT_MORE = Pattern("PLACE [COPULA FUNCTION]* NEGATION [AMOUNT FUNCTION]* COMPARATIVE [FUNCTION]* THAN")
 _NO_THING = (Kind.TONE_CHANGE, Kind.COMPARATIVE, Kind.CHANGE, Kind.BRIGHTNESS, Kind.IMAGE, Kind.COLOUR, Kind.NEGATION)
 
 

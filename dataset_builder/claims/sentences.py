@@ -36,6 +36,7 @@ _GENITIVE = re.compile("['\u2019]s\\b")
 _NORMAL = str.maketrans(
     {"\u2019": "'", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": ",", "\u2014": ",", "\u2015": ",", "-": " "}
 )
+_ALL_BUT = re.compile(r"\b(all|everything|everywhere|everyone|anything) but (?=(?:the|in|at|a|its|along)\b)")
 _OF_THE_GROUND = (
     Kind.SURFACE, Kind.AMOUNT, Kind.UNIFORM, Kind.DISTANCE, Kind.WIDTH, Kind.FOCUS, Kind.DETAIL
 )  # fmt: skip
@@ -60,7 +61,8 @@ _PHRASES = _phrases()
 def sentences(text: str) -> Iterator[list[Token]]:
     """Yields the classified words of each sentence; colons and semicolons end one as full stops do."""
     plain = (
-        _GENITIVE.sub("", _IS.sub(r"\1 is", text.casefold()))
+        _ALL_BUT.sub(r"\1 except ", _GENITIVE.sub("", _IS.sub(r"\1 is", text.casefold())))
+        .replace("nothing but the ", "only the ")
         .replace(" - ", ", ")
         .replace(" because ", "; ")
         .translate(_NORMAL)

@@ -279,7 +279,7 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         free of; free from; far from; rather than; instead of; anything but; empty of; short of; almost none; almost
         nothing; hardly anything; not a single; not one; not any; by no means; in no way; not at all; no real; no sign
         of; no trace of; devoid of; void of; no longer; as opposed to; not so much as; struggle to; hard to find;
-        difficult to find; in vain; impossible to
+        difficult to find; in vain; impossible to; less than half; fewer than half; under half
     """,
     (Kind.MOST, 1): """
         pervasive drowned drowning drowns buried awash pervading pervade blanketing blankets blanket blanketed soaks

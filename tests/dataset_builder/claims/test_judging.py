@@ -193,6 +193,24 @@ READ += [
 ]
 
 
+READ += [  # what is denied after its noun, of a part, or of a comparison
+    ("The contrast is not low.", [("contrast", "high")]),
+    ("The contrast is far from high.", [("contrast", "low")]),
+    ("Contrast is hardly high.", [("contrast", "low")]),
+    ("The contrast is neither high nor low.", [("contrast", "moderate")]),
+    ("The contrast could not be higher.", [("contrast", "high")]),
+    ("The upper half is not brighter than the lower half.", [("compare", "south half > north half")]),
+    ("The north is no darker than the south.", [("compare", "north > south")]),
+    ("Everything but the east is dark.", [("level", "dark")]),
+    ("All but the north-west corner is bright.", [("level", "bright")]),
+    ("Everything except the roofs that are pale is dark.", [("level", "dark")]),
+    ("Nothing but the north is bright.", [("brightest", "north")]),
+    ("The dark areas do not dominate.", [("level", "not dark")]),
+    ("Not all of the image is dark.", []),
+    ("Less than half of the image is bright.", [("level", "not bright")]),
+]
+
+
 @pytest.mark.parametrize(("text", "expected"), READ)
 def test_free_wordings_are_read(text, expected):
     assert claims(text) == expected
