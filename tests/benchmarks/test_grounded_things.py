@@ -40,7 +40,7 @@ def test_the_committed_index_is_what_the_seed_draws():
 def test_no_tile_shows_a_place_of_another_set_or_of_another_tile():
     rows = [json.loads(x) for name in tiles.PLAIN_SETS for x in (tiles.HERE / f"{name}.jsonl").open()]
     places = [tiles.place_of(tile["sample_id"]) for tile in SAMPLE_TILES]
-    assert len(places) == len(set(places)) == 60
+    assert len(places) == len(set(places)) == 60 + 80
     assert not set(places) & {tiles.place_of(row["sample_id"]) for row in rows}
 
 
@@ -48,7 +48,15 @@ def test_every_scene_is_in_both_parts_and_both_halves():
     parts = Counter((tile["scene"], tile["part"]) for tile in INDEX.values())
     assert (parts["spyndex", "open"], parts["satsense", "sealed"]) == (4, 3)
     assert sum(count for (_, part), count in parts.items() if part == "open") == 20
-    assert Counter(tile["annotator"] for tile in INDEX.values()) == {"A": 40, "B": 40}
+    assert Counter(tile["annotator"] for tile in INDEX.values()) == {"A": 40, "B": 40, "C": 40, "D": 40}
+
+
+def test_the_second_draw_practises_on_training_tiles_and_is_sealed_on_test_tiles():
+    second = [tile for tile in INDEX.values() if tile["tile"].startswith("u")]
+    assert Counter((tile["split"], tile["part"]) for tile in second) == {
+        ("train", "practice"): 40,
+        ("test", "sealed_second"): 40,
+    }
 
 
 def test_a_sheet_shows_rgb_left_and_infrared_right_at_seven_times():
@@ -133,7 +141,7 @@ def join(annotations, tmp_path, readings):
 
 def test_parts_share_no_tile_and_disputed_ones_are_not_scored(annotations, tmp_path):
     join(annotations, tmp_path, {SEALED[1]["tile"]: None})
-    parts = {part: [json.loads(x) for x in (tmp_path / f"things_{part}.jsonl").open()] for part in things.PARTS}
+    parts = {part: [json.loads(x) for x in (tmp_path / f"things_{part}.jsonl").open()] for part in ("open", "sealed")}
     assert [row["tile"] for row in parts["open"]] == [OPEN["tile"]]
     assert {row["tile"] for row in parts["sealed"]} == {tile["tile"] for tile in SEALED}
     result = score.score_things("things_sealed", None, tmp_path)

@@ -1,7 +1,7 @@
 """Scores the judge on one part of the claims.
 
     python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed|sealed_second
-    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed|model_sentences --packages FOLDER
+    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed|things_practice|things_sealed_second|model_sentences --packages FOLDER
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed parts no text is
@@ -38,7 +38,7 @@ SAMPLE = HERE.parents[2] / "dataset_builder" / "sample" / "data"
 RESULTS = HERE.parent / "results"
 VERDICTS = ("supported", "contradicted", "abstained")
 PLAIN = ("open", "practice", "rehearsal", "sealed", "sealed_second")
-THINGS = ("things_open", "things_sealed")
+THINGS = ("things_open", "things_sealed", "things_practice", "things_sealed_second")
 SENTENCES = "model_sentences"
 RIGHT_REASON = "rgb_color"  # of a true sentence that names a colour
 
@@ -155,7 +155,7 @@ def score_things(half: str, packages: Path | None, folder: Path) -> dict[str, An
     tiles = read_index()
     pairs = read_pairs([tiles[name] for name in sorted({row["tile"] for row in rows})], packages)
     facts = {tile: measure(ir, rgb) for tile, (ir, rgb) in pairs.items()}
-    figures = things_report(rows, facts, sealed=half == "things_sealed")
+    figures = things_report(rows, facts, sealed="sealed" in half)
     return {"half": half, "sha256": hashlib.sha256(content).hexdigest(), **figures}
 
 

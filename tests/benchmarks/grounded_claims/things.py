@@ -5,8 +5,8 @@
 
 An annotator writes a line per statement: {"tile", "writer", "kind", "statement", "truth"}. `blind` gives each an id
 and writes id, tile and statement for the second reader, who answers a line per id: {"id", "truth"}, which is true,
-false, or null where the sheet does not tell. `join` writes `things_open.jsonl` and `things_sealed.jsonl` beside this
-file: which tile is in which part was drawn with the tiles. No statement is printed.
+false, or null where the sheet does not tell. `join` writes a `things_<part>.jsonl` beside this file for each part that
+the tiles are of: that was drawn with the tiles. No statement is printed.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from fusionrs_hf.errors import InputError
 from tests.benchmarks.grounded_claims.tiles import HERE, SEED, read_index
 
 KINDS = ("part", "line", "change", "pair", "place", "size")
-PARTS = ("open", "sealed")
 WRITTEN = ("tile", "writer", "kind", "statement", "truth")
 Row = dict[str, Any]
 
@@ -96,7 +95,7 @@ def join(rows: Sequence[Row], readings: Mapping[str, bool | None], tiles: Mappin
         raise InputError(f"{len(missing)} statements have no second reading, such as {missing[0]}; read them too")
     if strays := sorted(set(readings) - set(ids)):
         raise InputError(f"second readings name {strays[0]}, which is no statement; read the ids of `blind` again")
-    parts: dict[str, list[Row]] = {part: [] for part in PARTS}
+    parts: dict[str, list[Row]] = {part: [] for part in sorted({tiles[row["tile"]]["part"] for row in rows})}
     for row in rows:
         tile = tiles[row["tile"]]
         order = ("id", "tile", "writer", "kind", "statement", "truth")

@@ -3,17 +3,17 @@
     pip install --no-deps --require-hashes --no-compile --target FOLDER -r requirements-tiles.txt  # beside this file
     python -m tests.benchmarks.grounded_claims.tiles --packages FOLDER --sheets SHEETS
 
-Writes `things_tiles.jsonl` beside this file, and into SHEETS a PNG per tile and `A.txt` and `B.txt`, the sheets of two
-annotators. A sheet shows RGB on the left and infrared on the right, enlarged, with the id of the tile and no more.
-The same scenes give the same draw: tiles of the sample's test region of which no band is in another set of claims,
-and all that the two scenes of requirements-tiles.txt hold.
+Writes `things_tiles.jsonl` beside this file, and into SHEETS a PNG per tile and `A.txt` to `D.txt`, the sheets of the
+annotators: A and B of a first draw (t01, ...), C and D of a second one (u01, ...). A sheet shows RGB on the left and infrared on the right, enlarged, with the id of the tile and no more.
+The same scenes give the same draws: tiles of the sample of which no band is in another set of claims, and in the first
+draw all that the two scenes of requirements-tiles.txt hold.
 """
 
 import argparse
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,25 @@ HERE = Path(__file__).parent
 SAMPLE = HERE.parents[2] / "dataset_builder" / "sample" / "data"
 INDEX = HERE / "things_tiles.jsonl"
 PLAIN_SETS = ("open", "sealed", "practice", "rehearsal", "sealed_second")
-SEED = 13
+SEED, SECOND_SEED = 13, 31
 QUOTAS = {  # tiles of the sample's test region by scene and band
     **{("s2_virginia", band): 12 for band in ("nir", "swir")},
     **{("l7_saltlake", band): 8 for band in ("nir", "swir", "lwir")},
     **{("l8_alabama", band): 4 for band in ("nir", "swir", "lwir")},
 }
+SECOND_QUOTAS = {  # tiles of the second draw by part, and by scene and band
+    "practice": {
+        **{("s2_virginia", band): 10 for band in ("nir", "swir")},
+        **{("l7_saltlake", band): 7 for band in ("nir", "swir")},
+        ("l7_saltlake", "lwir"): 6,
+    },
+    "sealed_second": {
+        **{("s2_virginia", band): 10 for band in ("nir", "swir")},
+        **{("l7_saltlake", band): 6 for band in ("nir", "swir", "lwir")},
+        **{("l8_alabama", band): 4 for band in ("nir", "swir", "lwir")},
+    },
+}
+SPLITS = {"practice": "train", "sealed_second": "test"}  # of the sample, for the parts of the second draw
 OPEN_SHARE = 4  # one in so many tiles of each scene is open, the others are sealed
 PERCENTILES = (1, 99)  # of each band over all valid pixels of a package's scene: what becomes 0 and 255
 SIDE, GAP, CAPTION = 448, 16, 34  # pixels of a sheet
@@ -132,17 +145,23 @@ def place_of(sample_id: str) -> str:
     return sample_id.rsplit("/", 1)[0]
 
 
-def draw_sample(generator: np.random.Generator) -> list[dict[str, Any]]:
-    """Draws `QUOTAS` from the test region: each place once, none that a committed plain claim is about."""
+def taken_places() -> set[str]:
+    """Places that the committed plain claims are about."""
     rows = (json.loads(line) for name in PLAIN_SETS for line in (HERE / f"{name}.jsonl").read_text().splitlines())
-    taken = {place_of(row["sample_id"]) for row in rows}
+    return {place_of(row["sample_id"]) for row in rows}
+
+
+def draw_sample(
+    generator: np.random.Generator, quotas: Mapping[tuple[str, str], int], split: str, taken: set[str]
+) -> list[dict[str, Any]]:
+    """Draws tiles of a split by scene and band: each place once, none that is taken; the drawn ones then are."""
     columns = ["sample_id", "source_dataset", "ir_band"]
     ids = defaultdict(list)
-    for path in sorted(SAMPLE.glob("test-*.parquet")):
+    for path in sorted(SAMPLE.glob(f"{split}-*.parquet")):
         for row in pq.read_table(path, columns=columns).to_pylist():
             ids[row["source_dataset"], row["ir_band"]].append(row["sample_id"])
     tiles = []
-    for (scene, band), count in QUOTAS.items():
+    for (scene, band), count in quotas.items():
         free = sorted(name for name in ids[scene, band] if place_of(name) not in taken)
         for name in sorted(generator.permutation(free)[:count].tolist()):
             taken.add(place_of(name))
@@ -151,12 +170,33 @@ def draw_sample(generator: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def draw() -> list[dict[str, Any]]:
-    """Draws all tiles, names them in random order, and gives each to one annotator and to one part.
+    """Both draws, the second of places that the first does not show."""
+    first = draw_first()
+    return first + draw_second({place_of(tile["sample_id"]) for tile in first if tile["source"] == "sample"})
+
+
+def draw_second(taken: set[str]) -> list[dict[str, Any]]:
+    """Draws `SECOND_QUOTAS` of places that are not taken; each annotator gets half of the tiles of a scene and part."""
+    generator, taken, tiles = np.random.default_rng(SECOND_SEED), taken | taken_places(), []
+    for part, quotas in SECOND_QUOTAS.items():
+        split = SPLITS[part]
+        tiles += [tile | {"split": split, "part": part} for tile in draw_sample(generator, quotas, split, taken)]
+    tiles = [tiles[number] for number in generator.permutation(len(tiles))]
+    seen: Counter[tuple[str, str]] = Counter()
+    named = []
+    for number, tile in enumerate(tiles, 1):
+        seen[tile["scene"], tile["part"]] += 1
+        named.append({"tile": f"u{number:02d}", **tile, "annotator": "CD"[seen[tile["scene"], tile["part"]] % 2]})
+    return named
+
+
+def draw_first() -> list[dict[str, Any]]:
+    """Draws all tiles of the first draw, names them in random order, and gives each to one annotator and to one part.
 
     Halves and parts are drawn within each scene, so that both hold their share of it.
     """
     generator = np.random.default_rng(SEED)
-    tiles = draw_sample(generator)
+    tiles = draw_sample(generator, QUOTAS, "test", taken_places())
     for scene in PACKAGE_SCENES.values():
         size = {"size": scene.size}
         where = [{"row": row, "column": column, **size} for row, column in scene.places()]
@@ -191,13 +231,14 @@ def read_pairs(tiles: Sequence[dict[str, Any]], packages: Path | None) -> dict[s
     """
     pairs: dict[str, Pair] = {}
     wanted = {tile["sample_id"]: tile["tile"] for tile in tiles if tile["source"] == "sample"}
-    for path in sorted(SAMPLE.glob("test-*.parquet")) if wanted else ():
+    splits = {tile.get("split", "test") for tile in tiles if tile["source"] == "sample"}
+    for path in sorted(path for split in splits for path in SAMPLE.glob(f"{split}-*.parquet")):
         rows = pq.read_table(path, columns=["sample_id", "rgb", "ir"], filters=[("sample_id", "in", list(wanted))])
         for row in rows.to_pylist():
             ir, rgb = (np.asarray(Image.open(io.BytesIO(row[name]["bytes"]))) for name in ("ir", "rgb"))
             pairs[wanted[row["sample_id"]]] = ir, rgb
     if missing := sorted(name for name, tile in wanted.items() if tile not in pairs):
-        raise InputError(f"the sample's test split lacks {missing[0]}; draw the tiles again")
+        raise InputError(f"the sample lacks {missing[0]}; draw the tiles again")
     cuts = defaultdict(list)
     for tile in tiles:
         if tile["source"] == "package":
