@@ -1,7 +1,8 @@
 """Scores the judge on one part of the claims.
 
     python -m tests.benchmarks.grounded_claims.score open|practice|rehearsal|sealed|sealed_second
-    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed|things_practice|things_sealed_second|model_sentences --packages FOLDER
+    python -m tests.benchmarks.grounded_claims.score things_open|things_sealed|things_practice|things_sealed_second
+        |model_sentences --packages FOLDER
 
 Writes tests/benchmarks/results/grounded_claims_<half>.json. A text is contradicted if one of the claims read in it is,
 else supported if one is, else abstained: nothing was read, or nothing could be judged. Of the sealed parts no text is

@@ -4,7 +4,8 @@
     python -m tests.benchmarks.grounded_claims.tiles --packages FOLDER --sheets SHEETS
 
 Writes `things_tiles.jsonl` beside this file, and into SHEETS a PNG per tile and `A.txt` to `D.txt`, the sheets of the
-annotators: A and B of a first draw (t01, ...), C and D of a second one (u01, ...). A sheet shows RGB on the left and infrared on the right, enlarged, with the id of the tile and no more.
+annotators: A and B of a first draw (t01, ...), C and D of a second one (u01, ...). A sheet shows RGB on the left and
+infrared on the right, enlarged, with the id of the tile and no more.
 The same scenes give the same draws: tiles of the sample of which no band is in another set of claims, and in the first
 draw all that the two scenes of requirements-tiles.txt hold.
 """
@@ -176,7 +177,7 @@ def draw() -> list[dict[str, Any]]:
 
 
 def draw_second(taken: set[str]) -> list[dict[str, Any]]:
-    """Draws `SECOND_QUOTAS` of places that are not taken; each annotator gets half of the tiles of a scene and part."""
+    """Draws `SECOND_QUOTAS` of places that are not taken; an annotator gets half of a scene's tiles in each part."""
     generator, taken, tiles = np.random.default_rng(SECOND_SEED), taken | taken_places(), []
     for part, quotas in SECOND_QUOTAS.items():
         split = SPLITS[part]
