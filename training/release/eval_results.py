@@ -1,8 +1,7 @@
 """Results in the Hub's own files: `.eval_results/*.yaml` of a model, `eval.yaml` of a dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard
@@ -54,7 +53,7 @@ def entry_of(result: EvalResult, dataset_id: str) -> EvalResultEntry:
     )
 
 
-def eval_yaml(name: str, splits: Mapping[str, Any]) -> str:
+def eval_yaml(name: str, splits: Collection[str]) -> str:
     """Returns a dataset's `eval.yaml`: what can be scored on its test rows.
 
     No `evaluation_framework` is named: the Hub's list has none that runs these tasks; `fusionrs eval` does.

@@ -40,6 +40,8 @@ def move(repository: Repository, plan: Plan, branch: str, parent: str, verified:
     old = repository.tree(parent)
     names = [entry.name for entry in plan.entries]
     stale = sorted(set(old).difference(names, KEPT, (VERIFICATION,)))
+    if stale:
+        logger.info("%s held %s, which the release does not: deleted with it", branch, ", ".join(stale))
     expected = {name: source[name].blob_id for name in names} | {VERIFICATION: _git_sha1(verification)}
     for attempt in range(2):
         operations = [

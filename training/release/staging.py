@@ -15,6 +15,7 @@ from fusionrs_hf.repository_names import check_hub_id
 from training.release.card_checks import check_card
 from training.release.card_text import pinned, read_card
 from training.release.checks import check_rights
+from training.release.eval_results import eval_yaml
 from training.release.hub import Repository, in_a_line
 from training.release.kinds import find_kind
 from training.release.leaks import check_leaks
@@ -55,7 +56,9 @@ def stage(kind: str, folder: Path, repo_id: str, tag: str | None, home: Path, or
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.symlink((folder / name).resolve(), out / name)
-    entries, base = list_entries(out, names), _base(folder)
+    if kind == "dataset":
+        names = [*names, *_write_evaluations(folder, out)]
+    entries, base = list_entries(out, set(names)), _base(folder)
     tag = tag or _version(kind, folder) or f"r{release_hash(kind, files_of(entries))[:10]}"
     bases = {base["repo_id"]: base["revision"]} if base else {}
     card = pinned(read_card(folder), kind, repo_id, tag, bases)
@@ -91,6 +94,16 @@ def _base(folder: Path) -> dict[str, str]:
     repository = Repository("model", repo_id)
     with in_a_line(repository, lambda: "nothing was uploaded; push the base first, or again"):
         return {"repo_id": repo_id, "revision": str(repository.head("main"))}
+
+
+def _write_evaluations(folder: Path, out: Path) -> list[str]:
+    """Writes what can be scored on a dataset into the release, where a build says what splits there are."""
+    if not (folder / "build_report.json").is_file():
+        return []
+    report, path = build_report(folder), out / "eval.yaml"
+    path.unlink(missing_ok=True)  # a link to the folder's own
+    path.write_text(eval_yaml(report.name, report.splits), encoding="utf-8")
+    return [path.name]
 
 
 def _with_card(kind: str, folder: Path, home: Path) -> Path:

@@ -201,7 +201,7 @@ def test_a_published_copy_goes_up_with_its_notices(in_client, files_on_hub, tmp_
     for level in ("redacted", "index"):
         copy = publish_dataset(tmp_path / "out", level, workers=1)
         in_client(door.push, "dataset", copy, f"release/{level}")
-        assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json"} < files_on_hub(
+        assert {"README.md", "NOTICE.md", "croissant.json", "build_report.json", "eval.yaml"} < files_on_hub(
             f"release/{level}", "dataset"
         )
     assert in_client(verify.verify, "release/index").differences == ()
