@@ -19,6 +19,7 @@ from training.release.eval_results import eval_yaml
 from training.release.hub import Repository, in_a_line
 from training.release.kinds import find_kind
 from training.release.leaks import check_leaks
+from training.release.pictures import PICTURE, with_pictures, write_pictures
 from training.release.plan import Plan, choose_files, files_of, list_entries, release_hash
 from training.release.stranger import examine
 from training.release.verify import fetch_base, own_code
@@ -56,12 +57,14 @@ def stage(kind: str, folder: Path, repo_id: str, tag: str | None, home: Path, or
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.symlink((folder / name).resolve(), out / name)
+    pictures = ""
     if kind == "dataset":
-        names = [*names, *_write_evaluations(folder, out)]
-    entries, base = list_entries(out, set(names)), _base(folder)
+        pictures = write_pictures(names, out)
+        names = {*names, *_write_evaluations(folder, out), *([PICTURE] if pictures else [])}
+    entries, base = list_entries(out, names), _base(folder)
     tag = tag or _version(kind, folder) or f"r{release_hash(kind, files_of(entries))[:10]}"
     bases = {base["repo_id"]: base["revision"]} if base else {}
-    card = pinned(read_card(folder), kind, repo_id, tag, bases)
+    card = pinned(with_pictures(read_card(folder), pictures), kind, repo_id, tag, bases)
     (out / "README.md").unlink()
     (out / "README.md").write_text(card, encoding="utf-8")
     others = [entry for entry in entries if entry.name != "README.md"]

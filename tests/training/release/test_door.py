@@ -23,6 +23,7 @@ from tests.made.hub_server import call
 from tests.training.release.made.folders import CARD, write_split
 from training.release import checks, door, verify
 from training.release.kinds import KINDS
+from training.release.pictures import PICTURE
 from training.release.plain_clip import write_plain_clip
 
 PUBLIC = "https://hub.example"
@@ -79,8 +80,8 @@ def test_dataset_comes_back_equal_without_its_quarantine(in_client, files_on_hub
     assert report.differences == ()
     assert url.endswith(f"/datasets/release/rows/commit/{report.revision}")
     facts = 2 * (len(FEATURES) + 2)  # of train and test: each column, the features, the row count
-    assert report.compared == facts + 3
-    names = {"README.md", "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"}
+    assert report.compared == facts + 4
+    names = {"README.md", PICTURE, "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"}
     assert files_on_hub("release/rows", "dataset") == names
 
 
@@ -91,7 +92,7 @@ def test_second_release_removes_shards_of_the_first_and_an_equal_one_commits_not
     (dataset / "data" / "train-00000-of-00001.parquet").rename(dataset / "data" / "train-00000-of-00002.parquet")
     second = in_client(door.push, "dataset", dataset, "release/again")
     found = files_on_hub("release/again", "dataset")
-    assert found == {"README.md", "data/train-00000-of-00002.parquet", "data/test-00000-of-00001.parquet"}
+    assert found == {"README.md", PICTURE, "data/train-00000-of-00002.parquet", "data/test-00000-of-00001.parquet"}
     assert in_client(door.push, "dataset", dataset, "release/again") == second
 
 
