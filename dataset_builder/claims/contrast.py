@@ -158,6 +158,8 @@ def _by_range(tokens: Sequence[Token], negated: bool) -> str | None:
         or count(tokens, Kind.SUPERLATIVE) >= 2
         or "brightness" in words_in(tokens)
     )
+    if gap >= 0 and tokens[gap].text in ("gap", "gaps") and "between" not in words_in(tokens):
+        return None  # a rim without a gap
     if gap < 0 or not tonal and said(tokens, Kind.PLACE, Kind.GROUND):
         return None
     amount = _amount(tokens, gap)

@@ -25,6 +25,7 @@ _OVER = {"above", "over", "beyond", "exceeds", "exceeding", "exceed", "outshines
 _UNDER = {"below", "under", "beneath", "underneath"}
 _OFF = {"off", "above", "over", "beyond", "from", "than"}
 _BEFORE_REFERENCE = {"the", "a", "any", "pure", "even", "of"}
+_SPOT = {"spot", "dot", "speck", "point", "blob"}
 _ONE = re.compile(r"(one|single|identical|exact|very same|same)")
 _NOUNS_BEFORE_BAR = (Kind.TONE, Kind.GROUND, Kind.FUNCTION, Kind.SURFACE)  # `a bright bar`
 _LIKENED = (Kind.TONE, Kind.COMPARATIVE, Kind.SURFACE, Kind.UNIFORM, Kind.FOCUS)  # `dark as`
@@ -181,10 +182,13 @@ def denied_comparison_as_extreme(tokens: list[Token]) -> list[Token]:
 
 
 def only_one_as_extreme(tokens: list[Token]) -> list[Token]:
-    """`the only bright area` is the brightest."""
-    if not mentions(tokens, ("only", "one", "sole")):
-        return tokens
+    """`the only bright area` is the brightest, and so is `the white spot`."""
     result = list(tokens)
+    for index, (article, token, noun) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False), 1):
+        if article.text == "the" and token.kind is Kind.TONE and abs(token.value) >= WHITE and noun.text in _SPOT:
+            result[index] = Token(Kind.SUPERLATIVE, 1 if token.value > 0 else -1, token.text)
+    if not mentions(tokens, ("only", "one", "sole")):
+        return result
     for index, token in enumerate(tokens):
         before = [other.text for other in tokens[max(0, index - 4) : index] if other.kind is Kind.FUNCTION]
         if token.kind is Kind.TONE and token.value and "the" in before and {"only", "one", "sole"} & set(before):

@@ -83,6 +83,8 @@ def read_place(words: list[str], index: int) -> tuple[Token, int] | None:
             return Token(Kind.PLACE, "margins", words[index]), 1
         return None
     text = " ".join(words[index:end])
+    if row and column and centre and words[end - 2] == "of":  # at the top, right of the centre
+        return Token(Kind.PLACE, f"{row} side", text), end - index
     if row and column:
         return Token(Kind.PLACE, f"{row}-{column}", text), end - index
     side = row or column

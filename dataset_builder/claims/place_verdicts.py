@@ -4,6 +4,7 @@ Standard library and numpy only: a metric's release copies the whole folder.
 """
 
 import numpy as np
+from scipy import ndimage
 
 from .image_view import View, place_mask, siblings, sided
 from .zones import (
@@ -17,6 +18,8 @@ from .zones import (
     FAINT,
     NARROW,
     SPOT,
+    SPOT_RISE,
+    SPOT_SIDE,
     WHITE_PIXELS,
     least,
     reversed_verdict,
@@ -75,17 +78,20 @@ def judge_dark(value: str, view: View) -> str:
 
 
 def _by_ninth_or_quadrant(value: str, view: View, sign: int) -> str:
-    """A corner that is wrong by its ninth and right by its quadrant is neither."""
+    """A corner that is wrong by its ninth and right by its quadrant is neither, nor is a side right by its half."""
     verdict = _region(value, view, sign)
-    *_, place = value.split(": ")
-    if verdict == "contradicted" and "-" in place and not place.endswith(" half"):
-        wide = _region(f"{value} half", view, sign)
+    *how, place = value.split(": ")
+    sided_ = "-" in place or place.endswith(" side") and not how
+    if verdict == "contradicted" and sided_ and not place.endswith(" half"):
+        wide = _region(f"{value.removesuffix(' side')} half", view, sign)
         return verdict if wide == "contradicted" else "unverifiable"
     return verdict
 
 
 def _region(value: str, view: View, sign: int) -> str:
     *how, place = value.split(": ")
+    if "spot" in how:
+        return _spot(place, view, sign, "black" in how or "white" in how)
     pixels = view.grey[place_mask(sided(place))]
     spot, extreme = (float(np.quantile(pixels, share if sign > 0 else 1 - share)) for share in (0.9, 0.97))
     mean = float(pixels.mean())
@@ -107,11 +113,30 @@ def _region(value: str, view: View, sign: int) -> str:
             verdict = "unverifiable"
     verdict = least(verdict, step(sign * (extreme - view.facts.median), FAINT))
     if absolute:
-        borders = WHITE_PIXELS if sign > 0 else (-BLACK_PIXELS[1], -BLACK_PIXELS[0])
-        verdict = least(verdict, step(sign * extreme, borders))
+        verdict = least(verdict, _extreme_pixel(sign * extreme, sign))
     if "line" in how:  # its ends may be right and its course wrong
         return "unverifiable" if verdict == "supported" else verdict
     return reversed_verdict(verdict) if "no" in how else verdict
+
+
+def _spot(place: str, view: View, sign: int, absolute: bool) -> str:
+    """Whether a small thing stands out from what is around it; a side is taken as wide as its half.
+
+    Black or white it must be, too, where that is said (`absolute`).
+    """
+    grey = sign * view.grey
+    rise = (grey - ndimage.median_filter(grey, SPOT_SIDE)) / view.scale
+    wide = (
+        place if place == "centre" or place.endswith((" half", "margins")) else f"{place.removesuffix(' side')} half"
+    )
+    strict, tolerant = (float(rise[place_mask(where)].max()) for where in (sided(place), wide))
+    verdict = "supported" if strict >= SPOT_RISE[1] else "contradicted" if tolerant <= SPOT_RISE[0] else "unverifiable"
+    return least(verdict, _extreme_pixel(float(grey[place_mask(wide)].max()), sign)) if absolute else verdict
+
+
+def _extreme_pixel(value: float, sign: int) -> str:
+    """Whether the most extreme pixel of a place is white, or with sign -1 black; its grey times the sign."""
+    return step(value, WHITE_PIXELS if sign > 0 else (-BLACK_PIXELS[1], -BLACK_PIXELS[0]))
 
 
 def judge_compare(value: str, view: View) -> str:

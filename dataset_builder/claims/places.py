@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from .kinds import BLACK, WHITE, Kind
 from .tokens import Pattern, Statements, Token, has, last_position, mentions, position, positions, said, values
 
+SMALL = {"small", "tiny", "isolated", "compact", "minute", "little", "short"}
+SPOTS = {"spot", "point", "dot", "blob", "speck", "fleck", "mark", "streak", "patch", "bar", "gash", "blot"}
 OPPOSITE = {"north": "south", "west": "east", "centre": "margins"}
 OPPOSITE |= {end: start for start, end in OPPOSITE.items()}
 _TOP_TO_BOTTOM = (Token(Kind.FROM, 1, "from"), Token(Kind.PLACE, "north side", "top"), Token(Kind.TOWARDS, 1, "to"),
@@ -166,6 +168,7 @@ def read_regions(tokens: Sequence[Token]) -> Statements:
             else ""
         )
         name = "bright" if float(tokens[tone].value) > 0 else "dark"
+        prefix = "spot: " if not prefix and mentions(tokens, SMALL) and mentions(tokens, SPOTS) else prefix
         statements.append((name, f"{prefix}{extremes[name]}{tokens[place].value}", list(tokens)))
     return statements
 

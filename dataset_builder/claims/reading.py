@@ -19,8 +19,8 @@ from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
 from .thing_nouns import has_noun, noun_in
 from .thing_reading import ThingReading, read_things, speaks_of_things
-from .things import ThingStatement
-from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, said, words_in
+from .things import LIES, ThingStatement
+from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, position, said, words_in
 
 _COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
 _SMALL = {"small", "tiny", "isolated", "compact", "minute", "little"}
@@ -39,7 +39,8 @@ class Claim:
             relation explains), `visible` (how a part of the visible image appears here) or `targets`.
         value: A class name of `grounding`, or words in a fixed order. Places are cells of `CELLS`, `north side` (three
             cells), `north half`, `margins`; of two places the brighter comes first (`north side > south side`). Before
-            the place of a region may stand `no: `, `all: `, `line: ` (it runs from there, or to it), `black: ` and
+            the place of a region may stand `no: `, `all: `, `spot: ` (small), `line: ` (it runs from
+            there, or to it), `black: ` and
             `white: `; before a part's appearance, its tone, colour and place (`dark, any, north side -> bright`).
             Denials begin with `not` or `no`. Absolute statements have values of their own: contrast `none`, texture
             `featureless`, shares `all bright`, `nearly dark`, `mostly white`; `uneven` is short of rough,
@@ -112,6 +113,7 @@ def _is_of_extent(kind: str, sentence: Sequence[Token]) -> bool:
     return kind == "contrast" and said(sentence, Kind.WIDTH) and "wide" in words and "pixels" in words
 
 
+_PLACED = (Kind.PLACE, Kind.VISIBLE, Kind.INFRARED)
 _FRACTIONS = {"third", "quarter", "fifth", "sixth", "tenth", "eighth"}
 
 
@@ -142,8 +144,21 @@ def _is_about_things(sentence: Sequence[Token]) -> bool:
     """Whether things are named, or parts of unnamed kind with their look in RGB or a change."""
     if speaks_of_things(sentence):
         return True
+    than = position(sentence, Kind.THAN)
+    if than > 0 and has_noun(sentence[:than]) and has_noun(sentence[than:]) and not said(sentence[than:], *_PLACED):
+        return True
+    if _is_placed(sentence):
+        return True
     change = said(sentence, Kind.VISIBLE) or said(sentence, Kind.BECOMES) and said(sentence, Kind.INFRARED)
     return change and has_noun(sentence)
+
+
+def _is_placed(sentence: Sequence[Token]) -> bool:
+    """Whether it tells where the one thing of a tone lies: `the darker band lies in the upper right corner`."""
+    tone = position(sentence, Kind.TONE, Kind.COMPARATIVE)
+    verb = next((index for index, token in enumerate(sentence) if token.text in LIES), -1)
+    definite = mentions(sentence[max(0, tone - 3) : max(tone, 0)], ("the",))
+    return definite and tone < verb and has_noun(sentence[tone:verb]) and said(sentence[verb:], Kind.PLACE)
 
 
 def _read_sentence(tokens: list[Token]) -> Statements:

@@ -15,8 +15,8 @@ _VERB_KINDS = (Kind.COPULA, Kind.BECOMES, Kind.TONE_CHANGE)
 _SHINES = words_of("shines shine glows glow gleams gleam glares lights brightens beams glitters stands stand stood")
 _LIFTS = words_of("""
     sinks sink drops drop falls fall rises rise lifts lift fades fade outshine outshines comes come shrinks swells
-    grows gets get loses lose gains gain keeps keep retains hides looms emerges emerge jumps leaps pops darkens
-    brightens continues continue shift shifts differ differs stick sticks scatter
+    grows gets get goes go went loses lose gains gain keeps keep retains hides looms emerges emerge jumps leaps pops
+    darkens brightens continues continue shift shifts differ differs stick sticks scatter
 """)
 _STAYS = words_of("stay stays stayed remain remains remained keep keeps kept retain retains")
 _ONLY_NOUNS = {"taken"}

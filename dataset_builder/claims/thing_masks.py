@@ -13,10 +13,13 @@ from scipy import ndimage
 
 from .grounding import COLOURS, GRID, PairImages
 from .image_view import View, decoded, place_mask, sided
+from .kinds import WHITE
 from .pair_images import pair_of_images
 from .things import LOOKS, Thing
 
 SHARES = (0.12, 0.35)  # of its region: the pixels most like the thing
+EXTREME_SHARES = (0.04, 0.12)  # of what is black or white in RGB
+_OF_ANY_LOOK = (("crops",), ("open",))  # a field may be dark, a plain green
 _LEAST_SPREAD = 6.0  # grey levels that count as one step of a feature
 _LEAST_PIXELS = 6
 COLOUR_LOOKS: dict[str, dict[str, float]] = {
@@ -124,13 +127,19 @@ class _Looks:
             if likeness is None:
                 found.append(region)
                 continue
-            for share in SHARES:
+            for share in EXTREME_SHARES if _is_extreme(thing) else SHARES:
                 found.append(_most_like(likeness, region, share))
             if (part := self._part(likeness, region)) is not None:
                 found += [part, part]  # what is segmented counts twice
             if (coloured := self._coloured(thing)) is not None:
                 found.append(region & coloured)
         return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
+
+    def largest_parts(self, thing: Thing) -> list[np.ndarray]:
+        """The measured part that takes up most of each place of a thing that may look like anything, else none."""
+        if thing.tones or thing.colours or thing.looks[:1] not in _OF_ANY_LOOK or not self.parts:
+            return []
+        return [max((mask & region for mask in self.parts), key=np.sum) for region in regions(thing)]
 
     @cached_property
     def parts(self) -> list[np.ndarray]:
@@ -156,6 +165,11 @@ class _Looks:
 
 
 _looks = lru_cache(maxsize=16)(_Looks)
+
+
+def _is_extreme(thing: Thing) -> bool:
+    """Whether it is black or white in RGB."""
+    return thing.image == "rgb" and bool(thing.tones) and abs(thing.tones[0]) >= WHITE
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ PREPOSITIONS = words_of("""
     of in on at with by along across near below under beneath above over around between beside beyond within inside
     outside through from to towards toward into against amid among behind against for
 """)
+_PARTING = words_of("bordering separating dividing flanking lining fringing bounding crossing surrounding skirting")
 _TAKES_LOOK = {"of", "with", "from"}  # a patch of trees looks as trees
 _SIDES = {"below": "south", "under": "south", "beneath": "south", "underneath": "south", "above": "north",
           "over": "north"}  # fmt: skip
@@ -55,7 +56,12 @@ def thing_of(tokens: Sequence[Token]) -> Thing:
             beside = "rest"
         if token.text in _AROUND and link != "between":
             beside = beside or "around"
-        if token.text in PREPOSITIONS and (head or places or link or _names_another(tokens[:index], token.text)):
+        parting = head and token.text in _PARTING
+        if (
+            parting
+            or token.text in PREPOSITIONS
+            and (head or places or link or _names_another(tokens[:index], token.text))
+        ):
             link = token.text
         elif token.kind in (Kind.FUNCTION, Kind.TOWARDS, Kind.FROM) and token.text in PREPOSITIONS:
             link = "" if token.text == "of" else link

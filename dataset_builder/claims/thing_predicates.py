@@ -47,6 +47,7 @@ def predicate_of(
         after: What follows it.
         beside: What it is compared with, if a clause before said so.
     """
+    subject, after = _as_it_became(subject, after)
     agent = next((i for i, token in enumerate(after) if token.text == "by"), -1)
     if agent >= 0 and has_noun(after[agent:]) and _is_participle(after[:agent]):
         yield from _by_other(subject, thing_of(after[agent + 1 :]), [verb, *after[:agent]] if verb else after[:agent])
@@ -79,6 +80,16 @@ def predicate_of(
             yield ThingStatement("extreme", subject, "brightest" if sign else "darkest")
         return
     yield from _state_of(subject, verb, whole, main, denied)
+
+
+def _as_it_became(subject: Thing, after: list[Token]) -> tuple[Thing, list[Token]]:
+    """Gives the subject what it was in RGB, and leaves what it became: `from pale in RGB to a dark line`."""
+    start = position(after, Kind.FROM)
+    end = next((i for i, token in enumerate(after) if i > start and token.text == "to"), -1)
+    if not (0 <= start < end and said(after[start:end], Kind.VISIBLE)):
+        return subject, after
+    tones = tuple(values(after[start:end], Kind.TONE))
+    return replace(subject, tones=subject.tones + tones, image="rgb"), [*after[:start], *after[end + 1 :]]
 
 
 def _is_participle(before: Sequence[Token]) -> bool:
@@ -141,7 +152,7 @@ def _apart(
 ) -> list[ThingStatement] | None:
     """Whether it stands out or is lost, or keeps its tone."""
     words = words_in([token for token in whole if token.kind is not Kind.VISIBLE])
-    if words & SEEN and not said(main, Kind.TONE):
+    if words & SEEN and (not said(main, Kind.TONE) or denied and _shown_as(main)):
         hardly = denied or has(whole, Kind.AMOUNT, -2)
         told = hardly or said(whole, Kind.STAYS) or "can" in words
         return [ThingStatement("apart", subject, "lost" if hardly else "seen")] if told else []
@@ -150,16 +161,37 @@ def _apart(
     if verb and verb.text in _KEEPS and said(main, Kind.BRIGHTNESS) and not said(main, Kind.TONE):
         return [ThingStatement("beside rgb", subject, "same", denied=denied)]
     distinct = bool(words & STANDS_OUT) or bool(words & _APART) and "out" in words
+    shown = _shown_as(main)
+    if shown and not denied and (distinct or words & SEEN):
+        return [ThingStatement("tone", subject, tone_name(shown))]
     if words & _LESS and distinct:
         return [ThingStatement("apart", subject, "less")]
     if words & FADES or words & _LESS and words & _APART:
         weaker = bool(words & LESSENED) and not words & {"lost", "gone", "invisible"}
-        return [ThingStatement("apart", subject, "seen" if denied else "less" if weaker else "lost")]
+        lost = ThingStatement("apart", subject, "seen" if denied else "less" if weaker else "lost")
+        into = None if denied else _melts_into(main)
+        return [lost, ThingStatement("tone", subject, tone_name(into))] if into else [lost]
     if not distinct:
         return None
     if said(main, Kind.COMPARED_AMOUNT) or words & _MORE:
         return [ThingStatement("apart", subject, "more")]
     return [ThingStatement("apart", subject, "lost" if denied else "seen")]
+
+
+def _shown_as(main: Sequence[Token]) -> float | None:
+    """The tone of what it stands out as: `as a crisp black line`; None where no tone is said."""
+    start = next((i for i, token in enumerate(main) if token.text == "as"), len(main))
+    until = next((i for i, t in enumerate(main) if i > start and t.text in PREPOSITIONS), len(main))
+    tones = [tone for tone in values(main[start:until], Kind.TONE) if tone]
+    return tones[0] if tones and has_noun(main[start:until]) else None
+
+
+def _melts_into(main: Sequence[Token]) -> float | None:
+    """The tone that it is lost in: `into black`, `into a large black field`; None where no tone is said."""
+    start = next((i for i, token in enumerate(main) if token.text == "into"), len(main))
+    words = main[start : start + 5]
+    tones = [tone for tone in values(words, Kind.TONE) if tone]
+    return tones[0] if tones and not mentions(words, ("the",)) else None
 
 
 def _toned(

@@ -132,11 +132,19 @@ def _read_piece(piece: list[Token], state: _State) -> None:
             continue
         if statement.aspect in ("place", "fills") and infrared and not statement.subject.image:
             statement = replace(statement, subject=replace(statement.subject, image="infrared"))
+        if infrared and mentions(before, ("a", "an")) and _is_line_that_stands_out(statement):
+            statement = ThingStatement("line", replace(subject, image="infrared"), tone_name(subject.tones[0]))
         state.read.append((replace(statement, denied=statement.denied != none, hedged=hedged), piece))
     if has_noun(after):
         state.other = thing_of(after)
     if lead not in ("which", "that", "where") and not none:
         state.subject, state.spoken = subject, True
+
+
+def _is_line_that_stands_out(statement: ThingStatement) -> bool:
+    """`a white road is the most striking line of the infrared`: there is one."""
+    line = statement.subject.looks[:1] == ("line",) and statement.subject.tones
+    return bool(line) and (statement.aspect, statement.value) == ("apart", "seen")
 
 
 def _read_contrast(core: list[Token], state: _State) -> None:

@@ -31,6 +31,8 @@ def _tone(statement: ThingStatement, sight: Sight) -> str:
     if statement.subject.looks[:1] == ("line",) and (verdict := judge_line_tone(statement, sight)):
         return verdict
     verdicts = [tone_verdict(statement.value, mask, sight.view) for mask in masks_of(sight, statement.subject)]
+    for part in sight.looks.largest_parts(statement.subject) if statement.value in ("black", "white") else ():
+        verdicts += [tone_verdict(statement.value, part, sight.view)] * 2 if part.any() else []
     if statement.value in ("black", "white") and verdicts.count("supported") < len(verdicts) / 2:
         return kindest("unverifiable" if verdict == "supported" else verdict for verdict in verdicts)
     return kindest(verdicts)

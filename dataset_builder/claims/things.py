@@ -35,7 +35,7 @@ NOUNS: dict[str, str] = {
     """,
     "pale": """
         salt sand crust playa dune beach snow ice gravel cloud haze sandbank sandbar sandy salty mist chalk quarry
-        saltpan pan deposit fog
+        saltpan pan deposit fog sediment shallow shoal shallows spit surf foam
     """,
     "water": "water lake pond sea ocean bay reservoir pool lagoon wetland marsh swamp inlet river stream creek canal",
     "dark": "shadow shade burn lava",
@@ -51,7 +51,8 @@ NOUNS: dict[str, str] = {
     "any": """
         area part patch spot mass blotch region thing object side mark speck dot zone portion section blob piece place
         half corner stretch stripe band strip streak blot fleck feature material element point cluster bit expanse
-        corners belt surface crown shape stain veil tongue wedge triangle square rectangle oval ring arm
+        corners belt surface crown shape stain veil tongue wedge triangle square rectangle oval ring arm fan crescent
+        pentagon hole bulge block clump fringe island
     """,
 }
 WIDE = words_of(
@@ -71,7 +72,7 @@ RUNS = words_of("""
     runs run running crosses cross crossing cuts cut cutting winds winding wind curves curving bends bending climbs
     slants slanting traverses follows skirts borders bounds bound traces splits divides passes leads extends zigzags
     snakes meanders arcs forks branches crossed divided cuts separates separate bordering stretches stretch slices
-    bisects hugs descends rises
+    bisects hugs descends rises separating dividing flanking lining fringing parts
 """)
 LIES = words_of("""
     lies lie lying sits sit sitting located situated touches touch touching fills fill filling covers cover covering

@@ -409,7 +409,8 @@ WORDS: dict[tuple[Kind, float | str], str] = {
         if; even though; even in; even at; even over; even across; even the; even with; even on; even where; even
         when; even so; even under; even here; even there; even among; even around; right across; right through; right
         over; right up; right down; to the full; on the light side of; in total; a few; quite a few; in it; of it; for
-        a; no matter; left over; nothing left; none left; is left; are left; sheet of; expanse of pure; sea of;
+        a; without a gap; without gaps; without a break; without interruption;
+        no matter; left over; nothing left; none left; is left; are left; sheet of; expanse of pure; sea of;
         blanket of; veil of; taken as a whole; on the whole; that is to say; worth mentioning; worth the name; to
         speak of; evenly over; evenly across;
         scattered evenly;

@@ -193,6 +193,14 @@ READ += [
 ]
 
 
+READ += [  # of small things, and of the one that is white
+    ("A tiny bright dot lies near the left edge.", [("bright", "spot: west side")]),
+    ("The white spot is in the upper right corner.", [("brightest", "north-east")]),
+    ("A pale line comes down from the top right of centre.", [("bright", "north side")]),
+    ("A bright rim runs along it without a gap.", [("bright", "margins")]),
+]
+
+
 READ += [  # what is denied after its noun, of a part, or of a comparison
     ("The contrast is not low.", [("contrast", "high")]),
     ("The contrast is far from high.", [("contrast", "low")]),

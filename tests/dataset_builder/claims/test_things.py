@@ -78,6 +78,16 @@ def test_a_denial_ends_at_a_coordinated_verb():
         ("The beach is the brightest thing in the infrared image.", ["[beach] extreme brightest"]),
         ("The wooded area on the right is not black.", ["[area, east side] tone not black"]),
         ("The fields are light, with the woods next to them clearly darker.", None),
+        # what they become, what they stand out as, which of them is meant
+        ("The track stands out as a crisp black line in infrared.", ["[track] tone black"]),
+        ("The road turns from pale in RGB to a dark line in infrared.", ["[bright road] tone dark"]),
+        ("The lane bordering the orange field is dark in infrared.", ["[lane] tone dark"]),
+        ("The fields go black in infrared.", ["[field] tone black"]),
+        ("The road is no longer seen as a dark line in infrared.", ["[road] apart lost"]),
+        ("The sand disappears into a black field in infrared.", ["[sand] apart lost", "[sand] tone black"]),
+        ("A white road is the most striking line of the infrared image.", ["[white road] line white"]),
+        ("The darker band lies in the upper right corner.", ["[dark band, north-east] line dark"]),
+        ("The patches in the west are darker than the diagonal line.", ["[patch, west] than darker [line]"]),
     ],
 )
 def test_statements_about_things_are_read(text, expected):
@@ -159,6 +169,29 @@ def test_mirrored_pairs_mirror_the_verdicts():
         mirrored = text.replace("left", "\0").replace("right", "left").replace("\0", "right").translate(swap)
         assert verdict(mirrored, facts) != "contradicted", mirrored
     assert verdict("The pond in the lower left corner is black.", facts) != "supported"
+
+
+def test_a_small_thing_is_held_against_what_is_around_it():
+    """A dot of 3 x 3 pixels on a slope from 60 to 200: brighter than its surroundings, darker than the other end."""
+    slope = np.linspace(60, 200, SIDE)[None].repeat(SIDE, 0)
+    infrared = slope.copy()
+    infrared[40:43, 10:13] += 60
+    facts = measure(infrared.astype(np.uint8), np.full((SIDE, SIDE, 3), 90, np.uint8))
+    without = measure(slope.astype(np.uint8), np.full((SIDE, SIDE, 3), 90, np.uint8))
+    said = "A tiny bright dot lies near the left edge."
+    assert [judged.verdict for judged in judge(said, facts)] == ["supported"]
+    assert [judged.verdict for judged in judge(said, without)] == ["contradicted"]
+    assert [judged.verdict for judged in judge("A tiny white dot lies near the left edge.", facts)] == ["contradicted"]
+
+
+def test_black_fields_may_be_the_largest_part_of_a_place():
+    """A field is looked for by bright colours; a large dark one is found as the part that takes up the place."""
+    rgb = np.full((SIDE, SIDE, 3), (200, 190, 170), np.uint8)
+    rgb[50:] = (25, 45, 20)
+    infrared = np.where(np.arange(SIDE)[:, None] < 50, 170, 8) + np.zeros((SIDE, SIDE))
+    facts = measure(infrared.astype(np.uint8), rgb)
+    verdicts = [judged.verdict for judged in judge("The field in the lower half is black in infrared.", facts)]
+    assert "contradicted" not in verdicts and verdicts
 
 
 def test_without_rgb_nothing_is_said_of_looks():
