@@ -45,6 +45,7 @@ MEASURING = {
     "pair_parts",
     "pair_ridges",
     "pair_standing",
+    "place_verdicts",
     "thing_lines",
     "thing_masks",
     "thing_places",

@@ -1,6 +1,6 @@
 """Judges claims about places: the brightest and the darkest, bright and dark regions, and two places compared.
 
-Standard library and numpy only: a metric's release copies the whole folder.
+Standard library, numpy and scipy only: a metric's release copies the whole folder.
 """
 
 import numpy as np
