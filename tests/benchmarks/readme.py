@@ -227,7 +227,7 @@ def render(template: str) -> str:
     return environment.get_template(template).render(
         tables=tables | building,
         text=built,
-        model_sentences=sentences["sealed"],
+        model_sentences=sentences["sealed_second"],
         percent=percent,
         throughput=read("build_throughput"),
         leaks=read("split_leaks"),

@@ -41,6 +41,7 @@ VERDICTS = ("supported", "contradicted", "abstained")
 PLAIN = ("open", "practice", "rehearsal", "sealed", "sealed_second")
 THINGS = ("things_open", "things_sealed", "things_practice", "things_sealed_second")
 SENTENCES = "model_sentences"
+SENTENCE_PARTS = ("open", "sealed", "sealed_second")
 RIGHT_REASON = "rgb_color"  # of a true sentence that names a colour
 
 
@@ -198,7 +199,7 @@ def score_sentences(packages: Path | None) -> dict[str, Any]:
     bands = {name: tile["band"] for name, tile in tiles.items()}
     parts = {
         part: sentences_report([row for row in rows if tiles[row["tile"]]["part"] == part], facts, bands)
-        for part in ("open", "sealed")
+        for part in SENTENCE_PARTS
     }
     return {"half": SENTENCES, "sha256": hashlib.sha256(content).hexdigest(), **parts}
 
@@ -206,7 +207,7 @@ def score_sentences(packages: Path | None) -> dict[str, Any]:
 def sentence_lines(result: dict[str, Any]) -> list[str]:
     """The figures of `score_sentences` as text."""
     out = []
-    for part in ("open", "sealed"):
+    for part in SENTENCE_PARTS:
         figures = result[part]
         out.append(f"{part}: {figures['sentences']} true sentences")
         for name in ("contradicted", "rejected_wrongly"):
