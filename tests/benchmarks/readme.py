@@ -229,6 +229,7 @@ def render(template: str) -> str:
         text=built,
         model_sentences=sentences["sealed_second"],
         percent=percent,
+        salience=read("caption_salience")["revisions"],
         throughput=read("build_throughput"),
         leaks=read("split_leaks"),
         ablation=ablation | {"slower": readme_clip.slower(ablation)},
