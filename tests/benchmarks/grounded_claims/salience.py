@@ -5,12 +5,12 @@
     python -m tests.benchmarks.grounded_claims.salience join --captions A.jsonl B.jsonl --matched matched.jsonl
     python -m tests.benchmarks.grounded_claims.salience score
 
-`captions` writes the fluent caption of each sealed tile of the first draw; a former revision's come from a checkout of
-its day. `blind` mixes the captions of two revisions and writes them beside the first looks of `first_looks.jsonl`, which
-were written before a caption was shown. A matcher, who sees the sheets and not who wrote what, answers a line per id:
-{"id", "told", "statements", "false"}: a boolean per first look, the number of statements about the infrared, and how many
-of them are plainly false. `join` writes `salience.jsonl` beside this file, and `score` its figures, with Wilson intervals,
-to tests/benchmarks/results/caption_salience.json.
+`captions` writes the fluent caption of each sealed tile of the first draw; a former revision's come from a checkout
+of its day. `blind` mixes the captions of two revisions and writes them beside the first looks of `first_looks.jsonl`,
+which were written before a caption was shown. A matcher, who sees the sheets and not who wrote what, answers a line
+per id: {"id", "told", "statements", "false"}: a boolean per first look, the number of statements about the infrared,
+and how many of them are plainly false. `join` writes `salience.jsonl` beside this file, and `score` its figures, with
+Wilson intervals, to tests/benchmarks/results/caption_salience.json.
 """
 
 import argparse
