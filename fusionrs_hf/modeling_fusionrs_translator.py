@@ -48,6 +48,8 @@ class Block(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.condition = nn.Embedding(conditions, 2 * outputs)
         nn.init.zeros_(self.condition.weight)
+        for convolution in (self.first, self.second):  # with no norm, each has to keep the size of what passes
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
 
     def forward(self, values: Tensor, condition: Tensor) -> Tensor:
         """Returns `(batch, outputs, height, width)` of `(batch, inputs, height, width)`."""
@@ -151,6 +153,7 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         self.fine, self.middle = Block(COLOURS, fine, count), Block(fine, middle, count)
         self.coarse = Block(middle, coarse, count)
         self.middle_up, self.fine_up = Block(coarse + middle, middle, count), Block(middle + fine, fine, count)
+        self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
         self.head = nn.Conv2d(fine + COLOURS, 3 * len(bands), 1)
         self.register_buffer("interval_scale", torch.ones(count, len(bands), 2))
         self.register_buffer("blend", torch.tensor([[1.0, 0.0]]).repeat(len(bands), 1))
@@ -173,8 +176,8 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         fine = self.fine(shown, condition)
         middle = self.middle(F.avg_pool2d(fine, 2), condition)
         coarse = self.coarse(F.avg_pool2d(middle, 2), condition)
-        middle = self.middle_up(torch.cat([_double(coarse), middle], dim=1), condition)
-        fine = self.fine_up(torch.cat([_double(middle), fine], dim=1), condition)
+        middle = self.middle_up(torch.cat([self.enlarge(coarse), middle], dim=1), condition)
+        fine = self.fine_up(torch.cat([self.enlarge(middle), fine], dim=1), condition)
         raw = self.head(torch.cat([fine, shown], dim=1))[..., :height, :width]
         return self._answer(raw, condition, target, weight)
 
@@ -324,7 +327,3 @@ def _step(grey: Tensor, pixels: int) -> Tensor:
         return grey.new_full(grey.shape[:1], 0.002)
     across = (grey[:, :, pixels:] - grey[:, :, :-pixels]).abs().mean(dim=(1, 2))
     return (across + (grey[:, pixels:] - grey[:, :-pixels]).abs().mean(dim=(1, 2))) / 2 + 0.002
-
-
-def _double(values: Tensor) -> Tensor:
-    return F.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
