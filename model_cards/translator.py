@@ -116,6 +116,7 @@ def _results(facts: TranslatorFacts) -> list[EvalResult]:
             task_name="RGB to infrared-style",
             dataset_type=facts.dataset_id or "fusionrs",
             dataset_name=f"{facts.dataset_name}, {score.scene}, {BAND_NAMES.get(score.band, score.band)}",
+            dataset_config=f"{score.scene} {score.band}",  # without one the results would be taken for those of one
             dataset_split=facts.split,
             metric_type="r_squared",
             metric_name="R2 against sensor infrared",
