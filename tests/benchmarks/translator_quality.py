@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from dataset_builder.translators.learned import LearnedTranslator
-from training.evaluate_translator import BandTiles, evaluate, read_levels, score_scene, tiles_by_scene
+from training.evaluate_translator import evaluate, read_levels, score_scene, tiles_by_scene
+from training.scoring.band_tiles import BandTiles
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).parent.parent.parent
