@@ -20,8 +20,9 @@ UNKNOWN = "unknown"  # condition of an image of which nothing is known
 QUANTILES = (0.1, 0.5, 0.9)
 COLOURS = 6  # of `colours`
 STRIDE = 4  # pixels of the coarsest scale: tiles that start at multiples of it join exactly
-DOMAIN_FEATURES = 14
+DOMAIN_FEATURES = 20
 NEIGHBOURS = 5  # a tile is near others where the fifth is
+RELATION_TERMS = 10  # of a cubic in two channels
 
 
 @dataclass
@@ -47,11 +48,72 @@ class Block(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.condition = nn.Embedding(conditions, 2 * outputs)
         nn.init.zeros_(self.condition.weight)
+        for convolution in (self.first, self.second):  # with no norm, each has to keep the size of what passes
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
 
     def forward(self, values: Tensor, condition: Tensor) -> Tensor:
         """Returns `(batch, outputs, height, width)` of `(batch, inputs, height, width)`."""
         scale, shift = self.condition(condition)[..., None, None].chunk(2, dim=1)  # (batch, outputs, 1, 1)
         return F.silu(self.second(F.silu(self.first(values) * (1 + scale) + shift)))
+
+
+class Domain(nn.Module):
+    """Tells images that are shown as some tiles are from all others, by their statistics.
+
+    They lie near the tiles, and nearer than to the same in other displays: places differ in both, stretches in one.
+
+    Args:
+        own, foreign: How many tiles of each there are; 0: there is no such kind.
+    """
+
+    def __init__(self, own: int = 0, foreign: int = 0) -> None:
+        super().__init__()
+        self.register_buffer("own", torch.zeros(own, DOMAIN_FEATURES))
+        self.register_buffer("foreign", torch.zeros(foreign, DOMAIN_FEATURES))
+        self.register_buffer("whitening", torch.eye(DOMAIN_FEATURES))
+        self.register_buffer("relation", torch.zeros(3, RELATION_TERMS))
+        self.register_buffer("limits", torch.ones(2))
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, own: Sequence[Tensor], foreign: Sequence[Tensor], held_out: Sequence[Tensor] | None, share: float
+    ) -> "Domain":
+        """Returns the kind of some tiles.
+
+        Args:
+            own, foreign: Tiles and such tiles in other displays, each `(3, height, width)` in 0 to 1; more than five.
+            held_out: Tiles of the kind that are not among `own`; None: `own` again, each without itself.
+            share: Of these, those that shall count as of the kind.
+        """
+        domain = cls(len(own), len(foreign))
+        domain.relation = fit_relation(own)
+        domain.own, domain.foreign = domain.features_of(own), domain.features_of(foreign)
+        covariance = torch.cov(domain.own.T.double())
+        covariance = 0.95 * covariance + 0.05 * torch.diag(covariance.diagonal() + 1e-6)
+        domain.whitening = torch.linalg.cholesky(torch.linalg.inv(covariance)).float()
+        asked, rank = (domain.own, NEIGHBOURS + 1) if held_out is None else (domain.features_of(held_out), NEIGHBOURS)
+        measured = domain.distances(asked, rank)  # (tiles, 2)
+        place = measured.argsort(dim=0).argsort(dim=0).amax(dim=1).float() / max(1, len(asked) - 1)  # the worse rank
+        domain.limits = torch.quantile(measured, torch.quantile(place, share).item(), dim=0)
+        return domain
+
+    def features_of(self, tiles: Sequence[Tensor]) -> Tensor:
+        """Returns `domain_features` of tiles of any sizes, `(tiles, 20)`."""
+        return torch.cat([domain_features(tile[None], self.relation) for tile in tiles])
+
+    def distances(self, features: Tensor, rank: int = NEIGHBOURS) -> Tensor:
+        """Returns the distance to the own tiles, and its ratio to that to the foreign ones, `(batch, 2)`."""
+        values, own, foreign = (part @ self.whitening for part in (features, self.own, self.foreign))
+        near = torch.cdist(values, own).kthvalue(rank, dim=1).values
+        other = torch.cdist(values, foreign).kthvalue(NEIGHBOURS, dim=1).values
+        return torch.stack([near, near / other.clamp_min(1e-6)], dim=1)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """Returns how far images lie from the kind, `(batch,)`; 1 is the limit, infinity where there is no kind."""
+        if not len(self.own):
+            return torch.full((len(rgb),), torch.inf, device=rgb.device)
+        return (self.distances(domain_features(rgb, self.relation)) / self.limits).amax(dim=1)
 
 
 class FusionRSTranslator(ModelMixin, ConfigMixin):
@@ -69,7 +131,7 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
             high]}}`: the values that became 0 and 1.
         reflectance_condition: The scene in whose stretch reflectance is shown; None: the model takes none.
         channels: Width of each scale.
-        domain_tiles: How many training tiles' statistics there are.
+        domain_tiles: For each condition, of how many own and foreign tiles there are statistics, see `Domain`.
     """
 
     @register_to_config
@@ -81,7 +143,7 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         stretches: Mapping[str, Any] | None = None,
         reflectance_condition: str | None = None,
         channels: Sequence[int] = (24, 40, 64),
-        domain_tiles: int = 0,
+        domain_tiles: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
         if not conditions or conditions[0] != UNKNOWN:
@@ -91,13 +153,11 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         self.fine, self.middle = Block(COLOURS, fine, count), Block(fine, middle, count)
         self.coarse = Block(middle, coarse, count)
         self.middle_up, self.fine_up = Block(coarse + middle, middle, count), Block(middle + fine, fine, count)
+        self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
         self.head = nn.Conv2d(fine + COLOURS, 3 * len(bands), 1)
         self.register_buffer("interval_scale", torch.ones(count, len(bands), 2))
         self.register_buffer("blend", torch.tensor([[1.0, 0.0]]).repeat(len(bands), 1))
-        self.register_buffer("domain_features", torch.zeros(domain_tiles, DOMAIN_FEATURES))
-        self.register_buffer("domain_member", torch.zeros(domain_tiles, dtype=torch.long))
-        self.register_buffer("domain_whitening", torch.eye(DOMAIN_FEATURES).repeat(count, 1, 1))
-        self.register_buffer("domain_limit", torch.full((count,), -1.0))  # below 0: of no tiles
+        self.domains = nn.ModuleList(Domain(*sizes) for sizes in domain_tiles or [(0, 0)] * count)
 
     def forward(
         self, rgb: Tensor, condition: Tensor, target: Tensor | None = None, weight: Tensor | None = None
@@ -116,8 +176,8 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         fine = self.fine(shown, condition)
         middle = self.middle(F.avg_pool2d(fine, 2), condition)
         coarse = self.coarse(F.avg_pool2d(middle, 2), condition)
-        middle = self.middle_up(torch.cat([_double(coarse), middle], dim=1), condition)
-        fine = self.fine_up(torch.cat([_double(middle), fine], dim=1), condition)
+        middle = self.middle_up(torch.cat([self.enlarge(coarse), middle], dim=1), condition)
+        fine = self.fine_up(torch.cat([self.enlarge(middle), fine], dim=1), condition)
         raw = self.head(torch.cat([fine, shown], dim=1))[..., :height, :width]
         return self._answer(raw, condition, target, weight)
 
@@ -153,64 +213,33 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
         """
         theirs = list(other.config.conditions)
         rows = [theirs.index(name) if name in theirs else 0 for name in self.config.conditions]
-        state = other.state_dict()
+        state = {name: value for name, value in other.state_dict().items() if not name.startswith("domains.")}
         by_condition = ("condition.weight", "interval_scale")
         state = {name: value[rows] if name.endswith(by_condition) else value for name, value in state.items()}
-        self.load_state_dict(
-            {name: value for name, value in state.items() if not name.startswith("domain_")}, strict=False
-        )
+        self.load_state_dict(state, strict=False)
 
-    @torch.no_grad()
-    def set_domain(self, features: Sequence[Tensor | None], held_out: Sequence[Tensor | None], share: float) -> None:
-        """Takes over what tells its training tiles from others.
-
-        Args:
-            features: For each condition, `domain_features` of its training tiles; None where it has none.
-            held_out: The same of tiles that were not trained on; None: the training tiles again.
-            share: Of these tiles that count as of the condition's kind.
-        """
-        parts, members = [], []
-        for place, own in enumerate(features):
-            if own is None or len(own) <= NEIGHBOURS:
-                continue
-            covariance = torch.cov(own.T.double())
-            covariance = 0.95 * covariance + 0.05 * torch.diag(covariance.diagonal() + 1e-6)
-            self.domain_whitening[place] = torch.linalg.cholesky(torch.linalg.inv(covariance)).float()
-            asked, rank = (held_out[place], NEIGHBOURS) if held_out[place] is not None else (own, NEIGHBOURS + 1)
-            distance = torch.cdist(asked @ self.domain_whitening[place], own @ self.domain_whitening[place])
-            self.domain_limit[place] = torch.quantile(distance.kthvalue(rank, dim=1).values, share)
-            parts.append(own)
-            members += [place] * len(own)
-        if parts:
-            self.domain_features, self.domain_member = torch.cat(parts), torch.tensor(members)
-            self.register_to_config(domain_tiles=len(members))
+    def set_domains(self, domains: Sequence[Domain]) -> None:
+        """Takes over what tells the tiles of each condition from others."""
+        self.domains = nn.ModuleList(domains)
+        self.register_to_config(domain_tiles=[[len(domain.own), len(domain.foreign)] for domain in domains])
 
     @torch.no_grad()
     def domain_distance(self, rgb: Tensor, condition: int) -> Tensor:
         """Returns how far images lie from the training tiles of a condition, `(batch,)`; 1 is the limit.
 
-        Distances are to the fifth nearest tile, in units in which the tiles of the condition spread alike.
-
         Args:
             rgb: `(batch, 3, height, width)` in 0 to 1; blocks of the size of the training tiles.
             condition: Place in `conditions`; 0, unknown, asks for the nearest of all.
         """
-        features = domain_features(rgb)
-        nearest = torch.full((len(features),), torch.inf, device=features.device)
-        for place in range(1, len(self.domain_limit)) if condition == 0 else [condition]:
-            if self.domain_limit[place] <= 0:
-                continue
-            own = self.domain_features[self.domain_member == place] @ self.domain_whitening[place]
-            distance = torch.cdist(features @ self.domain_whitening[place], own).kthvalue(NEIGHBOURS, dim=1).values
-            nearest = torch.minimum(nearest, distance / self.domain_limit[place])
-        return nearest
+        asked = self.domains[1:] if condition == 0 and len(self.domains) > 1 else [self.domains[condition]]
+        return torch.stack([domain(rgb) for domain in asked]).amin(dim=0)
 
     def save_pretrained(self, save_directory: str, *args: Any, **options: Any) -> None:
         """Saves weights and configuration, and this file beside them, so that they load where it is not installed."""
         super().save_pretrained(save_directory, *args, **options)
-        source = Path(__file__)
-        if source.parent.resolve() != Path(save_directory).resolve():
-            shutil.copyfile(source, Path(save_directory) / source.name)
+        source, target = Path(__file__).resolve(), Path(save_directory).resolve()
+        if source.parent != target:
+            shutil.copyfile(source, target / source.name)
 
 
 def colours(rgb: Tensor) -> Tensor:
@@ -238,35 +267,58 @@ def pinball_loss(quantiles: Tensor, target: Tensor, weight: Tensor | None = None
 
 
 @torch.no_grad()
-def domain_features(rgb: Tensor) -> Tensor:
-    """Returns statistics of RGB blocks that tell one sensor, place and stretch from another, `(batch, 14)`.
+def domain_features(rgb: Tensor, relation: Tensor) -> Tensor:
+    """Returns statistics of RGB blocks that tell one sensor, place and stretch from another, `(batch, 20)`.
 
-    Per channel the mean and the logarithm of the deviation, between channels the means of their differences and their
-    correlations; of the brightness the logarithms of its steps over one and two pixels, and the share at the ends.
+    Per channel mean and logarithm of the deviation; correlations; logarithms of the brightness's steps over one and
+    two pixels; mean differences of channels; share at the ends; mean and logarithm of the deviation of what is left
+    of each channel once the other two have told it as they do in the training tiles.
 
     Args:
         rgb: `(batch, 3, height, width)` in 0 to 1.
+        relation: `(3, 10)`, see `fit_relation`.
     """
-    batch, _, height, width = rgb.shape
     values = rgb.float().flatten(2)  # (batch, 3, pixels)
     mean, spread = values.mean(dim=2), values.std(dim=2, correction=0) + 0.01
     centred = values - mean[..., None]
-    correlation = (
-        torch.einsum("bip,bjp->bij", centred, centred) / (height * width) / (spread[:, :, None] * spread[:, None])
-    )
-    red, green, blue = spread.log().unbind(dim=1)
+    scaled = centred / spread[..., None]
+    correlation = scaled @ scaled.mT / values.shape[2]
     grey = rgb.float().mean(dim=1)
     steps = [_step(grey, 1), _step(grey, 2)]
-    ends = ((values < 0.01) | (values > 0.99)).float().mean(dim=(1, 2))
+    left = torch.stack([values[:, k] - _terms(values, k) @ relation[k] for k in range(3)], dim=1)
     features = [
         *mean.unbind(dim=1),
-        *(red, green, blue),
+        *spread.log().unbind(dim=1),
         *(correlation[:, 0, 1], correlation[:, 0, 2], correlation[:, 1, 2]),
         *(steps[0].log(), (steps[1] / steps[0]).log()),
         *((centred[:, 0] - centred[:, 1]).abs().mean(dim=1), (centred[:, 2] - centred[:, 1]).abs().mean(dim=1)),
-        ends,
+        ((values < 0.01) | (values > 0.99)).float().mean(dim=(1, 2)),
+        *left.mean(dim=2).unbind(dim=1),
+        *(left.std(dim=2, correction=0) + 0.003).log().unbind(dim=1),
     ]
-    return torch.stack(features, dim=1).reshape(batch, DOMAIN_FEATURES)
+    return torch.stack(features, dim=1)
+
+
+def fit_relation(tiles: Sequence[Tensor]) -> Tensor:
+    """Returns for each channel the cubic in the other two that tells it with the least squared error, `(3, 10)`.
+
+    Args:
+        tiles: Each `(3, height, width)` in 0 to 1.
+    """
+    left, right = torch.zeros(3, RELATION_TERMS, RELATION_TERMS).double(), torch.zeros(3, RELATION_TERMS).double()
+    for tile in tiles:
+        values = tile.double().flatten(1)[None]  # (1, 3, pixels)
+        for k in range(3):
+            terms = _terms(values, k)[0]
+            left[k] += terms.T @ terms
+            right[k] += terms.T @ values[0, k]
+    return torch.linalg.lstsq(left + 1e-6 * torch.eye(RELATION_TERMS), right[..., None]).solution[..., 0].float()
+
+
+def _terms(values: Tensor, channel: int) -> Tensor:
+    """Terms of a cubic in the other two channels, `(batch, pixels, 10)` of `(batch, 3, pixels)`."""
+    a, b = (values[:, other] for other in range(3) if other != channel)
+    return torch.stack([torch.ones_like(a), a, b, a * a, a * b, b * b, a**3, a * a * b, a * b * b, b**3], dim=-1)
 
 
 def _step(grey: Tensor, pixels: int) -> Tensor:
@@ -275,7 +327,3 @@ def _step(grey: Tensor, pixels: int) -> Tensor:
         return grey.new_full(grey.shape[:1], 0.002)
     across = (grey[:, :, pixels:] - grey[:, :, :-pixels]).abs().mean(dim=(1, 2))
     return (across + (grey[:, pixels:] - grey[:, :-pixels]).abs().mean(dim=(1, 2))) / 2 + 0.002
-
-
-def _double(values: Tensor) -> Tensor:
-    return F.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)

@@ -23,7 +23,6 @@ COUNTS = ("I64", "I32")  # of these, buffers alone
 BUFFERS = (
     "position_ids",
     "num_batches_tracked",
-    "domain_member",
 )  # last parts of names of whole numbers that models keep
 UNPACKED = 2  # weights do not shrink: a file that unpacks to more than twice its size holds something else
 PROBE = "a satellite image of a harbour"

@@ -163,7 +163,7 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
-        finalize=_shown,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -186,7 +186,7 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
     out_html.write_text(page, encoding="utf-8")
 
 
-def _shown(value: object) -> object:
+def visible(value: object) -> object:
     """Texts without characters that no reader sees: escaping alone leaves NUL and marks that turn text around."""
     return UNSEEN.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

@@ -21,6 +21,7 @@ class TranslationScore:
         tiles: How many were scored.
         r2: Share of variance explained, with its interval over blocks of neighbouring tiles.
         affine_r2: The same after the best scale and offset.
+        unfitted_affine_r2: That of the better of plain gray and the formula, which need no training.
         coverage: Share of pixels within the stated 80 % interval, None where none is stated.
         rivals: R2 of others by name, as a reader should see it.
     """
@@ -31,6 +32,7 @@ class TranslationScore:
     tiles: int
     r2: Estimate
     affine_r2: float
+    unfitted_affine_r2: float
     coverage: float | None
     rivals: Mapping[str, float] = field(default_factory=dict)
 
@@ -42,12 +44,14 @@ class TranslatorFacts(ModelFacts):
     Args:
         conditions: Bands by condition that it offers.
         reflectance: Whether it takes reflectance besides 8-bit display.
+        rights: Of the training rows, by their own statement.
         split: Whose tiles were scored.
         scores: Rows of the results table.
     """
 
     conditions: Mapping[str, Sequence[str]]
     reflectance: bool
+    rights: Sequence[str] = ()
     split: str = "test"
     scores: Sequence[TranslationScore] = ()
 
@@ -61,10 +65,29 @@ def render_translator_card(facts: TranslatorFacts) -> ModelCard:
         facts,
         data,
         table=_table(facts),
+        unseen=unseen_statement(facts.scores),
         band=next(iter(facts.conditions.get("unknown") or facts.bands)),
         offered=[
             (name, ", ".join(BAND_NAMES.get(band, band) for band in bands)) for name, bands in facts.conditions.items()
         ],
+    )
+
+
+def unseen_statement(scores: Sequence[TranslationScore]) -> str:
+    """Returns what is not reached on scenes that a translator was not trained on, or that nothing is known of it."""
+    unseen = [score for score in scores if not score.known]
+    if not unseen:
+        return "How good it is on scenes that it was not trained on has not been measured."
+    better = sum(score.affine_r2 > score.unfitted_affine_r2 for score in unseen)
+    pairs = ", ".join(
+        f"{markdown_text(score.scene)} {BAND_NAMES.get(score.band, score.band)} {percent(score.affine_r2)} against "
+        f"{percent(score.unfitted_affine_r2)}"
+        for score in unseen
+    )
+    return (
+        f"Do not trust it on scenes that it was not trained on: shown their 8-bit display, it came nearer to the "
+        f"sensor than the better of plain gray and a formula without weights in {better} of {len(unseen)} pairs of "
+        f"scene and band (R2 in percent after the best scale and offset: {pairs})."
     )
 
 
@@ -93,6 +116,7 @@ def _results(facts: TranslatorFacts) -> list[EvalResult]:
             task_name="RGB to infrared-style",
             dataset_type=facts.dataset_id or "fusionrs",
             dataset_name=f"{facts.dataset_name}, {score.scene}, {BAND_NAMES.get(score.band, score.band)}",
+            dataset_config=f"{score.scene} {score.band}",  # without one the results would be taken for those of one
             dataset_split=facts.split,
             metric_type="r_squared",
             metric_name="R2 against sensor infrared",

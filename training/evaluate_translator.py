@@ -12,21 +12,23 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dataset_builder.schema import LOCATOR
 from dataset_builder.translators.learned import LearnedTranslator
 from fusionrs_hf.arguments import Arguments, path
 from fusionrs_hf.errors import InputError, shown
+from model_cards.facts import place_name
+from model_cards.translation_page import TranslatedTile, write_translation_page
 from training.data.held_folders import adding
 from training.data.pairs import load_pairs
 from training.data.translation_tiles import TileImages, find_tiles
 from training.recipe import read_mapping
 from training.release.refresh import refresh_beside
+from training.scoring.band_tiles import BandTiles, block_of
+from training.scoring.translated_tiles import best_and_worst
 from training.scoring.translation_rivals import fit_rivals, unfitted_rivals
 from training.scoring.translation_scores import (
     Predictions,
@@ -39,32 +41,7 @@ from training.scoring.translation_scores import (
 )
 
 logger = logging.getLogger(__name__)
-BLOCK_PX = 128  # side of the blocks of neighbouring tiles that are resampled as wholes
 LEVEL_KEYS = {"kind", "rgb", "scale", "offset"}
-
-
-@dataclass(slots=True)
-class BandTiles:
-    """The tiles of one scene that have one band.
-
-    Args:
-        rgb, infrared: uint8 `(height, width, 3)` and `(height, width)` each.
-        blocks: Block of neighbours that each tile belongs to.
-        valid: Pixels that count; empty: all.
-        reflectance: Times 10,000, `(height, width, 3)` each; empty where it is not known.
-    """
-
-    rgb: list[np.ndarray] = field(default_factory=list)
-    infrared: list[np.ndarray] = field(default_factory=list)
-    blocks: list[str] = field(default_factory=list)
-    valid: list[np.ndarray] = field(default_factory=list)
-    reflectance: list[np.ndarray] = field(default_factory=list)
-
-
-def block_of(locator: str) -> str:
-    """Returns the block of neighbouring tiles that a tile lies in; a tile of no scene is a block of its own."""
-    match = LOCATOR.fullmatch(locator)
-    return f"{int(match['row']) // BLOCK_PX}/{int(match['column']) // BLOCK_PX}" if match else locator
 
 
 def tiles_by_scene(dataset: str, split: str, bands: Sequence[str]) -> dict[str, dict[str, BandTiles]]:
@@ -155,7 +132,12 @@ def score_band(
 
 
 def score_scene(
-    model: str | None, scene: str, parts: Mapping[str, BandTiles], train: Mapping[str, BandTiles] | None, level: Any
+    model: str | None,
+    scene: str,
+    parts: Mapping[str, BandTiles],
+    train: Mapping[str, BandTiles] | None,
+    level: Any,
+    pictures: list[TranslatedTile] | None = None,
 ) -> dict[str, Any]:
     """Returns the scores of a scene's bands, and how much of it the translator takes for its own kind.
 
@@ -165,6 +147,7 @@ def score_scene(
         parts: Tiles by band.
         train: Training tiles by band, of this scene or another, for the rivals that need some; None: there are none.
         level: See `read_levels`; None: not known.
+        pictures: Gets the best and the worst tiles of each band.
     """
     unknown = LearnedTranslator(model)
     is_known = scene in unknown.pipeline.translator.config.conditions
@@ -185,6 +168,8 @@ def score_scene(
         if band in translator.bands:
             methods["learned"] = answers(translator, tiles, band)
             compared["learned"] = sorted(against)
+            if pictures is not None:
+                pictures += best_and_worst(scene, band, is_known, tiles, methods["learned"])
         if not is_known and band in unknown.bands:
             alone = _predictions(unknown.pipeline.predict(shown, band, unknown.condition))
             methods["learned_without_formula"] = alone
@@ -210,7 +195,11 @@ def _line(entry: Mapping[str, Any]) -> str:
 
 
 def evaluate(
-    model: str | None, dataset: str, split: str = "test", levels: Mapping[str, Mapping[str, Any]] | None = None
+    model: str | None,
+    dataset: str,
+    split: str = "test",
+    levels: Mapping[str, Mapping[str, Any]] | None = None,
+    pictures: list[TranslatedTile] | None = None,
 ) -> dict[str, Any]:
     """Returns the scores of every scene of a split; rivals are fitted on the scene's training tiles, else on all."""
     translator = LearnedTranslator(model)
@@ -226,7 +215,7 @@ def evaluate(
     result = {"revision": translator.revision, "parameters": parameters, "split": split, "scenes": {}}
     for scene, parts in scenes.items():
         level = (levels or {}).get(scene)
-        result["scenes"][scene] = score_scene(model, scene, parts, train.get(scene, pooled), level)
+        result["scenes"][scene] = score_scene(model, scene, parts, train.get(scene, pooled), level, pictures)
     return result
 
 
@@ -237,13 +226,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--dataset", required=True, help="folder or Hub id with sensor infrared")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--levels", type=path, help="YAML: by scene, what is known of its level")
+    parser.add_argument("--page", type=path, help="HTML to write: good and bad tiles with their intervals")
     parser.add_argument("--output", type=path, required=True, help="JSON to write")
     arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     levels = read_levels(arguments.levels)
-    results = evaluate(arguments.model, arguments.dataset, arguments.split, levels)
+    pictures: list[TranslatedTile] = []
+    results = evaluate(arguments.model, arguments.dataset, arguments.split, levels, pictures)
     with adding(arguments.output):
         arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.page is not None:
+        with adding(arguments.page):
+            write_translation_page(arguments.page, place_name(arguments.model or "the shipped translator"), pictures)
     refresh_beside(arguments.output)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model_cards.bands import BAND_NAMES
-from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front, readme_vlm
+from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front, readme_translator, readme_vlm
 from tests.benchmarks.markdown import table
 from training.scoring.vlm_results import VlmResults
 
@@ -25,6 +25,7 @@ BLOCKS = {  # name in the markers -> the page that shows it; its template is `te
     "captions": ROOT / "dataset_builder" / "captioning" / "README.md",
     "clip": ROOT / "training" / "README.md",
     "speed": ROOT / "training" / "README.md",
+    "translator": ROOT / "training" / "README.md",
     "vlm": ROOT / "training" / "README.md",
 }
 FRONT_RESULTS = (
@@ -246,6 +247,7 @@ def render(template: str) -> str:
         reading_runs=", ".join(map(str, reading["seeds"])),
         rates=read("caption_throughput"),
         specificity=read("caption_specificity"),
+        translator=readme_translator.facts(read("translator_quality"), read("translator_speed")),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),

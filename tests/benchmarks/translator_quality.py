@@ -1,6 +1,8 @@
 """The shipped translator on the sample's held-out tiles and on scenes that it never saw, against its bars.
 
-    python -m tests.benchmarks.translator_quality --packages scenes
+    python -m tests.benchmarks.translator_quality --packages scenes --second runs/translator-1
+
+`--second` names the same training with another seed, whose bars are told, too.
 
 Scenes of other packages lie below --packages, unpacked: `spyndex/data/S2_10m.json` of spyndex 0.12.0 and
 `test/data/source/section_2_sentinel.tif` of satsense 0.9 (both Sentinel-2, surface reflectance); without them they are
@@ -17,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from training.evaluate_translator import BandTiles, evaluate, read_levels, score_scene, tiles_by_scene
+from dataset_builder.translators.learned import LearnedTranslator
+from training.evaluate_translator import evaluate, read_levels, score_scene, tiles_by_scene
+from training.scoring.band_tiles import BandTiles
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).parent.parent.parent
@@ -105,14 +110,18 @@ def bars(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             better = ranking["width"] is not None and ranking["width"] >= area
             better = better and ranking["width"] > ranking["gray_gradient"]
             bar(f"{label}: width finds errors, area at least {area}, above the gray's gradient", ranking, better)
-    for scene in {scene for scene, _ in KNOWN}:
+    for scene in dict.fromkeys(scene for scene, _ in KNOWN):
         share = results["scenes"][scene]["flagged_share"]
         bar(f"{scene}: flagged at most 0.1", share, share <= 0.1)
+    for scene, share in results["flagged_by_the_other"].items():
+        bar(f"{scene}, its own tiles left out: flagged at least 0.9", share, share >= 0.9)
+    unseen = {scene: part for scene, part in results["scenes"].items() if not part["known"]}
+    tiles = {scene: next(iter(part["bands"].values()))["tiles"] for scene, part in unseen.items()}
+    share = sum(tiles[scene] * part["flagged_share"] for scene, part in unseen.items()) / sum(tiles.values())
+    bar("unseen scenes, all tiles: flagged at least 0.9", share, share >= 0.9)
     display, level = [], []
-    for scene, part in results["scenes"].items():
-        if part["known"]:
-            continue
-        bar(f"{scene}: flagged at least 0.9", part["flagged_share"], part["flagged_share"] >= 0.9)
+    for scene, part in unseen.items():
+        bar(f"{scene}: flagged", part["flagged_share"], None)
         for band in ("nir", "swir"):
             methods = part["bands"].get(band, {}).get("methods", {})
             if "learned" in methods:
@@ -134,33 +143,57 @@ def bars(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Scores and writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=Path, default=Path(".scenes"), help="folder of the other packages' scenes")
-    parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
-    parser.add_argument("--output", type=Path, default=RESULT, help=f"JSON to write (default: {RESULT.name})")
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    started = time.monotonic()
-    results = evaluate(options.model, SAMPLE, levels=read_levels(LEVELS))
+def flagged_by_the_other(model: str | None) -> dict[str, float]:
+    """Returns, for each scene of the model, the share of its tiles that the tiles of the others alone flag."""
+    translator = LearnedTranslator(model).pipeline.translator
+    scenes = tiles_by_scene(SAMPLE, "test", ["nir"])
+    shares = {}
+    for name in translator.config.conditions[1:]:
+        rgb = torch.from_numpy(np.stack(scenes[name]["nir"].rgb).transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        others = [place for place, other in enumerate(translator.config.conditions) if place and other != name]
+        nearest = torch.stack([translator.domain_distance(rgb, place) for place in others]).amin(dim=0)
+        shares[name] = float((nearest > 1).float().mean())
+    return shares
+
+
+def measure(model: str | None, packages: Path) -> dict[str, Any]:
+    """Returns the scores of a model on all scenes, and what it reaches."""
+    results = evaluate(model, SAMPLE, levels=read_levels(LEVELS))
     train: dict[str, BandTiles] = {}
     for parts in tiles_by_scene(SAMPLE, "train", ["nir"]).values():
         pooled = train.setdefault("nir", BandTiles())
         pooled.rgb, pooled.infrared = pooled.rgb + parts["nir"].rgb, pooled.infrared + parts["nir"].infrared
     results["left_out"] = []
     for name, read in SCENES.items():
-        scene = read(options.packages)
+        scene = read(packages)
         if scene is None:
             results["left_out"].append(name)
             continue
         parts = {"nir": scene_tiles(*scene)}
-        results["scenes"][name] = score_scene(options.model, name, parts, train, {"kind": "surface"})
+        results["scenes"][name] = score_scene(model, name, parts, train, {"kind": "surface"})
+    results["flagged_by_the_other"] = flagged_by_the_other(model)
     results["bars"] = bars(results)
     for row in results["bars"]:
         logger.info(
             "%s %s: %s", {True: "holds", False: "MISSED", None: "told"}[row["holds"]], row["bar"], row["value"]
         )
+    return results
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packages", type=Path, default=Path(".scenes"), help="folder of the other packages' scenes")
+    parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
+    parser.add_argument("--second", help="folder of the same training with another seed")
+    parser.add_argument("--output", type=Path, default=RESULT, help=f"JSON to write (default: {RESULT.name})")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    started = time.monotonic()
+    results = measure(options.model, options.packages)
+    if options.second:
+        second = measure(options.second, options.packages)
+        results["second"] = {name: second[name] for name in ("revision", "bars")}
     results["seconds"] = round(time.monotonic() - started, 1)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
 

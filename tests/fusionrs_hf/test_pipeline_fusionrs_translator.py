@@ -10,7 +10,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from fusionrs_hf import pipeline_fusionrs_translator as translating
-from fusionrs_hf.modeling_fusionrs_translator import domain_features
+from fusionrs_hf.modeling_fusionrs_translator import Domain
 from fusionrs_hf.pipeline_fusionrs_translator import CORE_PX, MARGIN_PX, dark_level, display_values, to_grey
 from tests.made import tiny_translator
 
@@ -109,9 +109,9 @@ def test_reflectance_is_shown_in_the_training_scenes_stretch():
 def test_blocks_within_the_limit_are_in_the_domain():
     pipe, given = tiny_translator.pipeline(), images((64, 128))
     assert pipe(given, band="nir", condition="scene").in_domain == [False]  # no limit was fitted
-    own = torch.from_numpy(given[0].transpose(2, 0, 1)[None].astype(np.float32) / 255)
-    tiles = domain_features(own[..., :64]) + 0.01 * torch.randn(20, 14, generator=torch.Generator().manual_seed(0))
-    pipe.translator.set_domain([None, tiles], [None, None], share=0.9)
+    levels = 0.8 + 0.4 * torch.rand(40, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+    tiles = torch.from_numpy(given[0].transpose(2, 0, 1).astype(np.float32) / 255)[..., :64] * levels
+    pipe.translator.set_domains([Domain(), Domain.of(tiles, 1 - tiles, None, share=0.9)])
     assert pipe(given, band="nir", condition="scene").in_domain == [True]
     assert pipe.domain_distance(given[0].astype(np.float32) / 255, "scene").shape == (2,)
 

@@ -6,7 +6,8 @@ import torch
 
 from fusionrs_hf.errors import InputError
 from tests.made import tiny_dataset, tiny_translator
-from training.evaluate_translator import BandTiles, add_reflectance, block_of, main, read_levels
+from training.evaluate_translator import add_reflectance, main, read_levels
+from training.scoring.band_tiles import BandTiles
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,10 @@ def test_every_scene_band_and_method_is_scored(folders, tmp_path):
     levels = tmp_path / "levels.yaml"
     levels.write_text("other: {kind: toa, rgb: [[0, 3000], [0, 3000], [0, 3000]], scale: 1.0, offset: 0}\n")
     output = tmp_path / "metrics.json"
-    main([*map(str, ("--model", model, "--dataset", dataset, "--levels", levels, "--output", output))])
+    page = tmp_path / "page.html"
+    command = ("--model", model, "--dataset", dataset, "--levels", levels, "--output", output, "--page", page)
+    main([*map(str, command)])
+    assert page.read_text().count('class="tile"') == 4  # two of each scene
     results = json.loads(output.read_text())
     assert set(results["scenes"]) == {"scene", "other"} and results["split"] == "test"
     seen, unseen = (results["scenes"][name]["bands"]["nir"] for name in ("scene", "other"))
@@ -40,11 +44,6 @@ def test_reflectance_is_what_the_display_was_made_of():
     tiles = BandTiles(rgb=[rgb])
     add_reflectance(tiles, {"rgb": [[100, 200], [300, 500], [0, 1000]], "scale": 2.0, "offset": -10})
     np.testing.assert_allclose(tiles.reflectance[0], [[[190, 990, 390]]])
-
-
-def test_neighbours_share_a_block():
-    assert block_of("s@r0c64s64") == block_of("s@r64c0s64") != block_of("s@r128c0s64")
-    assert block_of("photo.png") == "photo.png"
 
 
 def test_levels_must_say_all(tmp_path):

@@ -69,7 +69,8 @@ def test_a_run_leaves_a_pipeline_its_code_and_its_log(trained):
 def test_a_run_fits_intervals_and_domain(trained):
     state = weights(trained)
     assert (state["interval_scale"] != 1).all()  # of both conditions and bands
-    assert state["domain_limit"][0] < 0 < state["domain_limit"][1] and len(state["domain_features"]) == 6
+    assert [len(state[f"domains.{place}.own"]) for place in (0, 1)] == [0, 6]
+    assert len(state["domains.1.foreign"]) >= 18 and (state["domains.1.limits"] > 0).all()
     assert (state["blend"][:, 0] != 1).all()
 
 

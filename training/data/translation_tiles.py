@@ -12,6 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from dataset_builder.schema import LOCATOR, stable_seed
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, readable_infrared
+from training.data.other_displays import disturb
 
 SUBSET_SEED = 42
 REMEMBERED = 20_000_000  # pixels of decoded tiles that are kept in memory: datasets of the sample's size are read once
@@ -172,21 +173,3 @@ class TileCollator:
             stacked = np.rot90(stacked, int(draw.integers(4)), axes=(1, 2))
             stacked = stacked[:, :, ::-1] if draw.integers(2) else stacked
         return stacked
-
-
-def disturb(rgb: np.ndarray, draw: np.random.Generator, jitter: float, haze: float) -> np.ndarray:
-    """Returns RGB as another stretch, gamma and haze would show it, clipped to 0 to 1; float32 `(3, height, width)`.
-
-    Args:
-        rgb: In 0 to 1.
-        draw: Of what differs.
-        jitter: How far the ends of the stretch move, for all channels together, and a third of it for each alone.
-        haze: Share of a gray veil at most.
-    """
-    low, high = draw.uniform(-jitter, jitter, 2)
-    low = low + draw.uniform(-jitter, jitter, (3, 1, 1)) / 3
-    high = 1 + high + draw.uniform(-jitter, jitter, (3, 1, 1)) / 3
-    veil = draw.uniform(0, haze)
-    gamma = np.exp(draw.uniform(-jitter, jitter))
-    values = np.clip((rgb - low) / np.maximum(high - low, 0.2), 0, 1) ** gamma
-    return (values * (1 - veil) + veil * draw.uniform(0.5, 1)).astype(np.float32)

@@ -161,6 +161,7 @@ def translator_card(folder: Path, model_id: str | None = None) -> ModelCard:
         **_common(folder),
         conditions=config["condition_bands"],
         reflectance=config["reflectance_condition"] is not None,
+        rights=read_run_log(folder).get("rights", []),
         split=results.get("split", "test"),
         scores=translation_rows(results),
     )

@@ -11,6 +11,7 @@ from training.scoring.clip_results import ClipResults, TrainedControls
 from training.scoring.vlm_results import LongerReading, VlmResults
 
 RIVALS = {"trees": "boosted trees", "radiometric": "the formula", "gray_as_shown": "gray of the RGB"}
+UNFITTED = ("radiometric", "gray_as_shown")  # of these, those that need no training tiles
 FACT_CONTROLS = {
     "constant": "constant caption",
     "ir_shuffled": "another tile's infrared",
@@ -109,6 +110,7 @@ def translation_rows(results: Mapping[str, Any]) -> list[TranslationScore]:
                 title: entry["methods"][name]["r2"] for name, title in RIVALS.items() if name in entry["methods"]
             }
             r2 = Estimate(ours["r2"], *ours["r2_interval"])
-            about = (scene, band, bool(part["known"]), int(entry["tiles"]), r2, ours["affine_r2"])
+            unfitted = max(entry["methods"][name]["affine_r2"] for name in UNFITTED)
+            about = (scene, band, bool(part["known"]), int(entry["tiles"]), r2, ours["affine_r2"], unfitted)
             rows.append(TranslationScore(*about, ours.get("coverage"), rivals))
     return rows

@@ -61,6 +61,7 @@ def write_run_log(
         "train_rows": len(rows),
         "bands": sorted(set(rows["ir_band"])),
         "ir_origins": sorted(set(rows["ir_origin"])),
+        "rights": sorted(set(rows["rights"]) - {None}) if "rights" in rows.column_names else [],
         **_seen(rows, towers),
         "train_seconds": round(seconds, 1),
         "hardware": describe_hardware(),

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from dataset_builder.translators.radiometric import RadiometricTranslator
-from fusionrs_hf.modeling_fusionrs_translator import FusionRSTranslator, domain_features
+from fusionrs_hf.modeling_fusionrs_translator import NEIGHBOURS, Domain, FusionRSTranslator
+from training.data.other_displays import other_displays
 from training.data.translation_tiles import TileCollator, TileImages
 
 COVERAGE = 0.8  # of the interval between the outer quantiles
-DOMAIN_SHARE = 0.9  # of the tiles that were not trained on that lie inside
+DOMAIN_SHARE = 0.95  # of the tiles that were not trained on that lie inside
 DOMAIN_TILES = 1000  # of each condition that are kept
 BATCH = 16
 
@@ -50,17 +51,25 @@ def fit_intervals(model: FusionRSTranslator, tiles: TileImages, collators: Seque
 
 
 def fit_domain(model: FusionRSTranslator, train: TileImages, validation: TileImages) -> None:
-    """Gives the model the statistics of its conditions' tiles, and the distance within which others are like them.
+    """Gives the model what tells its conditions' tiles, shown as they are, from all others.
 
     Args:
         model: In place.
         train: The tiles.
-        validation: Of which all but a tenth are to lie within; where a condition has none here, of its training tiles.
+        validation: Of which `DOMAIN_SHARE` are to count as of their kind; where a condition has none here, of its
+            training tiles.
     """
-    own, held_out = _features_by_scene(train), _features_by_scene(validation)
-    conditions = model.config.conditions
-    features = [own[name][:DOMAIN_TILES] if name in own else None for name in conditions]
-    model.set_domain(features, [held_out.get(name) for name in conditions], DOMAIN_SHARE)
+    own, held_out = _rgb_by_scene(train), _rgb_by_scene(validation)
+    domains = []
+    for name in model.config.conditions:
+        tiles = own.get(name, [])[:DOMAIN_TILES]
+        if len(tiles) <= NEIGHBOURS:
+            domains.append(Domain())
+            continue
+        foreign = other_displays(tiles, np.random.default_rng(0))
+        parts = (_tensors(part) for part in (tiles, foreign))
+        domains.append(Domain.of(*parts, _tensors(held_out[name]) if name in held_out else None, DOMAIN_SHARE))
+    model.set_domains(domains)
 
 
 @torch.no_grad()
@@ -92,10 +101,14 @@ def fit_blend(model: FusionRSTranslator, tiles: TileImages, unknown: TileCollato
             model.blend[place] = torch.tensor([scale, answer.mean() - scale * formula.mean()])
 
 
-def _features_by_scene(tiles: TileImages) -> dict[str, Tensor]:
-    features: dict[str, list[Tensor]] = {}
+def _rgb_by_scene(tiles: TileImages) -> dict[str, list[np.ndarray]]:
+    """Returns float32 `(3, height, width)` in 0 to 1 of all tiles, by scene."""
+    images: dict[str, list[np.ndarray]] = {}
     for index in range(len(tiles)):
         tile = tiles[index]
-        rgb = torch.from_numpy(tile["rgb"].transpose(2, 0, 1).astype(np.float32) / 255)[None]
-        features.setdefault(tile["scene"], []).append(domain_features(rgb))
-    return {scene: torch.cat(parts) for scene, parts in features.items()}
+        images.setdefault(tile["scene"], []).append(tile["rgb"].transpose(2, 0, 1).astype(np.float32) / 255)
+    return images
+
+
+def _tensors(images: Sequence[np.ndarray]) -> list[Tensor]:
+    return [torch.from_numpy(np.ascontiguousarray(image)) for image in images]

@@ -5,7 +5,7 @@ from datasets import load_dataset
 
 from fusionrs_hf.errors import InputError
 from tests.made import tiny_dataset
-from training.data.translation_tiles import TileCollator, TileImages, disturb, find_tiles, first_tiles, scene_of
+from training.data.translation_tiles import TileCollator, TileImages, find_tiles, first_tiles, scene_of
 
 BANDS = ["swir", "nir"]
 
@@ -101,11 +101,3 @@ def test_smaller_tiles_are_padded_without_weight(rows):
     batch = collator(tile_px=40, augment=False)([images[0]])
     assert batch["rgb"].shape == (1, 3, 40, 40)
     assert batch["weight"][0, 1].sum() == 32 * 32 and (batch["weight"][0, 1, 32:] == 0).all()
-
-
-def test_disturbed_colours_stay_in_range_and_differ():
-    rgb = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
-    for seed in range(20):
-        changed = disturb(rgb, np.random.default_rng(seed), 0.25, 0.2)
-        assert changed.min() >= 0 and changed.max() <= 1 and np.abs(changed - rgb).max() > 0.01
-    np.testing.assert_allclose(disturb(rgb, np.random.default_rng(0), 0.0, 0.0), rgb, atol=1e-6)
