@@ -2,12 +2,13 @@
 
     make bench        (or: python -m tests.benchmarks.unseen_scenes --packages .demo-packages --scenes SCENES)
 
-The demo's recipe and the one that it had before, with equal steps and seeds. Each is trained on all scenes of the
-sample's training split and scored on their held-out regions, and on scenes that have no training row; and once without
-each scene and scored on that scene's held-out region: leave-one-scene-out. Below --scenes lie, unpacked, packages of
-two further scenes (see `translator_quality`). Beside them the towers before any training: all layers as loaded, their
-features standardised by the training rows of each fold; the layers that the recipe keeps, standardised; and these
-whitened, as the recipe's head starts. Runs are kept under --work, so an interrupted bench continues. Writes
+The recipe `clip_whitened.yaml` and the demo's, with equal steps and seeds. Each is trained on all scenes of the
+sample's training split and scored on their held-out regions, and on scenes that have no training row; and once
+without each scene and scored on that scene's held-out region: leave-one-scene-out. Below --scenes lie, unpacked,
+packages of two further scenes (see `translator_quality`). Beside them the towers before any training: all layers as
+loaded, their features standardised by the training rows of each fold; the layers that the recipe keeps,
+standardised; and these whitened, as its head starts. Where --demo holds a trained CLIP, it is the demo's recipe on
+all scenes, seed 0. Runs are kept under --work, so an interrupted bench continues. Writes
 tests/benchmarks/results/unseen_scenes.json.
 """
 
@@ -32,21 +33,19 @@ from training.journey import CLIP_RECIPE, has_fast_bf16, steps, travel
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "unseen_scenes.json"
 FOLDS = ("none", "s2_virginia", "l7_saltlake")  # which scene's rows are not trained on
-FORMER = {  # what the demo's recipe was; what is frozen is remembered, which changes no weight
-    "vision_layers": "null",
-    "projection_dim": 256,
-    "projection_start": "random",
-    "frozen_vision_layers": 5,
+OURS, DEMO = "whitened", "demo"
+RECIPES = {  # what is frozen is remembered, which changes no weight
+    OURS: ("training/recipes/clip_whitened.yaml", {}),
+    DEMO: (str(CLIP_RECIPE), {"remember_images": True}),
 }
-RECIPES = {"demo": {}, "former": FORMER}
-KEPT_LAYERS = 6  # as in the demo's recipe
-START = "start"  # the job that trains nothing
+KEPT_LAYERS = 6  # as in the recipe
+UNTRAINED = "untrained"  # the job that trains nothing
 LABELS = {
-    "demo": "the demo's recipe",
-    "former": "the demo's former recipe",
+    OURS: "six layers as loaded, whitened head, trained",
+    DEMO: "the demo's recipe",
     "loaded": "towers as loaded, standardised",
     "kept": "their first six layers, standardised",
-    "whitened": "these whitened, not trained",
+    "start": "these whitened, not trained",
 }
 
 
@@ -120,16 +119,18 @@ def train_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> d
 
     started = time.monotonic()
     recipe, left_out = name.split("-")
-    dataset = str(demo / "dataset")
-    options = {"dataset": dataset, "vision_tower": demo / "weights/vision", "text_tower": demo / "weights/text"}
-    options |= {"output_dir": folder, "seed": seed, "eval_strategy": "no", "save_strategy": "no"}
-    options |= {"bf16": has_fast_bf16(), **RECIPES[recipe]}
-    if left_out != "none":
-        options["leave_out_scenes"] = left_out
-    arguments = [part for option, value in options.items() for part in (f"--{option}", str(value))]
-    train_clip.main(["--config", str(CLIP_RECIPE), *arguments])
+    dataset, trained = str(demo / "dataset"), demo / "clip"
+    if not (name == f"{DEMO}-none" and seed == 0 and (trained / "model.safetensors").is_file()):
+        trained, (file, fields) = folder, RECIPES[recipe]
+        options = {"dataset": dataset, "vision_tower": demo / "weights/vision", "text_tower": demo / "weights/text"}
+        options |= {"output_dir": folder, "seed": seed, "eval_strategy": "no", "save_strategy": "no"}
+        options |= {"bf16": has_fast_bf16()} | fields
+        if left_out != "none":
+            options["leave_out_scenes"] = left_out
+        arguments = [part for option, value in options.items() for part in (f"--{option}", str(value))]
+        train_clip.main(["--config", file, *arguments])
     seconds = round(time.monotonic() - started, 1)
-    encoder = Encoder(*load_clip(str(folder)))
+    encoder = Encoder(*load_clip(str(trained)))
     return {
         "train_s": seconds,
         "parts": {part.name: score(encoder, part) for part in parts_of(dataset, left_out, scenes)},
@@ -167,7 +168,7 @@ def score_start(demo: Path, scenes: Path) -> dict[str, Any]:
                 }
                 if layers is not None:
                     model.whiten_projection(*trained_on)
-                    encoders["whitened"] = Encoder(model, processor)
+                    encoders["start"] = Encoder(model, processor)
                 for part in parts_of(dataset, left_out, scenes):
                     part.rows = None  # no text has been learned
                     for label, encoder in encoders.items():
@@ -177,7 +178,7 @@ def score_start(demo: Path, scenes: Path) -> dict[str, Any]:
 
 def run_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> None:
     """Does one job; the result is `folder/result.json`."""
-    result = score_start(demo, scenes) if name == START else train_one(name, seed, demo, folder, scenes)
+    result = score_start(demo, scenes) if name == UNTRAINED else train_one(name, seed, demo, folder, scenes)
     (folder / "result.json").write_text(json.dumps(result))
 
 
@@ -190,7 +191,7 @@ def joined(runs: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[in
         ]
         for recipe in RECIPES
     }
-    return scores | {label: [parts] * len(seeds) for label, parts in runs[START, 0].items()}
+    return scores | {label: [parts] * len(seeds) for label, parts in runs[UNTRAINED, 0].items()}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -207,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     travel(steps(arguments.packages.resolve(), demo, seed=0)[:2], demo)  # weights and dataset
     jobs = [(f"{recipe}-{fold}", seed) for seed in arguments.seeds for recipe in RECIPES for fold in FOLDS]
     options = ("--scenes", str(arguments.scenes))
-    runs = run_missing("tests.benchmarks.unseen_scenes", [(START, 0), *jobs], arguments, options)
+    runs = run_missing("tests.benchmarks.unseen_scenes", [(UNTRAINED, 0), *jobs], arguments, options)
     report = {
         "what": "R@1 between RGB and sensor infrared, and of text; 95 % paired bootstrap over tiles, seeds pooled",
         "labels": LABELS,

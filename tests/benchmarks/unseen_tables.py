@@ -9,7 +9,7 @@ from training.scoring.significance import bootstrap_groups
 
 DRAWS = 10_000
 IMAGES = ("rgb_to_ir", "ir_to_rgb")
-OURS, FORMER, LOADED = "demo", "former", "loaded"
+OURS, DEMO, LOADED = "whitened", "demo", "loaded"
 SMALLEST = 16  # tiles of a part that is held to a bar of its own
 Scores = Mapping[str, Sequence[Mapping[str, Any]]]  # by label and seed: parts by name
 
@@ -78,7 +78,7 @@ def texts(scores: Scores) -> dict[str, Any]:
         for direction in directions:
             queries = [len(parts[name]["ranks"][direction]) for name in names]
             chance = float(np.average([parts[name]["chance"][direction] for name in names], weights=queries))
-            row = {label: pooled({OURS: scores[label]}, names, [direction])[OURS] for label in (OURS, FORMER)}
+            row = {label: pooled({OURS: scores[label]}, names, [direction])[OURS] for label in (OURS, DEMO)}
             table.setdefault(scene, {})[direction] = {
                 "chance": chance,
                 **{
@@ -107,8 +107,8 @@ def bars(pools: Mapping[str, Any], table: Mapping[str, Any]) -> list[dict[str, A
         for name, row in table.items()
         if row["tiles"] >= SMALLEST and not name.startswith("region/")
     )
-    loaded, former = unseen[LOADED]["ours_minus"], unseen[FORMER]["ours_minus"]
-    lost = region[FORMER]["ours_minus"]
+    loaded, demo = unseen[LOADED]["ours_minus"], unseen[DEMO]["ours_minus"]
+    lost = region[DEMO]["ours_minus"]
     return [
         {
             "bar": "unseen scenes: at least 5 points above the towers as loaded, interval above zero",
@@ -120,9 +120,9 @@ def bars(pools: Mapping[str, Any], table: Mapping[str, Any]) -> list[dict[str, A
             "value": list(worst),
             "holds": worst[0] >= -0.05,
         },
-        {"bar": "unseen scenes: above the former recipe", "value": former, "holds": former[1] > 0},
+        {"bar": "unseen scenes: above the demo's recipe", "value": demo, "holds": demo[1] > 0},
         {
-            "bar": "held-out regions: at most 1 point below the former recipe",
+            "bar": "held-out regions: at most 1 point below the demo's recipe",
             "value": lost,
             "holds": lost[0] >= -0.01,
         },
