@@ -21,6 +21,7 @@ from .modeling_fusionrs_features import (
     pool_text,
     pool_tokens,
     tiled,
+    whitening,
 )
 from .modeling_fusionrs_losses import trimodal_loss
 from .modeling_fusionrs_start import StartFromWeights, build_tower, text_limit
@@ -302,3 +303,20 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
         for modality, features in (("rgb", rgb_features), ("ir", ir_features)):
             getattr(self.feature_norm, f"{modality}_mean").copy_(features.mean(0))
             getattr(self.feature_norm, f"{modality}_std").copy_(features.std(0).clamp_min(1e-6))
+
+    @torch.no_grad()
+    def whiten_projection(self, rgb_features: Tensor, ir_features: Tensor) -> None:
+        """Sets the image projection to a `whitening` of the towers' features, so that embeddings keep what these tell.
+
+        Args:
+            rgb_features, ir_features: As of `fit_feature_norm`, which comes first where the model has that.
+
+        Raises:
+            ValueError: There are fewer training images or features than dimensions of the projection.
+        """
+        features = {"rgb": rgb_features, "ir": ir_features}
+        if self.feature_norm is not None:
+            features = {modality: self.feature_norm(rows, modality) for modality, rows in features.items()}
+        weight = whitening(**features, size=self.config.projection_dim)
+        for projection in filter(None, (self.visual_projection, self.ir_visual_projection)):
+            projection.weight.copy_(weight)

@@ -111,6 +111,39 @@ class GatedFusion(nn.Module):
         return gate * ir + (1 - gate) * rgb
 
 
+@torch.no_grad()
+def whitening(rgb: Tensor, ir: Tensor, size: int) -> Tensor:
+    """Returns a projection of pooled features onto their principal directions, in each of which they vary alike.
+
+    Cosines of features as they are measure the few directions in which all images differ most, and the modality; of
+    whitened ones, all that tells an image from others counts. No direction is left in which a modality differs in
+    mean. Labels and pairs are not used.
+
+    Args:
+        rgb, ir: Features of training images, `(images, features)` each.
+        size: Directions to keep, the strongest.
+
+    Returns:
+        `(size, features)`, the weight of a linear layer; its rows have length one on average, as a new layer's.
+
+    Raises:
+        ValueError: There are not as many images or features.
+    """
+    means = torch.stack([rgb.mean(0), ir.mean(0)])  # (2, features)
+    centred = torch.cat([rgb - means[0], ir - means[1]])
+    if size > min(centred.shape):
+        raise ValueError(
+            f"a whitened projection of {size} dimensions needs as many training images and features, got "
+            f"{len(centred)} and {centred.shape[1]}; lower projection_dim, or start it at random"
+        )
+    centred -= centred @ torch.linalg.pinv(means, atol=1e-3) @ means  # nothing along the means themselves
+    with torch.random.fork_rng(devices=[]):  # the decomposition is a randomised one
+        torch.manual_seed(0)
+        _, spread, directions = torch.svd_lowrank(centred, q=min(size + 32, *centred.shape), niter=3)
+    weight = (directions / spread.clamp_min(1e-6 * spread[0]))[:, :size].T  # (size, features)
+    return weight * (size**0.5 / weight.norm())
+
+
 def patch_size(config: object) -> tuple[int, int]:
     """Returns height and width of a tower's patches in pixels; raises ValueError where it has none."""
     size = getattr(config, "patch_size", None)

@@ -1,6 +1,6 @@
 """How a dual-modal CLIP starts: towers built, weights taken from other models, text positions stretched.
 
-Copied to the Hub as remote code: imports torch and transformers only.
+Copied to the Hub as remote code: imports torch, transformers and siblings only.
 """
 
 from typing import Self
@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
+
+from .modeling_fusionrs_layers import keep_layers
 
 KEPT_POSITIONS = 20  # Long-CLIP: how far CLIP's text tower reads with effect
 
@@ -32,18 +34,27 @@ class StartFromWeights:
         return (model, info) if wanted else model
 
     @classmethod
-    def from_towers(cls, rgb: str, text: str, ir: str | None = None, **options: object) -> Self:
+    def from_towers(
+        cls, rgb: str, text: str, ir: str | None = None, vision_layers: int | None = None, **options: object
+    ) -> Self:
         """Starts a model from pretrained towers; the projections are new.
 
         Args:
             rgb: Hub id or folder of the image tower.
             text: Hub id or folder of the text tower.
             ir: The same for an infrared tower of its own; None: RGB's tower reads both.
+            vision_layers: Keep so many of the image towers' lowest layers; None: all.
             **options: Fields of `FusionRSCLIPConfig`.
+
+        Raises:
+            ValueError: An image tower has not so many layers.
         """
         towers = {"vision": AutoModel.from_pretrained(rgb), "text": AutoModel.from_pretrained(text)}
         if ir is not None:
             towers["ir_vision"] = AutoModel.from_pretrained(ir)
+        if vision_layers is not None:
+            for tower in (tower for name, tower in towers.items() if name != "text"):
+                keep_layers(tower, range(vision_layers))
         configs = {f"{name}_config": tower.config.to_dict() for name, tower in towers.items()}
         model = cls(cls.config_class(**configs, **options))
         for name, tower in towers.items():

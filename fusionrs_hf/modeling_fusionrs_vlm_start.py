@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Self
 
 import torch
-from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
+from .modeling_fusionrs_layers import keep_layers
 
 
 class StartFromTowers:
@@ -62,31 +62,3 @@ class StartFromTowers:
             model.model.feature_norm.load_state_dict(norm.state_dict())
         model.generation_config = language.generation_config
         return model
-
-
-def keep_layers(language: PreTrainedModel, numbers: Sequence[int]) -> None:
-    """Takes all other layers out of a decoder, in place.
-
-    Args:
-        language: A causal language model.
-        numbers: Of the layers that stay, counted from 0, ascending.
-
-    Raises:
-        ValueError: There is no such layer, none at all, or they are out of order.
-    """
-    depth = language.config.num_hidden_layers
-    lists = {name: part for name, part in language.base_model.named_modules() if isinstance(part, nn.ModuleList)}
-    name = next((name for name, layers in lists.items() if len(layers) == depth), None)
-    if name is None:
-        raise ValueError(f"{type(language).__name__} has no list of {depth} layers; keep all of them")
-    if list(numbers) != sorted({*numbers} & {*range(depth)}) or not numbers:
-        raise ValueError(f"layers to keep must ascend and lie between 0 and {depth - 1}, got {list(numbers)}")
-    layers = nn.ModuleList([lists[name][number] for number in numbers])
-    for place, layer in enumerate(layers):
-        for part in layer.modules():
-            if hasattr(part, "layer_idx"):  # its place in the cache
-                part.layer_idx = place
-    language.base_model.set_submodule(name, layers)
-    language.config.num_hidden_layers = len(layers)
-    if (kinds := getattr(language.config, "layer_types", None)) is not None:
-        language.config.layer_types = [kinds[number] for number in numbers]

@@ -6,8 +6,9 @@ Every recipe is run with the same seeds; `--over FILE` lays the same fields over
 score is the published mean recall (R@1, R@5 and R@10 over four directions), within each band, the mean of that with
 scene captions and that with IR-aware ones. The recipe with the highest on the validation split is chosen; it, the
 reference and the `--also` recipes are then scored on the test split, once. Differences to the reference are paired,
-over tiles, pooled over seeds. An interrupted matrix is continued by the same command. Writes ablation.json and
-ablation.md.
+over tiles, pooled over seeds. With `--leave-out scene` every recipe and seed is trained once more without each scene
+of the training split and scored on that scene; the choice then counts these like the validation region, and the tables
+show both. An interrupted matrix is continued by the same command. Writes ablation.json and ablation.md.
 """
 
 import json
@@ -32,12 +33,14 @@ from training import train_clip
 from training.data.dataset_contents import chosen_origin
 from training.journey import CHILD_ENVIRONMENT
 from training.recipe import read_mapping, read_recipe
-from training.scoring.ablation_table import AblationTable, Tallies, markdown, tally_rows
+from training.scoring.ablation_table import AblationTable, Tallies, markdown, merged, tally_rows
 from training.scoring.held_out import held_out
+from training.scoring.left_out import left_out_rows, training_scenes
 from training.trainers.run_log import describe_hardware, read_run_log
 
 logger = logging.getLogger(__name__)
 Run = tuple[str, int]  # recipe's name and seed
+Fold = tuple[str, int, str]  # and the scene that is left out
 
 
 def plan(paths: Sequence[Path], over: Sequence[Path], seeds: int, output: Path) -> dict[Run, dict[str, Any]]:
@@ -57,6 +60,25 @@ def plan(paths: Sequence[Path], over: Sequence[Path], seeds: int, output: Path) 
             folder = output / path.stem / f"seed-{seed}"
             runs[path.stem, seed] = fields | {"seed": seed, "output_dir": str(folder), "push_to_hub": False}
     return runs
+
+
+def plan_folds(runs: Mapping[Run, Mapping[str, Any]]) -> dict[Fold, dict[str, Any]]:
+    """Returns the fields of every run once more without each scene of its dataset's training split.
+
+    Raises:
+        InputError: A dataset has no scenes to leave out one by one.
+    """
+    folds: dict[Fold, dict[str, Any]] = {}
+    scenes: dict[tuple[str, str | None], list[str]] = {}
+    for (name, seed), fields in runs.items():
+        dataset = fields["dataset"], chosen_origin(fields["dataset"], fields.get("ir_origin", "auto"), "train")
+        if dataset not in scenes:
+            scenes[dataset] = training_scenes(*dataset)
+        for scene in scenes[dataset]:
+            left_out = sorted({scene, *(fields.get("leave_out_scenes") or ())})
+            folder = f"{fields['output_dir']}-without-{scene}"
+            folds[name, seed, scene] = dict(fields) | {"leave_out_scenes": left_out, "output_dir": folder}
+    return folds
 
 
 def is_done(fields: Mapping[str, Any]) -> bool:
@@ -87,25 +109,26 @@ def scores_path(folder: Path, split: str) -> Path:
     return folder.with_name(f"{folder.name}-{split}.npz")
 
 
-def train_one(folder: Path) -> None:
+def train_one(folder: Path, scene: str | None = None) -> None:
     """Trains the run whose recipe lies beside a folder, in this process, and scores it on the validation split."""
     train_clip.main(["--config", str(recipe_path(folder))])
-    score(folder, "validation").save(scores_path(folder, "validation"))
+    score(folder, "validation", scene).save(scores_path(folder, "validation"))
 
 
-def score(folder: Path, split: str) -> Tallies:
-    """Scores a trained run on a split's held-out rows."""
+def score(folder: Path, split: str, scene: str | None = None) -> Tallies:
+    """Scores a trained run on a split's held-out rows; a fold on those of the scene that it was trained without."""
     fields = read_mapping(recipe_path(folder))
     encoder = Encoder.for_scores(*load_clip(str(folder)))
-    origin = chosen_origin(fields["dataset"], fields.get("ir_origin", "auto"), split)
-    return tally_rows(encoder, held_out(fields["dataset"], split, origin))
+    dataset, origin = fields["dataset"], chosen_origin(fields["dataset"], fields.get("ir_origin", "auto"), split)
+    rows = held_out(dataset, split, origin) if scene is None else left_out_rows(dataset, split, origin, scene)
+    return tally_rows(encoder, rows)
 
 
-def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
+def run_missing(runs: Mapping[Run | Fold, Mapping[str, Any]], workers: int) -> None:
     """Trains what is not done yet, each run in a process of its own; the log of each is beside its folder.
 
     Args:
-        runs: See `plan`.
+        runs: See `plan` and `plan_folds`.
         workers: Runs side by side; processors, or GPUs where there are several, are shared out.
 
     Raises:
@@ -115,8 +138,8 @@ def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
     for slot in range(workers):
         slots.put(slot)
 
-    def start(item: tuple[Run, Mapping[str, Any]]) -> str | None:
-        (name, seed), fields = item
+    def start(item: tuple[Run | Fold, Mapping[str, Any]]) -> str | None:
+        (name, seed, *scene), fields = item
         folder, slot = Path(fields["output_dir"]), slots.get()
         folder.parent.mkdir(parents=True, exist_ok=True)
         recipe_path(folder).write_text(yaml.safe_dump(dict(fields), sort_keys=False))
@@ -124,9 +147,9 @@ def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
         environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": threads}
         if workers > 1 and torch.cuda.device_count() > 1:
             environment["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
-        logger.info("training %s, seed %d", name, seed)
+        logger.info("training %s, seed %d%s", name, seed, "".join(f", without {left_out}" for left_out in scene))
         with log_path(folder).open("w") as log:
-            command = [sys.executable, "-m", "training.ablate", str(folder)]
+            command = [sys.executable, "-m", "training.ablate", str(folder), *scene]
             failed = subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
         slots.put(slot)
         return str(log_path(folder)) if failed else None
@@ -138,18 +161,23 @@ def run_missing(runs: Mapping[Run, Mapping[str, Any]], workers: int) -> None:
         raise InputError(f"{len(logs)} of {len(missing)} runs failed; see {', '.join(logs)}")
 
 
-def tested(names: Sequence[str], runs: Mapping[Run, Mapping[str, Any]]) -> dict[Run, Tallies]:
-    """Scores the runs of these recipes on the test split, or reads what is known from an earlier call."""
-    tallies = {}
-    for (name, seed), fields in runs.items():
+def scored(
+    names: Sequence[str],
+    runs: Mapping[Run, Mapping[str, Any]],
+    folds: Mapping[Fold, Mapping[str, Any]],
+    split: str,
+) -> dict[Run, Tallies]:
+    """Scores the runs of these recipes on a split, or reads what is known; a run's folds are counted with it."""
+    tallies: dict[Run, list[Tallies]] = {}
+    for (name, seed, *scene), fields in {**runs, **folds}.items():
         if name in names:
             folder = Path(fields["output_dir"])
-            path = scores_path(folder, "test")
+            path = scores_path(folder, split)
             if not path.is_file():
-                logger.info("testing %s, seed %d", name, seed)
-                score(folder, "test").save(path)
-            tallies[name, seed] = Tallies.load(path)
-    return tallies
+                logger.info("scoring %s, seed %d, on the %s split", name, seed, split)
+                score(folder, split, *scene).save(path)
+            tallies.setdefault((name, seed), []).append(Tallies.load(path))
+    return {run: merged(parts) for run, parts in tallies.items()}
 
 
 def ablate(
@@ -160,6 +188,7 @@ def ablate(
     against: str = "trimodal",
     also: Sequence[str] = (),
     workers: int = 1,
+    leave_out: str | None = None,
 ) -> None:
     """Trains what is missing, writes the tables and says which recipe was chosen.
 
@@ -171,9 +200,10 @@ def ablate(
         against: Name of the reference.
         also: Names of recipes that are tested besides the chosen one and the reference.
         workers: Runs side by side.
+        leave_out: `scene`: also train without each scene, and count in the choice what is scored on it; None: do not.
 
     Raises:
-        InputError: A recipe is unknown, a folder holds another run, or runs failed.
+        InputError: A recipe is unknown, there are no scenes to leave out, a folder holds another run, or runs failed.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runs = plan(recipes, over, seeds, output)
@@ -183,11 +213,12 @@ def ablate(
             raise InputError(
                 f"{shown(name)} is none of the recipes {', '.join(names)}; give --against and --also by name"
             )
+    folds = plan_folds(runs) if leave_out else {}
     with stops_in_a_line(output, "ablate"), writing(output, "ablate") as folder:
         folder.reopen()
-        folder.list_files(_own_files(runs, output))
-        run_missing(runs, workers)
-        report = compare(runs, against, also)
+        folder.list_files(_own_files({**runs, **folds}, output))
+        run_missing({**runs, **folds}, workers)
+        report = compare(runs, folds, against, also)
         report |= {"seeds": list(range(seeds)), "hardware": describe_hardware()}
         (output / "ablation.json").write_text(json.dumps(report, indent=1) + "\n")
         pages = [f"## {split}\n\n{markdown(report[split], against)}" for split in ("validation", "test")]
@@ -196,19 +227,22 @@ def ablate(
     logger.info("chosen on validation: %s; tables in %s", report["chosen"], output / "ablation.md")
 
 
-def compare(runs: Mapping[Run, Mapping[str, Any]], against: str, also: Sequence[str]) -> dict[str, Any]:
+def compare(
+    runs: Mapping[Run, Mapping[str, Any]],
+    folds: Mapping[Fold, Mapping[str, Any]],
+    against: str,
+    also: Sequence[str],
+) -> dict[str, Any]:
     """Chooses the recipe with the best validation score and tests it, once; returns the tables.
 
     Args:
-        runs: See `plan`; all are trained.
+        runs, folds: See `plan` and `plan_folds`; all are trained.
         against, also: As of `ablate`.
     """
-    folders = {run: Path(fields["output_dir"]) for run, fields in runs.items()}
     names = list(dict.fromkeys(name for name, _ in runs))
-    scores = {run: Tallies.load(scores_path(folder, "validation")) for run, folder in folders.items()}
-    validation = AblationTable(scores, against)
+    validation = AblationTable(scored(names, runs, folds, "validation"), against)
     chosen = validation.best()
-    test = AblationTable(tested([chosen, against, *also], runs), against)
+    test = AblationTable(scored([chosen, against, *also], runs, folds, "test"), against)
     return {
         "what": "mean recall by recipe, 95 % bootstrap over tiles, seeds pooled; differences are paired",
         "reference": against,
@@ -220,7 +254,7 @@ def compare(runs: Mapping[Run, Mapping[str, Any]], against: str, also: Sequence[
     }
 
 
-def _own_files(runs: Mapping[Run, Mapping[str, Any]], output: Path) -> list[str]:
+def _own_files(runs: Mapping[Run | Fold, Mapping[str, Any]], output: Path) -> list[str]:
     """Returns what the matrix writes besides the runs' folders, relative to `output`."""
     folders = [Path(fields["output_dir"]) for fields in runs.values()]
     places = [place(folder) for folder in folders for place in (recipe_path, log_path)]
@@ -237,4 +271,4 @@ def _seconds(fields: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    train_one(Path(sys.argv[1]))  # as `run_missing` calls it
+    train_one(Path(sys.argv[1]), *sys.argv[2:])  # as `run_missing` calls it

@@ -124,6 +124,7 @@ def add_ablate(parser: argparse.ArgumentParser) -> None:
     add("--against", default="trimodal", help="recipe to compare with (default: trimodal)")
     add("--also", nargs="+", default=[], metavar="NAME", help="recipes to test besides")
     add("--workers", type=whole(1, 4_096), default=1, help="runs side by side (default: 1)")
+    add("--leave-out", choices=("scene",), help="train also without each scene, and choose by these beside validation")
     parser.set_defaults(run=ablate)
 
 
@@ -131,7 +132,7 @@ def ablate(arguments: argparse.Namespace) -> None:
     """Trains, compares and tests the matrix."""
     from training import ablate as page
 
-    names = ("recipes", "output", "seeds", "over", "against", "also", "workers")
+    names = ("recipes", "output", "seeds", "over", "against", "also", "workers", "leave_out")
     page.ablate(**{name: getattr(arguments, name) for name in names})
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fusionrs_hf.errors import shown
 
+PROJECTION_STARTS = ("random", "whitened")
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
 # As options name them -> as columns do; `auto` is settled by the dataset, see `data.dataset_contents.chosen_origin`.
 IR_ORIGINS = {"auto": None, "sensor": "sensor", "translated": "translated", "any": None}
@@ -26,6 +27,10 @@ class ClipArguments:
     train_rows: int | None = field(
         default=None, metadata={"help": "Train on so many rows only: a prefix of one shuffle, so that scales nest."}
     )
+    leave_out_scenes: list[str] | None = field(
+        default=None,
+        metadata={"help": "Scenes of which no row is trained on, as their rows' source_locator names them."},
+    )
     streaming: bool = field(
         default=False, metadata={"help": "Read training rows from their files as they are needed; needs max_steps."}
     )
@@ -37,9 +42,16 @@ class ClipArguments:
         default=None, metadata={"help": "Instead of clip, with text_tower: Hub id or folder of an image tower."}
     )
     text_tower: str | None = field(default=None, metadata={"help": "Hub id or folder of a text tower."})
+    vision_layers: int | None = field(
+        default=None, metadata={"help": "With vision_tower: keep so many of its lowest layers; None: all."}
+    )
     vision_pooling: str = field(default="pooler", metadata={"help": "pooler, cls, mean or grid."})
     text_pooling: str = field(default="pooler", metadata={"help": "pooler, cls or mean."})
     projection_dim: int = field(default=512, metadata={"help": "Width of the joint space."})
+    projection_start: str = field(
+        default="random",
+        metadata={"help": "Of the images, with vision_tower: random, or whitened: it keeps what features tell."},
+    )
     feature_norm: bool = field(
         default=False,
         metadata={"help": "Standardise image features by modality; what a CLIP to start from has stays."},
@@ -131,6 +143,10 @@ class ClipArguments:
             raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {shown(self.ir_view)}")
         if self.ir_origin not in IR_ORIGINS:
             raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
+        if self.projection_start not in PROJECTION_STARTS:
+            raise ValueError(
+                f"projection_start must be one of {PROJECTION_STARTS}, got {shown(self.projection_start)}"
+            )
         if self.texts_per_row < 1:
             raise ValueError(f"texts_per_row must be positive, got {self.texts_per_row}")
         if not 0 <= self.ir_caption_probability <= 1:
@@ -151,5 +167,9 @@ class ClipArguments:
             raise ValueError("remember_images needs images that stay as they are; drop it or the augment_ options")
         if not self.lora_rank and (self.lora_alpha or self.lora_dropout or self.lora_modules):
             raise ValueError("lora_alpha, lora_dropout and lora_modules need adapters; give lora_rank, such as 8")
-        if self.streaming and (self.train_rows is not None or self.ir_view == "shuffled"):
-            raise ValueError("train_rows and ir_view: shuffled need all rows at hand; drop them, or streaming")
+        if self.clip and (self.vision_layers is not None or self.projection_start != "random"):
+            raise ValueError("vision_layers and projection_start are of new projections; give towers instead of clip")
+        if self.streaming and (self.train_rows is not None or self.leave_out_scenes or self.ir_view == "shuffled"):
+            raise ValueError(
+                "train_rows, leave_out_scenes and ir_view: shuffled need all rows at hand; drop them, or streaming"
+            )

@@ -27,6 +27,7 @@ from fusionrs_hf.weights import check_model, loading
 from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
+from training.data.scenes import scene_of
 from training.release.refresh import refresh_beside
 from training.scoring.answer_choices import Choices, choose_answers, choose_in_sentences
 from training.scoring.fact_groups import chosen_values, group_accuracies, match_choices, written_choices
@@ -41,7 +42,6 @@ from training.scoring.fact_tables import (
     written_values,
 )
 from training.scoring.generation import encode_pairs, tampered, write_blind, write_under_conditions
-from training.scoring.held_out import scene_of
 from training.scoring.places import Following, place_scores
 from training.scoring.vlm_results import CaptionExample, Difference, FactAccuracy, VlmResults
 from training.trainers.layer_memory import remember_layers

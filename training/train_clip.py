@@ -33,7 +33,8 @@ from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
 from training.data.dataset_contents import chosen_origin, split_names
 from training.data.held_folders import holding
-from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, fit_clip_norm, load_pairs
+from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, load_pairs, pooled_features
+from training.data.scenes import without_scenes
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.recipe import parse_recipe
 from training.release.cards import write_clip_card
@@ -67,7 +68,7 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
         for tower in filter(Path.is_dir, map(Path, towers)):
             check_folder(tower)
         with loading(" and ".join(towers), "towers"):
-            model = FusionRSCLIPModel.from_towers(*towers, **options)
+            model = FusionRSCLIPModel.from_towers(*towers, vision_layers=arguments.vision_layers, **options)
             image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
         check_model(model, " and ".join(towers))
         tokenizer = load_tokenizer(arguments.text_tower)
@@ -92,7 +93,8 @@ def load_training_rows(
         InputError: A stream has no end of training.
     """
     if not arguments.streaming:
-        table = first_rows(load_pairs(arguments.dataset, "train", origin), arguments.train_rows)
+        table = without_scenes(load_pairs(arguments.dataset, "train", origin), arguments.leave_out_scenes or ())
+        table = first_rows(table, arguments.train_rows)
         rows = ShuffledInfrared(table, training.seed) if arguments.ir_view == "shuffled" else table
         return rows, table, rows
     if training.max_steps <= 0:
@@ -135,6 +137,20 @@ def limit_training(model: FusionRSCLIPModel, arguments: ClipArguments) -> None:
 def image_towers(model: FusionRSCLIPModel) -> list[nn.Module]:
     """Returns the tower of RGB and, where infrared has one of its own, that."""
     return [tower for tower in (model.vision_model, model.ir_vision_model) if tower is not None]
+
+
+def start_projection(
+    model: FusionRSCLIPModel, arguments: ClipArguments, rows: Iterable[Mapping[str, Any]], collator: PairCollator
+) -> None:
+    """Fits on training rows what the recipe wants of the image head before it learns: statistics, a whitening."""
+    whitened = arguments.projection_start == "whitened"
+    if not (arguments.feature_norm or whitened):
+        return
+    features = pooled_features(model, rows, collator)
+    if arguments.feature_norm:
+        model.fit_feature_norm(*features)
+    if whitened:
+        model.whiten_projection(*features)
 
 
 @contextmanager
@@ -217,8 +233,7 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
             raise InputError("remember_images does not run with sharded parameters; use DDP, or drop it under FSDP")
         started = time.monotonic()
         with remembered_images(model, arguments):
-            if arguments.feature_norm:
-                fit_clip_norm(model, sample, plain)
+            start_projection(model, arguments, sample, plain)
             trainer.train(resume_from_checkpoint=run.last_checkpoint)
 
         # Save

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping
 
+from model_cards.bands import BAND_NAMES
 from tests.benchmarks.markdown import table
 
 SETTINGS = {
@@ -45,6 +46,44 @@ def ablation_table(report: Mapping, split: str, part: str) -> str:
         row.append("" if name == report["reference"] else f"{sum(value > 0 for value in seeds)} of {len(seeds)}")
         rows.append(row)
     return table(["recipe", *measures[:3], *measures[4:], "seeds above"], 1, rows)
+
+
+def unseen_table(report: Mapping) -> str:
+    """R@1 of both directions by scene and band, of scenes not trained on and of held-out regions, and pooled."""
+    labels = report["labels"]
+    rows = []
+    for where, title in (("unseen", "never trained on"), ("region", "held-out region")):
+        for name, part in report["parts"].items():
+            place, band = name.split("/")
+            if (place == "region") == (where == "region"):
+                shown = title if place == "region" else place
+                rows.append(
+                    [shown, BAND_NAMES[band], part["tiles"], *(f"{100 * part[label]['both']:.1f}" for label in labels)]
+                )
+        pool, cells = report["pools"][where], []
+        for label in labels:
+            _, low, high = pool[label]["ours_minus"]
+            text = f"{100 * pool[label]['R@1'][0]:.1f}"
+            cells.append(f"**{text}**" if not cells else f"{text} [{100 * low:+.1f}, {100 * high:+.1f}]")
+        rows.append([f"**{title}, together**", "", pool["tiles"], *cells])
+    return table(["scene", "band", "tiles", *labels.values()], 2, rows)
+
+
+def unseen_text_table(report: Mapping) -> str:
+    """R@1 between infrared and texts by scene beside chance."""
+    rows = []
+    for scene, directions in report["texts"].items():
+        for direction, row in directions.items():
+            if "ir" not in direction.split("/")[0].split("_"):
+                continue
+            cells = []
+            for label in (label for label in report["labels"] if label in row):
+                value, low, high = row[label]["R@1"]
+                cells.append(f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            rows.append([scene, direction.replace("_", " ").replace("/", ", "), f"{100 * row['chance']:.1f}", *cells])
+    some = next(row for directions in report["texts"].values() for row in directions.values())
+    trained = [title for label, title in report["labels"].items() if label in some]
+    return table(["scene", "direction", "chance", *trained], 2, rows)
 
 
 def slower(report: Mapping) -> float:

@@ -37,8 +37,16 @@ def make_parser(description: str, work: str, one: str) -> argparse.ArgumentParse
     return parser
 
 
-def run_missing(module: str, jobs: Sequence[Job], arguments: argparse.Namespace) -> dict[Job, dict]:
+def run_missing(
+    module: str, jobs: Sequence[Job], arguments: argparse.Namespace, options: Sequence[str] = ()
+) -> dict[Job, dict]:
     """Starts `python -m module --one NAME SEED` for every job without `result.json` in its folder under `--work`.
+
+    Args:
+        module: Of the benchmark.
+        jobs: In this order.
+        arguments: Of `make_parser`.
+        options: Others that the module takes.
 
     Returns:
         The results by job.
@@ -48,10 +56,19 @@ def run_missing(module: str, jobs: Sequence[Job], arguments: argparse.Namespace)
         folder = arguments.work / f"{job[0]}-{job[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", module, "--packages", str(arguments.packages)]
-        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
+        command += [
+            "--work",
+            str(arguments.work),
+            "--demo",
+            str(arguments.demo),
+            "--one",
+            job[0],
+            str(job[1]),
+            *options,
+        ]
         logger.info("training %s, seed %d", *job)
         environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-        with (folder / "log.txt").open("w") as log:
+        with folder.with_name(f"{folder.name}.log").open("w") as log:  # in the folder training alone writes
             subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
 
     results = {job: arguments.work / f"{job[0]}-{job[1]}" / "result.json" for job in jobs}

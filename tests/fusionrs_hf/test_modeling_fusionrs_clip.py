@@ -9,7 +9,7 @@ from transformers import AutoModel, CLIPConfig, CLIPModel, ResNetConfig
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.modeling_fusionrs_features import GatedFusion, patch_size, pool_tokens, tiled
+from fusionrs_hf.modeling_fusionrs_features import GatedFusion, patch_size, pool_tokens, tiled, whitening
 from fusionrs_hf.modeling_fusionrs_losses import info_nce, sigmoid_loss, trimodal_loss
 from tests.made import tiny
 
@@ -103,6 +103,61 @@ def test_feature_norm_statistics_survive_save_and_load(tmp_path, batch):
 def test_fit_feature_norm_without_feature_norm_says_what_to_do():
     with pytest.raises(ValueError, match="feature_norm=True"):
         tiny.clip_model().fit_feature_norm(torch.zeros(2, 16), torch.zeros(2, 16))
+
+
+def features_about(mean: list[float], spread: list[float], seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.tensor(mean) + torch.tensor(spread) * torch.randn(400, len(mean), generator=generator)
+
+
+def test_whitened_directions_vary_alike_and_modalities_agree_in_mean():
+    rgb = features_about([5.0, 0, 0, 0, 0, 0], [1.0, 1, 9, 4, 0.2, 1], seed=1)
+    ir = features_about([5.0, 3, 0, 0, 0, 0], [1.0, 1, 9, 4, 0.2, 1], seed=2)
+    weight = whitening(rgb, ir, 3)
+    both = [side @ weight.T for side in (rgb, ir)]
+    for side in both:  # though RGB and infrared lie apart, and both far from zero
+        torch.testing.assert_close(side.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
+    covariance = torch.cat(both).T.cov()
+    torch.testing.assert_close(covariance / covariance.trace() * 3, torch.eye(3), atol=2e-2, rtol=0)
+    kept = weight.abs().max(0).values  # the fifth varies least, the first two tell what kind of image it is
+    assert kept[4] < 0.05 * kept[5] and weight.norm() == pytest.approx(3**0.5, rel=1e-5)
+
+
+def test_whitening_draws_nothing_from_the_caller():
+    rgb, ir = torch.randn(20, 6), torch.randn(20, 6)
+    before = torch.get_rng_state()
+    first, second = whitening(rgb, ir, 4), whitening(rgb, ir, 4)
+    assert torch.equal(first, second) and torch.equal(torch.get_rng_state(), before)
+
+
+def test_more_dimensions_than_features_cannot_be_whitened():
+    with pytest.raises(ValueError, match="of 7 dimensions needs as many .* got 20 and 6; lower projection_dim"):
+        whitening(torch.randn(10, 6), torch.randn(10, 6), 7)
+
+
+@pytest.mark.parametrize("options", [{}, {"ir_vision_config": tiny.vision_config()}, {"feature_norm": True}])
+def test_a_whitened_head_reads_standardised_features_and_serves_both_towers(options):
+    model = tiny.clip_model(**options)
+    rgb, ir = torch.randn(30, 16), 2 + 3 * torch.randn(30, 16)
+    if model.feature_norm is not None:
+        model.fit_feature_norm(rgb, ir)
+        standard = [model.feature_norm(rgb, "rgb"), model.feature_norm(ir, "ir")]
+    model.whiten_projection(rgb, ir)
+    assert torch.equal(
+        model.visual_projection.weight, whitening(*(standard if options.get("feature_norm") else (rgb, ir)), 8)
+    )
+    if model.ir_visual_projection is not None:
+        assert torch.equal(model.ir_visual_projection.weight, model.visual_projection.weight)
+
+
+def test_a_whitened_model_is_a_plain_clip(tmp_path, batch):
+    model = tiny.clip_model()
+    model.whiten_projection(torch.randn(30, 16), torch.randn(30, 16))
+    model.save_pretrained(tmp_path)
+    stock, info = CLIPModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    theirs = stock.eval().get_image_features(batch["pixel_values"]).pooler_output
+    assert torch.equal(theirs, model.get_rgb_features(batch["pixel_values"]))
 
 
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4], [0, 0, 2, 3, 2]])

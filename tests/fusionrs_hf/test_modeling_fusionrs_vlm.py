@@ -13,7 +13,6 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LlamaForCausalL
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
-from fusionrs_hf.modeling_fusionrs_vlm_start import keep_layers
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from tests.made import tiny, tiny_vlm
 
@@ -186,28 +185,6 @@ def test_from_towers_takes_tower_statistics_and_the_layers_to_keep(tmp_path):
         assert model(**prompts(processor, [RGB, IR])).image_hidden_states.shape == (18, 16)
 
 
-@pytest.mark.parametrize("numbers", [[2, 0], [0, 0], [0, 3], []])
-def test_layers_that_are_not_there_or_out_of_order_are_refused(tmp_path, numbers):
-    language = AutoModelForCausalLM.from_pretrained(tiny_vlm.save_language_model(tmp_path, layers=3))
-    with pytest.raises(ValueError, match="must ascend and lie between 0 and 2"):
-        keep_layers(language, numbers)
-
-
-def test_kept_layers_count_anew_in_the_cache_and_after_loading(tmp_path):
-    language = AutoModelForCausalLM.from_pretrained(tiny_vlm.save_language_model(tmp_path / "whole", layers=3))
-    keep_layers(language, [0, 2])
-    words = torch.tensor([[4, 5, 6]])
-    with torch.no_grad():
-        whole = language(words).logits[:, -1]
-        start = language(words[:, :2], use_cache=True)
-        following = language(words[:, 2:], past_key_values=start.past_key_values).logits[:, -1]
-    assert_close(following, whole)
-    language.save_pretrained(tmp_path / "cut")
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "cut")
-    with torch.no_grad():
-        assert_close(loaded(words).logits[:, -1], whole)
-
-
 def test_other_pooling_leaves_statistics_to_be_fitted(tmp_path):
     folders = tiny_vlm.save_clip(tmp_path / "clip"), tiny_vlm.save_language_model(tmp_path / "language")
     model = FusionRSVLMForConditionalGeneration.from_towers(*map(str, folders), pooling="patches")
@@ -231,6 +208,7 @@ def test_a_saved_folder_holds_only_the_code_that_it_needs(tmp_path, model, proce
     assert {path.name for path in tmp_path.glob("*.py")} == {
         "configuration_fusionrs_vlm.py",
         "modeling_fusionrs_features.py",
+        "modeling_fusionrs_layers.py",
         "modeling_fusionrs_vlm.py",
         "modeling_fusionrs_vlm_start.py",
         "processing_fusionrs_images.py",

@@ -1,9 +1,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from datasets import Dataset
 
+from dataset_builder.schema import FEATURES
 from fusionrs_hf import cli
 from fusionrs_hf.errors import InputError
 from tests.made import tiny, tiny_dataset
@@ -96,6 +99,36 @@ def test_the_published_recipe_takes_the_published_steps():
     assert steps == 13_593 and fields["dataloader_drop_last"]
 
 
+def dataset_of(folder, scenes):
+    """A dataset of whose training tiles, two a scene, each scene has validation tiles, too."""
+    (folder / "data").mkdir(parents=True)
+    for start, split in ((0, "train"), (100, "validation"), (200, "test")):
+        rows = tiny_dataset.rows(split, 2 * len(scenes), start)
+        for number, row in enumerate(rows):
+            row["source_locator"] = f"{scenes[number // 4]}@r{32 * number}c0s32"
+        table = Dataset.from_list(rows, features=FEATURES)
+        table.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+def test_a_fold_is_the_run_without_a_scene_beside_it(tmp_path):
+    dataset = dataset_of(tmp_path / "dataset", ["sea", "desert"])
+    runs = ablate.plan([recipe(tmp_path, "a", dataset=str(dataset))], [], 2, tmp_path / "out")
+    folds = ablate.plan_folds(runs)
+    assert list(folds) == [("a", seed, scene) for seed in (0, 1) for scene in ("desert", "sea")]
+    fields = folds["a", 1, "sea"]
+    assert fields["leave_out_scenes"] == ["sea"] and fields["seed"] == 1
+    assert fields["output_dir"] == str(tmp_path / "out" / "a" / "seed-1-without-sea")
+
+
+def test_one_scene_cannot_be_left_out(tmp_path, capsys):
+    dataset = tiny_dataset.write(tmp_path / "dataset")
+    path = recipe(tmp_path, "trimodal", dataset=str(dataset))
+    assert cli.main(["ablate", str(path), "--output", str(tmp_path / "out"), "--leave-out", "scene"]) == 2
+    assert "needs training rows of 2 to 20 scenes" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_others_is_refused_and_stays(tmp_path, capsys):
     path, out = recipe(tmp_path, "trimodal"), tmp_path / "out"
     out.mkdir()
@@ -123,3 +156,22 @@ def test_a_matrix_is_trained_chosen_tested_and_not_repeated(tmp_path, size, capl
     paths[1].write_text(yaml.safe_dump({"rgb_ir_weight": -1.0}))
     ablate.recipe_path(tmp_path / "out" / "dual_text" / "seed-1").unlink()
     assert cli.main([*command[:-1], str(tmp_path / "other")]) == 2
+
+
+@pytest.mark.slow
+def test_what_a_scene_left_out_tells_counts_in_the_choice_and_stands_in_the_tables(tmp_path, size):
+    fields = yaml.safe_load(size.read_text()) | {"dataset": str(dataset_of(tmp_path / "dataset", ["sea", "desert"]))}
+    paths = [recipe(tmp_path, name, rgb_ir_weight=weight) for name, weight in (("trimodal", 1.0), ("dual_text", 0.0))]
+    over = recipe(tmp_path, "over", **fields)
+    command = ["ablate", *map(str, paths), "--over", str(over), "--seeds", "1", "--output", str(tmp_path / "out")]
+    assert cli.main([*command, "--leave-out", "scene"]) == 0
+    report = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    for split in ("validation", "test"):
+        assert set(report[split]) == {"held_out_region", "left_out_scene"}
+    log = json.loads((tmp_path / "out/trimodal/seed-0-without-sea/training_log.json").read_text())
+    assert log["scenes"] == ["desert"] and log["train_rows"] == 4
+    with np.load(tmp_path / "out/trimodal/seed-0-without-sea-validation.npz") as tallies:
+        assert {column.split("|")[0] for column in tallies["columns"]} == {
+            "left_out_scene/sea/nir",
+            "left_out_scene/sea/swir",
+        }

@@ -20,9 +20,11 @@ from transformers import (
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.modeling_fusionrs_features import whitening
 from tests.made import tiny, tiny_dataset
 from tests.training.made.interrupted import interrupted, unfinished
 from training import evaluate_clip, train_clip
+from training.data.pairs import PairCollator, load_pairs, pooled_features
 from training.train_clip import frozen_image_layers, limit_training, main, remembered_images
 from training.trainers.frozen import lower_layers
 
@@ -139,6 +141,25 @@ def test_whole_towers_stay_as_loaded(folders, tmp_path):
     assert json.loads((tmp_path / "training_log.json").read_text())["trainable_parameters"] == sum(heads.values())
     with pytest.raises(InputError, match="frozen_text_layers must be -1 or more, got -2"):
         main(command(folders, tmp_path, frozen_text_layers=-2))
+
+
+def test_a_whitened_head_starts_from_the_features_of_the_layers_that_are_kept(folders, tmp_path):
+    options = {"vision_layers": 1, "projection_start": "whitened", "remember_images": True, "learning_rate": 1e-9}
+    main(command(folders, tmp_path, **options, max_steps=1, save_strategy="no"))
+    model, processor = AutoModel.from_pretrained(tmp_path), AutoProcessor.from_pretrained(tmp_path)
+    assert model.config.vision_config.num_hidden_layers == len(model.vision_model.encoder.layer) == 1
+    features = pooled_features(model, load_pairs(str(folders["dataset"]), "train"), PairCollator(processor))
+    standard = [model.feature_norm(side, name) for side, name in zip(features, ("rgb", "ir"))]
+    torch.testing.assert_close(model.visual_projection.weight, whitening(*standard, 8), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="layers to keep must ascend and lie between 0 and 1"):
+        main(command(folders, tmp_path / "deep", vision_layers=3))
+
+
+def test_a_scene_that_is_left_out_is_not_trained_on(folders, tmp_path):
+    with pytest.raises(InputError, match="leave_out_scenes leaves no training row"):
+        main(command(folders, tmp_path, leave_out_scenes="scene"))
+    with pytest.raises(InputError, match="leave_out_scenes has 'elsewhere', but the scenes are 'scene'"):
+        main(command(folders, tmp_path, leave_out_scenes="elsewhere"))
 
 
 def test_the_best_checkpoint_is_that_of_the_highest_recall_also_after_a_resume(folders, tmp_path, monkeypatch):

@@ -193,10 +193,16 @@ class PairCollator:
 
 
 @torch.no_grad()
-def fit_clip_norm(
+def pooled_features(
     model: FusionRSCLIPModel, rows: Iterable[Mapping[str, Any]], collator: PairCollator, batch_size: int = 128
-) -> None:
-    """Sets the model's per-modality statistics from the training rows as the collator shows them."""
+) -> tuple[Tensor, Tensor]:
+    """Returns the towers' features of RGB and of infrared, `(rows, image_feature_size)` each, float32.
+
+    Args:
+        model: Of the towers; it is left in evaluation mode.
+        rows, collator: What is shown, and how.
+        batch_size: Rows at a time.
+    """
     pooled: dict[str, list[Tensor]] = {"rgb": [], "ir": []}
     inputs = {"rgb": "pixel_values", "ir": "ir_pixel_values"}
     model.eval()
@@ -205,4 +211,9 @@ def fit_clip_norm(
         batch = collator(part)
         for modality, parts in pooled.items():
             parts.append(model.get_pooled_features(batch[inputs[modality]].to(model.device), modality).float())
-    model.fit_feature_norm(torch.cat(pooled["rgb"]), torch.cat(pooled["ir"]))
+    return torch.cat(pooled["rgb"]), torch.cat(pooled["ir"])
+
+
+def fit_clip_norm(model: FusionRSCLIPModel, rows: Iterable[Mapping[str, Any]], collator: PairCollator) -> None:
+    """Sets the model's per-modality statistics from the training rows as the collator shows them."""
+    model.fit_feature_norm(*pooled_features(model, rows, collator))

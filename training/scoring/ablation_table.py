@@ -66,20 +66,26 @@ class Tallies:
 
 def tally_rows(encoder: Encoder, subsets: Mapping[str, Dataset]) -> Tallies:
     """Ranks the rows of each subset among themselves in all directions, and tallies them."""
-    counts = {}
+    parts = []
     for subset, rows in subsets.items():
         part = embed_rows(encoder, rows)
         part.images["fused"] = encoder.fuse(part.images["rgb"], part.images["ir"])
         ranks = image_ranks(part) | text_ranks(part, MODALITIES)
-        counts[subset] = (list(ranks), *tally(part, ranks, list(ranks)))
-    groups = np.unique(np.concatenate([names for _, names, _, _ in counts.values()]))
-    columns = tuple(f"{subset}|{direction}" for subset, (directions, *_) in counts.items() for direction in directions)
+        groups, hits, queries = tally(part, ranks, list(ranks))
+        parts.append(Tallies(groups, tuple(f"{subset}|{direction}" for direction in ranks), hits, queries))
+    return merged(parts)
+
+
+def merged(parts: Sequence[Tallies]) -> Tallies:
+    """Returns tallies of different subsets as one; of no part, one without groups and columns."""
+    groups = np.unique(np.concatenate([np.zeros(0, "U1"), *(part.groups for part in parts)]))
+    columns = tuple(column for part in parts for column in part.columns)
     tables = Tallies(groups, columns, np.zeros((len(groups), len(columns))), np.zeros((len(groups), len(columns))))
     start = 0
-    for directions, names, hits, queries in counts.values():
-        inside = np.ix_(np.searchsorted(groups, names), range(start, start + len(directions)))
-        tables.hits[inside], tables.queries[inside] = hits, queries
-        start += len(directions)
+    for part in parts:
+        inside = np.ix_(np.searchsorted(groups, part.groups), range(start, start + len(part.columns)))
+        tables.hits[inside], tables.queries[inside] = part.hits, part.queries
+        start += len(part.columns)
     return tables
 
 

@@ -16,8 +16,8 @@ from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from training.data.dataset_contents import split_names
 from training.data.pairs import load_pairs
+from training.data.scenes import scene_of
 from training.scoring.embedded_rows import require_groups
-from training.scoring.hard_gallery import parse_locator
 from training.trainers.run_log import LOG_NAME
 
 logger = logging.getLogger(__name__)
@@ -138,9 +138,3 @@ def held_out(
 
 def _numbers(parts: Mapping[str, Sequence[int]]) -> str:
     return ", ".join(f"{len(indices)} of {name}" for name, indices in sorted(parts.items())) or "none"
-
-
-def scene_of(locator: str) -> str:
-    """Returns the scene that a locator names, or the locator itself where it names none."""
-    place = parse_locator(locator)
-    return place.scene if place else locator

@@ -5,7 +5,8 @@ from datasets import Dataset
 from dataset_builder.schema import FEATURES
 from fusionrs_hf.errors import InputError
 from tests.made import tiny_dataset
-from training.scoring.held_out import TrainedOn, held_out, representative_rows, scene_of, training_log
+from training.data.scenes import scene_of
+from training.scoring.held_out import TrainedOn, held_out, representative_rows, training_log
 
 
 def test_rows_are_told_apart_by_whether_the_dataset_s_training_saw_their_scene(tmp_path):
