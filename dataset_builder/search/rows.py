@@ -80,8 +80,8 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
     Args:
         dataset: A GeoTIFF, a dataset folder or a dataset's Hub id.
         splits: Of a dataset.
-        scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only. Without `ir`, each infrared band that
-            they or the file name is embedded.
+        scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only. Without `ir`, it is each infrared
+            band that they or the file name.
 
     Raises:
         InputError: It is neither, or it has fields of a scene and is none.
