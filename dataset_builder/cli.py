@@ -59,6 +59,7 @@ def build(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: Options that do not go together, or as of what they ask for.
     """
+    from dataset_builder.building.forecast import announce, forecast
     from dataset_builder.engine.tasks import Launch
     from dataset_builder.pipeline import build as build_dataset
     from dataset_builder.publish.copies import publish_dataset
@@ -80,8 +81,6 @@ def build(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         if recipe is None or arguments.remove or arguments.publish or arguments.overwrite:
             raise InputError("--dry-run goes with RECIPE and OUT, and nothing that writes")
-        from dataset_builder.building.forecast import forecast
-
         print("\n".join(forecast(recipe, out, workers)))
         return
     if arguments.remove:
@@ -89,6 +88,8 @@ def build(arguments: argparse.Namespace) -> None:
     elif recipe is not None:
         if launch.rank is not None and arguments.publish:
             raise InputError("a rank reads its share only; --publish goes with --finish, when all have read")
+        if launch == Launch() and not out.exists():
+            announce(recipe, out, workers)
         build_dataset(recipe, out, workers, launch, arguments.timings, arguments.overwrite)
     if arguments.publish:
         publish_dataset(out, arguments.publish, workers)

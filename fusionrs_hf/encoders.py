@@ -19,11 +19,20 @@ from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.images import open_image
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.modeling_fusionrs_features import check_pairs
+from fusionrs_hf.processing_fusionrs_arrays import as_picture
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.processing_fusionrs_images import BROKEN, WIDE_MODES, check_infrared, check_rgb, one_channel
-from fusionrs_hf.weights import check_folder, check_model, check_tokenizer, check_tokenizer_files, loading
+from fusionrs_hf.weights import (
+    check_folder,
+    check_model,
+    check_source,
+    check_tokenizer,
+    check_tokenizer_files,
+    loading,
+)
 
-Picture = Image.Image | str | PathLike
+Picture = Image.Image | np.ndarray | Tensor | str | PathLike
 # What decides an embedding beside the weights; by name, so that another version of transformers changes nothing.
 MODEL_SETTINGS = ("vision_pooling", "text_pooling", "grid_size", "feature_norm", "fusion", "fusion_weight")
 IMAGE_SETTINGS = (
@@ -39,10 +48,10 @@ def load_clip(path: str) -> tuple[FusionRSCLIPModel, FusionRSCLIPProcessor]:
         path: Hub id or folder.
 
     Raises:
-        InputError: It is another kind of model, its training or conversion is not finished, or its files lack weights
-            or hold others than plain finite ones.
-        OSError: There is no such folder or repository.
+        InputError: There is no such folder or repository, it is another kind of model, its training or conversion is
+            not finished, or its files lack weights or hold others than plain finite ones.
     """
+    check_source(path)
     if Path(path).is_dir():
         require_finished(Path(path))
         check_folder(Path(path))
@@ -150,16 +159,18 @@ class Encoder:
         """Returns unit-length float32 `(images, size)` of RGB images.
 
         Args:
-            images: Mode RGB, or paths of such files; a lazy column of a dataset is decoded a batch at a time, as files
-                are opened.
+            images: As the processor takes them, or paths of files; a lazy column of a dataset is decoded a batch at a
+                time, as files are opened.
 
         Raises:
             InputError: A file cannot be read as RGB; it is named.
-            ValueError: An image is not RGB.
+            ValueError: It is no list, or an image is missing or not RGB.
         """
 
         def prepare(part: list[Picture], start: int) -> list[Image.Image]:
-            return [_opened(image, None if self.declared else check_rgb) for image in part]
+            return [
+                _opened(image, place, None if self.declared else check_rgb) for place, image in enumerate(part, start)
+            ]
 
         return self._embed(images, "rgb", prepare)
 
@@ -167,17 +178,17 @@ class Encoder:
         """Returns unit-length float32 `(images, size)` of infrared images.
 
         Args:
-            images: Mode L, more than 8 bit where the processor has `ir_range`, or paths of such files; a file may also
-                hold three channels that agree, see `one_channel`.
+            images: As the processor takes them, more than 8 bit where it has `ir_range`, or paths of files; a file may
+                also hold three channels that agree, see `one_channel`.
             bands: `ir_band` of each image, where the processor's `ir_range` has limits by band.
 
         Raises:
             InputError: A file cannot be read; it is named.
-            ValueError: An image is not infrared.
+            ValueError: It is no list, or an image is missing or not infrared.
         """
 
         def prepare(part: list[Picture], start: int) -> list[Image.Image]:
-            pictures = [_opened(image, _infrared) for image in part]
+            pictures = [_opened(image, place, _infrared) for place, image in enumerate(part, start)]
             if bands is None:
                 return pictures
             limits = self.processor.limits(bands[start : start + len(part)], len(part))
@@ -186,7 +197,8 @@ class Encoder:
         return self._embed(images, "ir", prepare)
 
     def text(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns unit-length float32 `(texts, size)`; raises ValueError for a text that is too long."""
+        """Returns unit-length float32 `(texts, size)`; raises ValueError for no list, and a text that is too long."""
+        _check_several(texts, "text")
         if self.memory is None:
             return self._by_length(texts)
         self._by_length([text for text in sorted(set(texts)) if _key("text", text) not in self.memory])
@@ -203,7 +215,11 @@ class Encoder:
         Args:
             rgb, ir: Unit-length embeddings of the same scenes, `(pairs, size)`.
             weight: Of infrared in the mean, in [0, 1]; None: as the model fuses.
+
+        Raises:
+            ValueError: They differ in number.
         """
+        check_pairs(rgb, ir)
         first, second = torch.from_numpy(rgb), torch.from_numpy(ir)
         if weight is not None:
             return F.normalize(weight * second + (1 - weight) * first, dim=-1).numpy()
@@ -219,6 +235,7 @@ class Encoder:
             modality: `rgb`, `ir` or `text`.
             prepare: A batch and the place of its first item -> what the processor takes.
         """
+        _check_several(items, modality)
         parts = []
         for start in range(0, len(items), self.batch_size):
             batch = prepare(list(items[start : start + self.batch_size]), start)
@@ -266,12 +283,21 @@ def _infrared(image: Image.Image) -> Image.Image:
     return image if wide else check_infrared(one_channel(image))
 
 
-def _opened(image: Picture, read: Callable[[Image.Image], Image.Image] | None) -> Image.Image:
-    """Returns an image as it is, or a file as `read` takes it."""
+def _opened(image: Picture, place: int, read: Callable[[Image.Image], Image.Image] | None) -> Any:
+    """Returns an image by `as_picture`, or a file as `read` takes it; raises ValueError where there is none."""
     if not isinstance(image, (str, PathLike)):
-        return image
+        try:
+            return as_picture(image)
+        except ValueError as error:
+            raise ValueError(f"image {place}: {error}") from error
     try:
         opened = open_image(image)
         return opened if read is None else read(opened)
     except BROKEN as error:
         raise InputError(f"{image} cannot be read as such an image: {error}") from error
+
+
+def _check_several(items: object, what: str) -> None:
+    """Refuses one image or text where a list of them is wanted: of a text each letter would be taken for one."""
+    if isinstance(items, (str, PathLike, Image.Image)):
+        raise ValueError(f"Encoder.{what} takes a list, got one {type(items).__name__}; give [it]")

@@ -51,7 +51,7 @@ def run(name, inputs):
 
 
 rgb = run("rgb", processor(images=rgb_image, return_tensors="np"))  # PIL, mode RGB
-ir = run("ir", processor(ir_images=ir_image, return_tensors="np"))  # PIL, mode L, or above 8 bit with ir_range
+ir = run("ir", processor(ir_images=ir_image, return_tensors="np"))  # PIL, mode L; above 8 bit with ir_bands="lwir"
 text = run("text", processor(text=["a harbour at night"], return_tensors="np"))
 fused = run("fused", {{"rgb_embeds": rgb, "ir_embeds": ir}})
 scores = fused @ text.T

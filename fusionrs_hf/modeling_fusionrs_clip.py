@@ -16,6 +16,7 @@ from .configuration_fusionrs_clip import FusionRSCLIPConfig
 from .modeling_fusionrs_features import (
     FeatureNorm,
     GatedFusion,
+    check_pairs,
     check_pixels,
     patch_size,
     pool_text,
@@ -178,7 +179,11 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
 
         Returns:
             `(batch, projection_dim)`, unit length.
+
+        Raises:
+            ValueError: RGB and infrared differ in number.
         """
+        check_pairs(rgb, ir)
         weight = self.config.fusion_weight
         fused = self.fusion(rgb, ir) if self.fusion is not None else weight * ir + (1 - weight) * rgb
         if present is not None:
@@ -218,6 +223,7 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
         image_ids: Tensor | None = None,
         caption_ids: Tensor | None = None,
         return_loss: bool = False,
+        token_type_ids: Tensor | None = None,
     ) -> FusionRSCLIPOutput:
         """Embeds what is given; any subset of the three modalities is legal.
 
@@ -230,6 +236,7 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
             image_ids, caption_ids: Integers `(batch,)`, see `trimodal_loss`.
             return_loss: Also compute the loss; then row i of every modality is the same scene. One row has no
                 negatives, and a symmetric InfoNCE of zero.
+            token_type_ids: Not read; tokenizers of BERT's kind give them, all zero, to a feature-extraction pipeline.
 
         Raises:
             ValueError: Nothing was given, a shape or dtype is wrong, or the loss lacks a pair of modalities or finds

@@ -4,6 +4,7 @@ Copied to the Hub as remote code: imports torch only.
 """
 
 import math
+from collections.abc import Sized
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,15 @@ def check_pixels(pixel_values: Tensor) -> None:
         raise ValueError(
             "the model reads floating point images (batch, 3, height, width), as the processor gives them, got "
             f"{pixel_values.dtype} {tuple(pixel_values.shape)}"
+        )
+
+
+def check_pairs(rgb: Sized, ir: Sized) -> None:
+    """Raises ValueError unless there are as many RGB as infrared images: row i of both is one scene."""
+    if len(rgb) != len(ir):
+        raise ValueError(
+            f"row i of RGB and of infrared is one scene, got {len(rgb)} RGB and {len(ir)} infrared images; embed what "
+            "has no partner by itself"
         )
 
 

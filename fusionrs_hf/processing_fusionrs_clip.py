@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
+from .processing_fusionrs_arrays import unbatched
 from .processing_fusionrs_images import check_infrared, check_rgb
 
 
@@ -33,8 +34,8 @@ class FusionRSCLIPProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Image.Image | Sequence[Image.Image] | None = None,
-        ir_images: Image.Image | np.ndarray | Sequence | None = None,
+        images: object = None,
+        ir_images: object = None,
         text: str | Sequence[str] | None = None,
         ir_bands: str | Sequence[str] | None = None,
         return_tensors: str | None = "pt",
@@ -43,8 +44,9 @@ class FusionRSCLIPProcessor(ProcessorMixin):
         """Prepares any subset of the three modalities.
 
         Args:
-            images: RGB image or images, mode RGB, 8 bit.
-            ir_images: Infrared image or images: mode L, 16 bit (then `ir_range` must be known), or 2-D arrays.
+            images: RGB image or images, 8 bit: PIL images of mode RGB, or arrays or tensors of three channels.
+            ir_images: Infrared image or images of one channel: PIL images of mode L or 16 bit, or arrays or tensors;
+                above 8 bit `ir_range` must be known. With `images`, as many of them: row i of both is one scene.
             text: Text or texts.
             ir_bands: `ir_band` of each infrared image (or one for all), where `ir_range` has limits by band.
             return_tensors: As in transformers.
@@ -56,18 +58,24 @@ class FusionRSCLIPProcessor(ProcessorMixin):
             `(texts, length)`, as given.
 
         Raises:
-            ValueError: Nothing is given, an image is of the other modality, limits are missing, or a text is empty or
-                too long; the message says which image or text.
+            ValueError: Nothing is given, an image is missing or of the other modality, RGB and infrared differ in
+                number, limits are missing, or a text is empty or too long; the message says which image or text.
         """
         if images is None and ir_images is None and text is None:
             raise ValueError("give at least one of images=, ir_images= and text=, got none")
         data = {}
-        if images is not None:
-            checked = _checked("images", _as_list("images", images), check_rgb)
+        rgb = None if images is None else _as_list("images", images)
+        infrared = None if ir_images is None else _as_list("ir_images", ir_images)
+        if rgb and infrared and len(rgb) != len(infrared):
+            raise ValueError(
+                f"image i of images= and of ir_images= is one scene, got {len(rgb)} RGB and {len(infrared)} infrared "
+                "images; give what has no partner in a call of its own"
+            )
+        if rgb is not None:
+            checked = _checked("images", rgb, check_rgb)
             data["pixel_values"] = self.image_processor(checked, return_tensors=return_tensors)["pixel_values"]
-        if ir_images is not None:
-            batch = _as_list("ir_images", ir_images)
-            pairs = zip(batch, self.limits(ir_bands, len(batch)), strict=True)
+        if infrared is not None:
+            pairs = zip(infrared, self.limits(ir_bands, len(infrared)), strict=True)
             checked = _checked("ir_images", pairs, lambda pair: check_infrared(*pair))
             grey = [image.convert("RGB") for image in checked]  # one channel, replicated to the tower's three
             data["ir_pixel_values"] = self.ir_image_processor(grey, return_tensors=return_tensors)["pixel_values"]
@@ -111,8 +119,10 @@ class FusionRSCLIPProcessor(ProcessorMixin):
 
 
 def _as_list(name: str, value: object) -> list:
-    """Returns one thing, or several, as a list; raises ValueError where it is empty."""
-    several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    """Returns one thing, or several, also in one array, as a list; raises ValueError where it is empty."""
+    several = unbatched(value)
+    if several is None:
+        several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not several:
         raise ValueError(f"{name}= is empty; leave it out, or give at least one")
     return several

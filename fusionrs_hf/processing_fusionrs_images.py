@@ -1,6 +1,7 @@
 """What an image is taken for, decided once: RGB or infrared, one channel, grey levels.
 
-Builder, search, scores and processors all ask here. Copied to the Hub as remote code: imports numpy and Pillow only.
+Builder, search, scores and processors all ask here. Copied to the Hub as remote code: imports numpy, Pillow and
+siblings only.
 """
 
 import logging
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from .processing_fusionrs_arrays import as_picture
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +58,19 @@ def scale_infrared(ir: np.ndarray, limits: tuple[float, float]) -> tuple[np.ndar
     return np.rint(scaled).astype(np.uint8), clipped_ratio
 
 
-def check_rgb(image: Image.Image) -> Image.Image:
-    """Returns an RGB image, refusing one without colour: converted infrared would lose its modality unseen.
+def check_rgb(image: object) -> Image.Image:
+    """Returns an image of mode RGB, refusing one without colour: converted infrared would lose its modality unseen.
+
+    Args:
+        image: PIL image of mode RGB, or an array or tensor of three channels, see `as_picture`.
 
     Raises:
-        ValueError: It is no PIL image, its mode is not RGB, or its three channels are equal.
+        ValueError: It is no image, has not three channels, or three equal ones.
     """
-    mode = getattr(image, "mode", None)
-    if mode is None:
-        raise ValueError(f"an RGB image is a PIL image of mode RGB, got {_kind(image)}; open or make it with PIL")
+    image = as_picture(image)
+    mode = getattr(image, "mode", "one channel")
     if mode != "RGB":
-        is_infrared = mode == "L" or mode in WIDE_MODES
+        is_infrared = mode in ("L", "one channel", *WIDE_MODES)
         remedy = "infrared goes into ir_images=" if is_infrared else 'give image.convert("RGB")'
         raise ValueError(f"an RGB image has mode RGB, got mode {mode!r}; {remedy}")
     red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
@@ -78,27 +83,28 @@ def check_rgb(image: Image.Image) -> Image.Image:
     return image
 
 
-def check_infrared(image: Image.Image | np.ndarray, ir_range: Sequence[float] | None = None) -> Image.Image:
+def check_infrared(image: object, ir_range: Sequence[float] | None = None) -> Image.Image:
     """Returns an infrared image in mode L; above 8 bit it is scaled between its limits, and what that clips is logged.
 
     Args:
-        image: PIL image of mode L or 16 bit (I;16, I, F), or a 2-D array of dtype uint8 or wider.
+        image: PIL image of mode L or 16 bit (I;16, I, F), or an array or tensor of one channel, see `as_picture`, of
+            dtype uint8 or wider.
         ir_range: `(low, high)` in the image's unit; required above 8 bit.
 
     Raises:
         ValueError: The image has not one channel, has more than 8 bit and no `ir_range`, or holds NaN or infinity.
             Grey kept in three channels (mode RGB) is refused, too: `image.convert("L")` says that it is infrared.
     """
+    image = as_picture(image)
     mode = getattr(image, "mode", None)
     if mode == "L":
         return image
-    if mode not in WIDE_MODES and getattr(image, "ndim", None) != 2:
+    if mode is not None and mode not in WIDE_MODES:
         remedy = ""
         if mode == "RGB":
             remedy = '; RGB goes into images=, and infrared kept in three grey channels goes in as image.convert("L")'
         raise ValueError(
-            "an image must be of mode RGB (RGB) or of one channel, mode L or I;16 (infrared), got "
-            f"{_kind(image)}{remedy}"
+            f"an image must be of mode RGB (RGB) or of one channel, mode L or I;16 (infrared), got {mode}{remedy}"
         )
     array = np.asarray(image)
     if array.dtype == np.uint8:
@@ -112,12 +118,6 @@ def check_infrared(image: Image.Image | np.ndarray, ir_range: Sequence[float] | 
     if clipped_ratio:
         logger.warning("ir_range %s clips %.1f %% of an infrared image", tuple(ir_range), 100 * clipped_ratio)
     return Image.fromarray(scaled)
-
-
-def _kind(image: object) -> str:
-    """Returns what an image is, for an error: its mode, or its type with the shape where it has one."""
-    shape = f" of shape {tuple(image.shape)}" if hasattr(image, "shape") else ""
-    return getattr(image, "mode", None) or f"{type(image).__name__}{shape}"
 
 
 def three_channels(image: Image.Image) -> np.ndarray | None:

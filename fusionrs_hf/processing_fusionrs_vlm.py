@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin
-from transformers.image_utils import make_flat_list_of_images
+from transformers.image_utils import load_image
 
 from .configuration_fusionrs_vlm import IMAGE_TOKEN, MODALITY_TOKENS
+from .processing_fusionrs_arrays import as_picture, unbatched
 from .processing_fusionrs_images import check_infrared, check_rgb
 
 # ChatML, which SmolLM2 and Qwen speak, without their default system prompt: images cost enough tokens.
@@ -94,9 +95,9 @@ class FusionRSVLMProcessor(ProcessorMixin):
         """Prepares text with any number of images.
 
         Args:
-            images: PIL images, flat or nested by text, in text order: mode RGB is RGB; L, or 16 bit with known limits,
-                is infrared.
-            text: With one `<image>` for each image.
+            images: One image, or several, flat or nested by text, in text order. Mode RGB, or an array or tensor of
+                three channels, is RGB; mode L, 16 bit with known limits, or an array of one channel is infrared.
+            text: With one `<image>` for each image, where images are nested of its own.
             ir_bands: `ir_band` of each infrared image (or one for all), where `ir_range` has limits by band.
             **kwargs: As in transformers, `padding=True` and `return_tensors="pt"` among them.
 
@@ -104,32 +105,38 @@ class FusionRSVLMProcessor(ProcessorMixin):
             `input_ids`, `attention_mask` `(texts, length)` and `pixel_values` `(images, 3, height, width)`.
 
         Raises:
-            ValueError: An image's modality is in doubt or not the one the text says, limits are missing, or the counts
-                of images and `<image>` differ.
+            ValueError: An image is missing, its modality is in doubt or not the one the text says, limits are missing,
+                or the counts of images and `<image>` differ, in all or, where images are nested, in one text.
         """
         if images is not None:
-            flat = make_flat_list_of_images(self.image_processor.fetch_images(images))
-            images = self._checked(flat, ir_bands)
+            images = self._checked(_in_text_order(images, text), ir_bands) or None
         return super().__call__(images=images, text=text, **kwargs)
 
-    def _checked(self, images: list[Image.Image], ir_bands: str | Sequence[str] | None) -> list[Image.Image]:
-        """Returns the images in mode RGB or L, in order."""
-        infrared = sum(getattr(image, "mode", None) != "RGB" for image in images)
-        bands = iter([ir_bands] * infrared if ir_bands is None or isinstance(ir_bands, str) else ir_bands)
-        return [
-            check_rgb(image)
-            if getattr(image, "mode", None) == "RGB"
-            else check_infrared(image, self.limits(next(bands, None)))
-            for image in images
-        ]
+    def _checked(self, images: list, ir_bands: str | Sequence[str] | None) -> list[Image.Image]:
+        """Returns the images in mode RGB or L, in order; an error says which of them it is about."""
+        one_band = ir_bands is None or isinstance(ir_bands, str)
+        bands = [] if one_band else list(ir_bands)
+        checked, infrared = [], 0
+        for index, image in enumerate(images):
+            band = None
+            try:
+                picture = as_picture(load_image(image) if isinstance(image, str) else image)
+                if getattr(picture, "mode", None) == "RGB":
+                    checked.append(check_rgb(picture))
+                    continue
+                band = ir_bands if one_band else bands[infrared] if infrared < len(bands) else None
+                checked.append(check_infrared(picture, self.limits(band)))
+                infrared += 1
+            except ValueError as error:
+                where = f"images[{index}]" if band is None else f"images[{index}] of ir_bands={band!r}"
+                raise ValueError(f"{where}: {error}") from error
+        if not one_band and len(bands) != infrared:
+            raise ValueError(f"ir_bands must name a band for each of {infrared} infrared images, got {bands}")
+        return checked
 
     def limits(self, ir_band: str | None) -> Sequence[float] | None:
         """Returns the known limits for a band, or None."""
-        if not isinstance(self.ir_range, Mapping):
-            return self.ir_range
-        if ir_band is not None and ir_band not in self.ir_range:
-            raise ValueError(f"ir_bands must name bands of ir_range, {sorted(self.ir_range)}, got {ir_band!r}")
-        return self.ir_range.get(ir_band)
+        return self.ir_range.get(ir_band) if isinstance(self.ir_range, Mapping) else self.ir_range
 
     def _process_images(self, images: list[Image.Image], **kwargs: object) -> tuple[dict[str, np.ndarray], list[str]]:
         """Returns `pixel_values` in the order given, and the text that replaces each `<image>`."""
@@ -170,3 +177,41 @@ class FusionRSVLMProcessor(ProcessorMixin):
     def model_input_names(self) -> list[str]:
         """Names of the tensors the model takes."""
         return ["input_ids", "attention_mask", "pixel_values"]
+
+
+def _in_text_order(images: object, text: object) -> list:
+    """Returns images in one list, however they are nested by text.
+
+    Args:
+        images: An image; a list of them, or a batch in one array; or a list of such lists or batches, one a text.
+        text: As the processor takes it.
+
+    Raises:
+        ValueError: The nesting is by another number of texts, a text has not as many `<image>` as it has images, or
+            images stand both beside lists and in them.
+    """
+    listed = _listed(images)
+    if listed is None:
+        return [images]
+    nested = [_listed(entry) for entry in listed]
+    if all(entry is None for entry in nested):
+        return listed
+    if (odd := next((index for index, entry in enumerate(nested) if entry is None), None)) is not None:
+        raise ValueError(
+            f"images= holds lists, one a text, but images[{odd}] is {type(listed[odd]).__name__}; give [] to a text "
+            "without images, or all images in one list"
+        )
+    texts = [text] if isinstance(text, str) else text
+    if texts is not None and len(texts) != len(nested):
+        raise ValueError(f"images= holds a list for each text, got {len(nested)} lists and {len(texts)} texts")
+    for index, (entry, sample) in enumerate(zip(nested, texts or ())):
+        if len(entry) != (wanted := sample.count(IMAGE_TOKEN)):
+            raise ValueError(f"text[{index}] has {wanted} {IMAGE_TOKEN} but images[{index}] holds {len(entry)} images")
+    return [image for entry in nested for image in entry]
+
+
+def _listed(images: object) -> list | None:
+    """Returns a list, a tuple, a column or a batch as a list; None for one image."""
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        return list(images)
+    return unbatched(images)

@@ -5,7 +5,7 @@ from pathlib import Path
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_translator import FusionRSTranslator
 from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline
-from fusionrs_hf.weights import check_folder, check_model, loading
+from fusionrs_hf.weights import check_folder, check_model, check_source, loading
 
 SHIPPED = Path(__file__).parent / "translator_weights"
 
@@ -18,7 +18,7 @@ def load_pipeline(name: str | Path | None = None, revision: str | None = None) -
         revision: Of a Hub id.
 
     Raises:
-        InputError: The folder holds no translator, or its weights hold NaN.
+        InputError: There is no such folder or repository, it holds no translator, or its weights hold NaN.
     """
     if name is None and not SHIPPED.is_dir():
         raise InputError(
@@ -26,6 +26,7 @@ def load_pipeline(name: str | Path | None = None, revision: str | None = None) -
             "training/recipes/translator_sample.yaml` wrote, or a Hub id, as the model"
         )
     name = SHIPPED if name is None else name
+    check_source(name)
     if Path(name).exists() and not (Path(name) / "translator").is_dir():
         raise InputError(f"{name} holds no translator; give a folder that `fusionrs train translator` wrote")
     if (Path(name) / "translator").is_dir():

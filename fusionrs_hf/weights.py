@@ -4,6 +4,7 @@ What is loaded is asked twice: its files before, since libraries cast whatever t
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.bounds import TENSORS
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.repository_names import is_hub_id
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,18 +30,32 @@ UNPACKED = 2  # weights do not shrink: a file that unpacks to more than twice it
 PROBE = "a satellite image of a harbour"
 
 
+def check_source(name: object) -> None:
+    """Refuses what is neither there nor a Hub id, before a network is asked; raises InputError."""
+    if not os.path.exists(str(name)) and not is_hub_id(str(name)):
+        raise InputError(f"there is no folder {shown(str(name))}; give one, or a Hub id such as owner/name")
+
+
 @contextmanager
 def loading(where: object, what: str, remedy: str = "bring it again") -> Iterator[None]:
     """Turns whatever a library raises for files that it cannot load into an InputError.
 
     Args:
-        where: Folder, file or Hub id.
+        where: Folder, file or Hub id; or a tuple of them.
         what: What is expected there, such as `a CLIP`.
         remedy: What to do.
     """
+    names = where if isinstance(where, tuple) else (where,)
+    where = " and ".join(map(str, names))
     try:
         yield
-    except (InputError, OSError, MemoryError):
+    except (InputError, MemoryError):
+        raise
+    except OSError as error:
+        if asked := [str(name) for name in names if is_hub_id(str(name)) and not Path(str(name)).exists()]:
+            raise InputError(
+                f"there is no folder {' or '.join(asked)}, and the Hub did not give {what} of that name ({error})"
+            ) from error
         raise
     except Exception as error:
         reason = str(error).strip().split("\n")[0][:300] or type(error).__name__
@@ -148,6 +164,7 @@ def load_tokenizer(source: str, **options: Any) -> "PreTrainedTokenizerBase":
     """
     from transformers import AutoTokenizer
 
+    check_source(source)
     if Path(source).is_dir():
         check_tokenizer_files(Path(source))
     with loading(source, "a tokenizer"):

@@ -18,12 +18,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
+from dataset_builder.shards.limits import declared_ir_range, reading_limits
 from fusionrs_hf.arguments import Arguments, path, whole
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
-from fusionrs_hf.weights import check_model, loading
+from fusionrs_hf.weights import check_model, check_source, loading
 from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
@@ -236,7 +237,8 @@ def make_examples(
 
 
 def load_vlm(name: str) -> tuple[FusionRSVLMForConditionalGeneration, FusionRSVLMProcessor]:
-    """Loads a two-image VLM and its processor; raises InputError where they are broken."""
+    """Loads a two-image VLM and its processor; raises InputError where they are broken, or not there."""
+    check_source(name)
     with loading(name, "a two-image VLM"):
         model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
     check_model(model, name)
@@ -266,6 +268,7 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
         blind = str(Path(name) / "base")
     with holding(name, options["dataset"]):
         model, processor = load_vlm(name)
+        processor.ir_range = reading_limits({}, processor.ir_range, declared_ir_range(options["dataset"]))
         before = load_vlm(blind)[0] if blind else None
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             results = evaluate(model, processor, blind=before, **options)

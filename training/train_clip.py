@@ -27,7 +27,7 @@ from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
-from fusionrs_hf.weights import check_folder, check_model, load_tokenizer, loading
+from fusionrs_hf.weights import check_folder, check_model, check_source, load_tokenizer, loading
 from model_cards.facts import place_name
 from training.clip_arguments import ClipArguments
 from training.data.augmentation import PairAugmentation
@@ -65,9 +65,10 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
     ir_range = arguments.ir_range or declared_ir_range(arguments.dataset) or None
     if arguments.clip is None:
         towers = (arguments.vision_tower, arguments.text_tower)
-        for tower in filter(Path.is_dir, map(Path, towers)):
-            check_folder(tower)
-        with loading(" and ".join(towers), "towers"):
+        for tower in towers:
+            check_source(tower)
+            check_folder(Path(tower))
+        with loading(towers, "towers"):
             model = FusionRSCLIPModel.from_towers(*towers, vision_layers=arguments.vision_layers, **options)
             image_processor = AutoImageProcessor.from_pretrained(arguments.vision_tower)
         check_model(model, " and ".join(towers))

@@ -23,10 +23,11 @@ from trl import SFTConfig
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes, so that checkpoints carry their code
 from dataset_builder.claims.grounding import CELLS
+from dataset_builder.shards.limits import declared_ir_range, reading_limits
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
-from fusionrs_hf.weights import check_model, loading
+from fusionrs_hf.weights import check_model, check_source, loading
 from model_cards.facts import place_name
 from training.data.conversations import Lessons, fact_examples
 from training.data.fact_features import FactFeatures
@@ -143,9 +144,12 @@ def train_base(run: RunFolder, arguments: VlmArguments, training: SFTConfig, row
     towers = (arguments.clip_model, arguments.language_model)
     options = {name: getattr(arguments, name) for name in ("pooling", "grid_size", "projector_context")}
     layers = layer_numbers(arguments.keep_language_layers)
-    with loading(" and ".join(towers), "a CLIP and a language model"):
+    for tower in towers:
+        check_source(tower)
+    with loading(towers, "a CLIP and a language model"):
         model = FusionRSVLMForConditionalGeneration.from_towers(*towers, layers, **options)
         processor = FusionRSVLMProcessor.from_towers(*towers, model.config.num_image_tokens)
+    processor.ir_range = reading_limits({}, processor.ir_range, declared_ir_range(arguments.dataset))
     check_model(model, " and ".join(towers))
     model.to(training.device)
     if arguments.attn_implementation:

@@ -1,5 +1,7 @@
 """What a build would read, how long it would take and how much disk, before it is begun: rows counted, a few read."""
 
+import itertools
+import logging
 import os
 import shutil
 from collections import Counter
@@ -20,7 +22,10 @@ from dataset_builder.sources.folder import FolderSource
 from dataset_builder.sources.pairs import PairsSource
 from dataset_builder.sources.scene import SceneSource
 
+logger = logging.getLogger(__name__)
+
 LOOKED_AT = 3  # shards of each source that are read
+LONG = 10  # times as many shards as are read: a forecast is a small part of such a build
 WRITTEN_TWICE = 2  # work files, then the dataset, at once while a build runs
 
 
@@ -56,7 +61,7 @@ class SourceForecast:
         )
 
 
-def forecast(recipe: BuildRecipe, out: Path, workers: int | None = None) -> list[str]:
+def forecast(recipe: BuildRecipe, out: Path, workers: int | None = None, unless_short: bool = False) -> list[str]:
     """Returns what a build would do in lines: rows by source, then seconds and disk; nothing is written to `out`.
 
     A few shards of each source pass all stages but captioners that ask a model, which are left out and told. Rows are
@@ -66,17 +71,21 @@ def forecast(recipe: BuildRecipe, out: Path, workers: int | None = None) -> list
     Args:
         recipe, workers: As of a build.
         out: Folder that the build would write, for the disk that is free there.
+        unless_short: Return no lines of a build that would hardly take longer than its forecast.
 
     Raises:
         InputError: As of a build, for what is known before all is read.
     """
     recipe = replace(recipe, base=Path(recipe.base).absolute())
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
+    shards = [list(source.shards()) for source in sources]
+    if unless_short and sum(map(len, shards)) < LONG * LOOKED_AT * len(sources):
+        return []
     recipe = settled_range(recipe, sources)
     asks = recipe.caption is not None and recipe.caption.captioner != "grounded"
     with TemporaryDirectory(prefix="fusionrs-") as work:
         worker = ReadWorker(replace(recipe, caption=None) if asks else recipe, sources, Path(work))
-        found = [_source(worker, number, spec) for number, spec in enumerate(recipe.sources)]
+        found = [_source(worker, *part) for part in zip(itertools.count(), recipe.sources, shards)]
     rows = sum(source.rows for source in found)
     workers = workers or os.cpu_count() or 1
     seconds = sum(source.rows * source.seconds for source in found) / workers
@@ -91,9 +100,14 @@ def forecast(recipe: BuildRecipe, out: Path, workers: int | None = None) -> list
     return lines + ([f"without the time of the captioner {captioner}, which asks a model"] if asks else [])
 
 
-def _source(worker: ReadWorker, number: int, spec: Any) -> SourceForecast:
+def announce(recipe: BuildRecipe, out: Path, workers: int | None = None) -> None:
+    """Logs the forecast of a long build, of which it is a small part; arguments as of `forecast`."""
+    for line in forecast(recipe, out, workers, unless_short=True):
+        logger.info("%s", line)
+
+
+def _source(worker: ReadWorker, number: int, spec: Any, shards: Sequence[Any]) -> SourceForecast:
     source = worker.sources[number]
-    shards = list(source.shards())
     chosen = sorted({int(place) for place in np.linspace(0, len(shards) - 1, LOOKED_AT)})
     read, left, seconds, size = 0, Counter(), 0.0, 0
     for index, place in enumerate(chosen, number * LOOKED_AT):

@@ -1,5 +1,6 @@
 """GeoTIFF and JPEG 2000, described or not, a folder with a file per band, and folders of scenes."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
 TILES = (256, 128, 64, 32)
-CELLS = 5  # tiles along the shorter side, so that a grid has room
+HELD_OUT = 5  # tiles that each held-out split of a grid should have: of fewer, scores tell nothing
 SAMPLED = 4  # parts along each axis that values are read of
 PART = 128  # pixels
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
@@ -136,14 +137,23 @@ def _found(path: Path, title: str, facts: list[str], spec: dict[str, Any]) -> Fo
 
 def _cut(shape: tuple[int, int], name: str) -> tuple[int, bool]:
     """Returns the side of tiles, and whether a grid of cells has room for each split."""
-    short = min(shape)
-    tile = next((side for side in TILES if short >= CELLS * side), None)
-    tile = tile or next((side for side in TILES if short >= side), short)
+    sides = [side for side in TILES if side <= min(shape)] or [min(shape)]
+    held = {side: _held_out(shape, side, name) for side in sides}
+    side = next((side for side in sides if held[side] >= HELD_OUT), max(sides, key=held.get))
+    return side, held[side] > 0
+
+
+def _held_out(shape: tuple[int, int], side: int, name: str) -> int:
+    """Returns how many tiles the smaller of a grid's held-out splits has; 0 where the grid has no room."""
     try:
-        Grid().regions(shape, tile, name)
+        regions = Grid().regions(shape, side, name)
     except InputError:
-        return tile, False
-    return tile, True
+        return 0
+    tiles = dict.fromkeys(("validation", "test"), 0)
+    for region in regions:
+        if region.split in tiles:
+            tiles[region.split] += math.prod((stop - start) // side for start, stop in (region.rows, region.columns))
+    return min(tiles.values())
 
 
 def _values(raster: Raster, name: str) -> np.ndarray:

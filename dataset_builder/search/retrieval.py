@@ -243,6 +243,8 @@ def _search(store: EmbeddingStore, query: Query, model: str | None, gallery: str
     if gallery is None:
         gallery = next((name for name in ("fused", "rgb", "ir") if store.meta.embedded.get(name)), "text")
     rows = store.searchable(gallery)
+    if query.ir_band is not None:
+        _places_of(rows, query.ir_band)  # told before a model is loaded, or limits of the band are asked for
     clip, processor = load_clip(model or store.meta.model)
     loaded = model_fingerprint(clip, processor)
     if loaded != store.meta.fingerprint:
@@ -272,12 +274,7 @@ def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band
     """
     rows, column = dataset.select_columns(list(ROW_FEATURES)), f"{gallery}_embedding"
     if ir_band is not None:
-        bands = np.array([str(band) for band in rows["ir_band"]])
-        if ir_band not in bands:
-            raise InputError(
-                f"no row of the index has the band {shown(ir_band)}; it has {', '.join(sorted(set(bands)))}"
-            )
-        return _kept(rows, gallery, _exact(dataset, column, vector, np.flatnonzero(bands == ir_band)), k)
+        return _kept(rows, gallery, _exact(dataset, column, vector, _places_of(rows, ir_band)), k)
     asked = k
     while True:
         asked = min(asked, len(dataset))
@@ -290,6 +287,14 @@ def nearest_rows(dataset: Any, gallery: str, vector: np.ndarray, k: int, ir_band
             logger.warning("the approximate index finds %d of %d rows: all are compared instead", len(order), asked)
             return _kept(rows, gallery, _exact(dataset, column, vector, np.arange(len(dataset))), k)
         asked *= 4
+
+
+def _places_of(rows: Any, ir_band: str) -> np.ndarray:
+    """Returns the places of the rows of a band; raises InputError, which names the bands that are there, for none."""
+    bands = np.array([str(band) for band in rows["ir_band"]])
+    if ir_band not in bands:
+        raise InputError(f"no row of the index has the band {shown(ir_band)}; it has {', '.join(sorted(set(bands)))}")
+    return np.flatnonzero(bands == ir_band)
 
 
 def _exact(dataset: Any, column: str, vector: np.ndarray, places: np.ndarray) -> list[tuple[float, int]]:

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.inspecting.bands import COLOURS, roles
 from dataset_builder.shards.opening import bring_dataset, reading_all
 from dataset_builder.sources import open_source
+from dataset_builder.sources.formats.raster_files import open_raster
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.repository_names import is_hub_id
 
@@ -78,14 +80,16 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
     Args:
         dataset: A GeoTIFF, a dataset folder or a dataset's Hub id.
         splits: Of a dataset.
-        scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only.
+        scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only. Without `ir`, it is each infrared
+            band that they or the file name.
 
     Raises:
         InputError: It is neither, or it has fields of a scene and is none.
     """
     path = Path(dataset)
     if path.suffix.lower() in SCENE_SUFFIXES:
-        spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **scene}
+        infrared = {} if "ir" in scene else _infrared(path, scene)
+        spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **infrared, **scene}
         return {"sources": [spec], "base": str(path.resolve().parent)}
     if scene:
         raise InputError(f"{dataset} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
@@ -94,6 +98,19 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
     if path.exists() or not is_hub_id(dataset):
         raise InputError(f"{dataset} is no GeoTIFF, recipe, dataset folder or Hub id owner/name; give one of these")
     return {"dataset": dataset, "revision": bring_dataset(dataset, splits=splits).name, "splits": list(splits)}
+
+
+def _infrared(path: Path, scene: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Returns `ir` of a scene's reader from the names of its bands; nothing where they do not tell."""
+    names = scene.get("bands")
+    if names is None and path.is_file():
+        try:
+            with open_raster(path, path.parent) as raster:
+                names = [name for name in raster.descriptions if name]
+        except OSError:  # the reader tells
+            return {}
+    told = {role: name for name, role in roles(list(names or ())).items() if role not in COLOURS}
+    return {"ir": told} if told else {}
 
 
 def describe_sources(

@@ -74,6 +74,27 @@ def test_paths_and_images_give_the_same(stock, files):
     assert len(encoder.rgb([])) == len(encoder.text([])) == 0
 
 
+@pytest.mark.parametrize("memory", [False, True])
+def test_arrays_and_tensors_give_what_their_images_give(stock, memory):
+    encoder = Encoder(*load_clip(str(stock)), batch_size=2, memory=memory)
+    rgb, ir = tiny.rgb_image(), tiny.ir_image()
+    given = [rgb, np.asarray(rgb), torch.tensor(np.asarray(rgb)).permute(2, 0, 1)]
+    np.testing.assert_allclose(encoder.rgb(given), np.repeat(encoder.rgb([rgb]), 3, 0), atol=1e-6)
+    given = [ir, np.asarray(ir), torch.tensor(np.asarray(ir))]
+    np.testing.assert_allclose(encoder.ir(given), np.repeat(encoder.ir([ir]), 3, 0), atol=1e-6)
+
+
+def test_what_is_missing_or_no_list_or_no_pair_is_told(stock):
+    encoder = Encoder(*load_clip(str(stock)), batch_size=1)
+    with pytest.raises(ValueError, match="image 1: it is None"):
+        encoder.ir([tiny.ir_image(), None])
+    for one, embed in ((tiny.rgb_image(), encoder.rgb), ("a.png", encoder.ir), ("dark water", encoder.text)):
+        with pytest.raises(ValueError, match=r"takes a list, got one .*; give \[it\]"):
+            embed(one)
+    with pytest.raises(ValueError, match="got 2 RGB and 1 infrared"):
+        encoder.fuse(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)[:1], 0.5)
+
+
 def test_a_file_that_cannot_be_read_is_named(stock, files, tmp_path):
     encoder = Encoder(*load_clip(str(stock)))
     (tmp_path / "cut.png").write_bytes(files[0][0].read_bytes()[:60])

@@ -468,6 +468,8 @@ def test_unequal_numbers_of_rows_embed_but_have_no_loss(batch):
     fewer = batch | {"ir_pixel_values": batch["ir_pixel_values"][:2]}
     outputs = model(**fewer)
     assert outputs.fused_embeds is None and outputs.logits_per_ir.shape == (2, 3)
+    with pytest.raises(ValueError, match="got 3 RGB and 2 infrared images"):
+        model.get_fused_features(fewer["pixel_values"], fewer["ir_pixel_values"])
     with pytest.raises(ValueError, match=r"row i of every modality .* numbers of rows {'rgb': 3, 'ir': 2, 'text': 3}"):
         model(**fewer, return_loss=True)
     with pytest.raises(ValueError, match=r"'text': 3, 'fused': 3, 'image_ids': 2}"):

@@ -98,13 +98,72 @@ def test_limits_by_band_need_the_bands_name():
     assert_close(batch["pixel_values"][2], alone["pixel_values"][0])
     with pytest.raises(ValueError, match="ir_bands="):
         processor(images=[deep], text="<image>")
-    with pytest.raises(ValueError, match="must name bands of ir_range.*'swir'"):
+    with pytest.raises(ValueError, match=r"images\[0\] of ir_bands='swir': infrared of dtype uint16 needs limits"):
         processor(images=[deep], text="<image>", ir_bands="swir")
+    assert len(processor(images=[IR], text="<image>", ir_bands="swir")["pixel_values"]) == 1  # 8 bit needs none
 
 
 def test_counts_of_images_and_placeholders_must_agree(processor):
     with pytest.raises(ValueError, match="1 <image> tokens and 2 images"):
         processor(images=[RGB, IR], text="<image>")
+
+
+ARRAYS = np.asarray(RGB), np.asarray(IR)
+SAME = {  # forms of two texts with RGB and infrared each
+    "flat": [RGB, IR, RGB, IR],
+    "nested": [[RGB, IR], [RGB, IR]],
+    "tuples": ((RGB, IR), (RGB, IR)),
+    "arrays": [list(ARRAYS), list(ARRAYS)],
+    "tensors": [torch.tensor(array) for array in ARRAYS] * 2,
+    "channels first": [[torch.tensor(ARRAYS[0]).permute(2, 0, 1), ARRAYS[1][None]]] * 2,
+}
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_images_in_every_form_that_stock_processors_take_are_the_same(processor, form):
+    texts = ["<image> over <image>", "dry <image><image>"]
+    wanted = processor(images=SAME["flat"], text=texts, padding=True, return_tensors="pt")
+    given = processor(images=SAME[form], text=texts, padding=True, return_tensors="pt")
+    assert all(torch.equal(given[name], wanted[name]) for name in wanted)
+
+
+def test_a_batch_in_one_array_is_as_many_images(processor):
+    batch = np.stack([np.asarray(tiny.rgb_image(seed)) for seed in range(2)])
+    wanted = processor(images=list(batch), text="<image><image>", return_tensors="pt")
+    for given, text in ((batch, "<image><image>"), ([batch], ["<image><image>"])):
+        assert_close(processor(images=given, text=text, return_tensors="pt")["pixel_values"], wanted["pixel_values"])
+    one = processor(images=RGB, text="<image>", return_tensors="pt")["pixel_values"]
+    assert_close(one, processor(images=[[RGB]], text=["<image>"], return_tensors="pt")["pixel_values"])
+
+
+def test_texts_without_images_take_empty_lists(processor):
+    assert processor(images=[[], []], text=["dry", "wet"])["input_ids"] == processor(text=["dry", "wet"])["input_ids"]
+    with pytest.raises(ValueError, match="1 <image> tokens in the text but no images"):
+        processor(images=[], text="<image>")
+
+
+@pytest.mark.parametrize(
+    ("images", "text", "message"),
+    [
+        ([[RGB], [RGB, IR]], ["<image><image>", "<image>"], r"text\[0\] has 2 <image> but images\[0\] holds 1 images"),
+        ([[RGB, IR]], ["<image>", "<image>"], "got 1 lists and 2 texts"),
+        ([[RGB], None], ["<image>", "dry"], r"images\[1\] is NoneType; give \[\]"),
+        ([[RGB], IR], ["<image>", "<image>"], r"images\[1\] is Image"),
+        ([RGB, None], "<image><image>", r"images\[1\]: it is None"),
+        ([[RGB, None]], ["<image><image>"], r"images\[1\]: it is None"),
+        ([RGB, {}], "<image><image>", r"images\[1\]: an image is a PIL image.*got dict"),
+        (np.zeros((32, 32, 3), np.uint8), "<image>", r"images\[0\]: an RGB image has three equal channels"),
+    ],
+)
+def test_images_that_do_not_fit_the_texts_are_told(processor, images, text, message):
+    with pytest.raises(ValueError, match=message):
+        processor(images=images, text=text)
+
+
+def test_there_are_as_many_bands_as_infrared_images():
+    processor = tiny_vlm.vlm_processor(ir_range={"nir": (0, 2000)})
+    with pytest.raises(ValueError, match="a band for each of 1 infrared images, got .'nir', 'nir'"):
+        processor(images=[RGB, IR], text="<image><image>", ir_bands=["nir", "nir"])
 
 
 def test_chat_supervises_the_answer_and_its_end_alone(processor):

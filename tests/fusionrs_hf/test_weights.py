@@ -1,11 +1,14 @@
 import json
+import re
 import zipfile
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from fusionrs_hf.encoders import load_clip
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.translator import load_pipeline
 from fusionrs_hf.weights import (
     check_archive,
     check_folder,
@@ -103,6 +106,19 @@ def test_what_a_library_raises_becomes_one_line_and_a_missing_file_stays():
         raise FileNotFoundError
     with pytest.raises(InputError, match="^mine$"), loading("x", "a CLIP"):
         raise InputError("mine")
+
+
+@pytest.mark.parametrize("name", ["nothere", "runs/not/here", "./nothere", "/nothere", "a b/c", ""])
+def test_what_is_no_folder_and_no_hub_id_is_told_before_the_network_is_asked(name):
+    for load in (load_clip, load_tokenizer, load_pipeline):
+        with pytest.raises(InputError, match=f"there is no folder '{re.escape(name)}'; give one, or a Hub id such as"):
+            load(name)
+
+
+def test_what_the_hub_does_not_give_says_what_was_tried():
+    said = "there is no folder owner/name, and the Hub did not give a CLIP of that name (no such host)"
+    with pytest.raises(InputError, match=re.escape(said)), loading(("a folder", "owner/name"), "a CLIP"):
+        raise OSError("no such host")
 
 
 def test_a_tokenizer_is_tried(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS
-from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
+from tests.training.test_train_vlm import deep_dataset, vlm_run  # noqa: F401 - fixtures
 from training.evaluate_vlm import ASKED, IN_SENTENCES, main
 from training.scoring.fact_groups import GROUPS
 from training.scoring.generation import CONDITIONS
@@ -65,3 +65,9 @@ def test_a_test_split_alone_is_scored_against_its_own_constant_and_without_likel
     )
     assert results.accuracy["constant"] == results.accuracy["constant_same_rows"]
     assert results.likelihood is None and results.questions is None and results.places and results.groups
+
+
+def test_16_bit_with_declared_limits_scores_as_its_grey_levels(vlm_run, deep_dataset):  # noqa: F811
+    arguments = ["--model", vlm_run["output"], "--pairs", "4", "--no-likelihood", "--dataset"]
+    deep, grey = (main([*arguments, dataset]) for dataset in (deep_dataset, vlm_run["dataset"]))
+    assert deep.as_dict() == grey.as_dict()

@@ -1,5 +1,6 @@
 """VLM training: what LoRA touches, resuming, and what a run leaves behind."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,14 +8,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from peft import PeftModel
+from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from dataset_builder.claims.grounding import FACT_KINDS
+from dataset_builder.images.png import encode_png
+from dataset_builder.shards.limits import with_limits
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import MANIFEST
 from tests.made import tiny, tiny_vlm
@@ -38,6 +44,22 @@ def vlm_run(tmp_path_factory):
     folders = {name: str(root / name) for name in ("dataset", "clip", "language", "output")}
     main(command(folders))
     return folders
+
+
+@pytest.fixture(scope="session")
+def deep_dataset(vlm_run, tmp_path_factory):
+    """The same dataset in 16 bit, a hundred times the grey levels, with the limits that undo it in its metadata."""
+    folder = tmp_path_factory.mktemp("deep")
+    (folder / "data").mkdir()
+    for path in Path(vlm_run["dataset"], "data").glob("*.parquet"):
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        for row in rows:
+            grey = np.asarray(Image.open(io.BytesIO(row["ir"]["bytes"])))
+            row["ir"] = {"bytes": encode_png(grey.astype(np.uint16) * 100), "path": None}
+        schema = with_limits(table.schema, dict.fromkeys(("nir", "lwir"), [0, 25500]))
+        pq.write_table(pa.Table.from_pylist(rows, schema), folder / "data" / path.name)
+    return str(folder)
 
 
 def command(folders: dict[str, str], **options: object) -> list[str]:
@@ -130,6 +152,15 @@ def test_interrupted_run_does_the_missing_step_and_ends_with_the_same_weights(vl
     resumed, whole = (load_file(f"{folder}/model.safetensors") for folder in (again, vlm_run["output"]))
     for name in whole:
         assert_close(resumed[name], whole[name], atol=1e-6, rtol=1e-5)
+
+
+def test_training_on_16_bit_with_declared_limits_is_training_on_their_grey_levels(vlm_run, deep_dataset, tmp_path):
+    main(command(vlm_run, dataset=deep_dataset, output_dir=tmp_path / "run"))
+    weights, wanted = (
+        load_file(Path(folder, "model.safetensors")) for folder in (tmp_path / "run", vlm_run["output"])
+    )
+    assert weights.keys() == wanted.keys() and all(torch.equal(weights[name], wanted[name]) for name in wanted)
+    assert AutoProcessor.from_pretrained(tmp_path / "run").ir_range == dict.fromkeys(("lwir", "nir"), [0, 25500])
 
 
 def test_a_finished_stage_is_not_done_again(vlm_run, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from dataset_builder.schema import stable_seed
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.weights import check_source
 from training.data.augmentation import DRAWS, PairAugmentation
 from training.data.embedded_images import embedded
 
@@ -34,8 +35,9 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
         representatives: Keep evaluation representatives only (one per joint group and `ir_band`).
 
     Raises:
-        InputError: Nothing is left, or the folder is not finished.
+        InputError: There is no such folder, nothing is left, or the folder is not finished.
     """
+    check_source(dataset)
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
         if not any((Path(dataset) / "data").glob(f"{split}-*.parquet")):
@@ -52,7 +54,7 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
         there = ", ".join(f"{count} {origin}" for origin, count in Counter(table["ir_origin"]).most_common()) or "none"
         raise InputError(
             f"{dataset} has no {'held-out ' if representatives else ''}{split} rows with ir_origin "
-            f"{ir_origin or 'any'}; its {split} rows are {there}: take these by --ir_origin"
+            f"{ir_origin or 'any'}; its {split} rows are {there}: take these where there is --ir_origin"
         )
     return rows.select(keep)
 
@@ -61,6 +63,7 @@ def has_split(dataset: str, split: str) -> bool:
     """Whether a Hub id or a folder has a split."""
     if Path(dataset).is_dir():
         return any((Path(dataset) / "data").glob(f"{split}-*.parquet"))
+    check_source(dataset)
     return split in get_dataset_split_names(dataset)
 
 

@@ -53,7 +53,10 @@ def encode_pairs(processor: FusionRSVLMProcessor, rows: Dataset, prompt: str) ->
     """Returns the rows' pixels `(rows, 2, 3, height, width)`, and the prompt with both images' tokens, `(1, n)`."""
     content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": prompt}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    inputs = [processor(images=[row["rgb"], row["ir"]], text=text, return_tensors="pt") for row in rows]
+    inputs = [
+        processor(images=[row["rgb"], row["ir"]], text=text, ir_bands=row["ir_band"], return_tensors="pt")
+        for row in rows
+    ]
     return torch.stack([part["pixel_values"] for part in inputs]), inputs[0]["input_ids"]
 
 

@@ -17,8 +17,10 @@ from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.prompts import PROMPT as TRAINED_PROMPT
+from fusionrs_hf.weights import check_source, loading
 
 logger = logging.getLogger(__name__)
+IMAGE_TEXT = "an image-text-to-text model"
 OUR_MODEL_TYPE = "fusionrs_vlm"
 
 
@@ -79,8 +81,7 @@ class LocalCaptioner:
     `failure` `answer_cut` or `bad_answer`; asking again would bring the same.
 
     Raises:
-        InputError: The model is none for images and text, or has no chat template.
-        OSError: It cannot be found or read.
+        InputError: There is no such model, it is none for images and text, or has no chat template.
     """
 
     name = "local"
@@ -93,10 +94,9 @@ class LocalCaptioner:
         self._given = settings
         self._source = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
         folder = Path(settings.model)
-        try:
+        check_source(settings.model)
+        with loading(settings.model, IMAGE_TEXT):
             config = AutoConfig.from_pretrained(settings.model, **self._source)
-        except ValueError as error:
-            raise _unloadable(settings.model, error) from error
         self._ours = config.model_type == OUR_MODEL_TYPE
         commit = getattr(config, "_commit_hash", None)
         self.revision = _folder_hash(folder) if folder.is_dir() else commit or settings.revision or "unpinned"
@@ -193,17 +193,10 @@ class LocalCaptioner:
                 f"{settings.model} has no chat template: take an instruction-tuned image-text-to-text model"
             )
         self._processor.tokenizer.padding_side = "left"  # answers begin where prompts end
-        try:
+        with loading(settings.model, IMAGE_TEXT):
             model = AutoModelForImageTextToText.from_pretrained(settings.model, dtype=settings.dtype, **self._source)
-        except ValueError as error:
-            raise _unloadable(settings.model, error) from error
         device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(device).eval()
-
-
-def _unloadable(model: str, error: ValueError) -> InputError:
-    said = " ".join(str(error).split())[:200]
-    return InputError(f"{model} cannot be loaded as an image-text-to-text model: {said}")
 
 
 def _folder_hash(folder: Path) -> str:

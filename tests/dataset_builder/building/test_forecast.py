@@ -66,3 +66,20 @@ def test_the_verb_prints_it_and_takes_nothing_that_writes(tmp_path, capsys):
     assert "folder photos: 1 rows in 1 shards; of 1 that were read 0 are kept, 1 leave (1 " in capsys.readouterr().out
     assert cli.main([*arguments, "--overwrite"]) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("images", "told"), [(29, False), (30, True)])
+def test_a_long_build_says_before_it_begins_what_it_takes(tmp_path, caplog, images, told):
+    (tmp_path / "photos").mkdir()
+    for index in range(images):
+        image = np.random.default_rng(index).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(image).save(tmp_path / "photos" / f"{index}.png")
+    (tmp_path / "r.yaml").write_text(
+        "name: x\nsources: [{kind: folder, path: photos, rights: x, images_per_shard: 1}]\ntranslate: {}\n"
+        "filters: {caption_empty: false, image_too_small: false}\nsplits: {by: hash, validation: 0, test: 0}\n"
+    )
+    with caplog.at_level("INFO"):
+        assert cli.main(["build", str(tmp_path / "r.yaml"), str(tmp_path / "out"), "--workers", "1"]) == 0
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("forecast")]
+    assert bool(lines) == told
+    assert not told or (lines[0].startswith("folder photos: 30 rows in 30 shards; of 3 that were read ") and lines[1])

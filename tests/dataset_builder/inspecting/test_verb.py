@@ -14,6 +14,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 from scipy import ndimage
 
+from dataset_builder.inspecting.rasters import _cut
 from dataset_builder.inspecting.verb import inspect_place
 from dataset_builder.pipeline import build
 from dataset_builder.recipe import load_recipe
@@ -282,3 +283,19 @@ def test_names_cannot_leave_the_comments(tmp_path):
     raster(tmp_path / "s.tif", FLAT, ["red\nname: x", "green\x1b[31m", "blue", "nir"])
     text = inspect_place(tmp_path / "s.tif").text()
     assert "\x1b" not in text and yaml.safe_load(text)["name"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("shape", "cut"),
+    [  # a cell is a fifth of the scene in whole tiles, at least one, and half a tile lies between two
+        ((640, 640), (64, True)),  # 7 x 7 cells of a tile, of which .15 are 7; of 128 px 3 x 3, of which one
+        ((10980, 10980), (256, True)),
+        ((3000, 64), (64, True)),  # 31 cells in a row
+        ((200, 200), (32, True)),  # 4 x 4 cells, two held out: no side has more
+        ((130, 70), (32, True)),
+        ((90, 40), (32, False)),
+        ((20, 20), (20, False)),
+    ],
+)
+def test_tiles_are_the_largest_of_which_enough_are_held_out(shape, cut):
+    assert _cut(shape, "scene") == cut
