@@ -43,6 +43,8 @@ def is_gray_curve(ir: np.ndarray, rgb: np.ndarray, min_r2: float = GRAY_R2) -> b
 
 def _curve_r2(ir: np.ndarray, rgb: np.ndarray) -> float:
     """Returns the share of the variance that the best monotone curve of the luminance explains; 0 for a flat image."""
+    from scipy.optimize import isotonic_regression  # of translated rows alone: others start without it
+
     level = np.rint(rgb.reshape(-1, 3) @ GRAYS[0]).astype(np.int64)
     values = ir.ravel().astype(np.float64)
     count = np.bincount(level, minlength=256)
@@ -52,21 +54,9 @@ def _curve_r2(ir: np.ndarray, rgb: np.ndarray) -> float:
     if total <= 0 or len(count) < 2:
         return 0.0
     within = (values**2).sum() - (count * mean**2).sum()
-    between = min((count * (mean - sign * _rising(sign * mean, count)) ** 2).sum() for sign in (1, -1))
+    curves = (isotonic_regression(mean, weights=count, increasing=rising).x for rising in (True, False))
+    between = min((count * (mean - curve) ** 2).sum() for curve in curves)
     return float(1 - (within + between) / total)
-
-
-def _rising(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns the nearest rising sequence in weighted squares: what falls is pooled (isotonic regression)."""
-    pools: list[list[float]] = []  # mean, weight, length
-    for value, weight in zip(values, weights):
-        pools.append([value, weight, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            last, before = pools.pop(), pools[-1]
-            weight_of_both = before[1] + last[1]
-            before[0] = (before[0] * before[1] + last[0] * last[1]) / weight_of_both
-            before[1], before[2] = weight_of_both, before[2] + last[2]
-    return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
 
 
 def _fits(ir: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, float]:

@@ -5,9 +5,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from dataset_builder import filters
-from dataset_builder.filters import FilterStage, make_rules
+from dataset_builder.filters import FilterStage, gray_gate, make_rules, pair_rules
 from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.plain_rules import PLAIN
 from tests.dataset_builder.made.sample_tiles import sample_rows
@@ -103,6 +104,19 @@ def test_nodata_needs_zero_everywhere():
     assert filters.TooMuchNodata()({"_rgb": rgb, "_ir": ir}) == "too_much_nodata"
     rgb[32] = 9
     assert filters.TooMuchNodata()({"_rgb": rgb, "_ir": ir}) is None
+    blue = noise(64, 64, 3) | 1
+    blue[..., :2] = 0  # two thirds of all values are zero, and no pixel is empty
+    assert filters.TooMuchNodata()({"_rgb": blue}) is None
+
+
+def test_half_of_the_values_beyond_a_unit_are_borne_and_colours_have_no_unit():
+    kelvin = np.full((10, 10), 30_000, np.uint16)  # hundredths: 300 K
+    kelvin[:5] = 65_000  # 650 K
+    rule, row = filters.InfraredContradictsUnit(), {"ir": encoded(kelvin), "ir_unit": "kelvin_1e2"}
+    assert rule(row) is None
+    kelvin[5, 0] = 65_000
+    assert rule({"ir": encoded(kelvin), "ir_unit": "kelvin_1e2"}) == "ir_unit_contradicted"
+    assert rule({"ir": encoded(noise(10, 10, 3)), "ir_unit": "kelvin_1e2"}) is None
 
 
 def cloud(share, level=230):
@@ -158,6 +172,32 @@ def test_ir_is_gray_of_rgb():
     bent = np.rint(255 * (gray / 255) ** 3).astype(np.uint8)
     assert hits(row | {"_ir": bent, "ir_origin": "translated"}) == {"ir_is_gray_of_rgb"}
     assert hits(row | {"_ir": bent, "ir_origin": "sensor"}) == set()
+    assert hits(row | {"ir_origin": "translated"}) == set()  # an image of its own
+
+
+def test_a_curve_of_the_gray_is_one_whatever_its_direction_and_noise_on_it_is_counted():
+    """Of n grays with spread s, noise of deviation d leaves d^2 / (s^2 + d^2) of the variance unexplained."""
+    level = np.arange(256, dtype=np.uint8).repeat(64).reshape(128, 128)
+    rgb = np.repeat(level[..., None], 3, -1)
+    for curve in (level // 2, 255 - level // 2, np.rint(255 * (level / 255) ** 3).astype(np.uint8)):
+        assert gray_gate.is_gray_curve(curve, rgb)
+    wave = np.rint(127 + 100 * np.sin(level / 12)).astype(np.uint8)
+    assert not gray_gate.is_gray_curve(wave, rgb)
+    assert not gray_gate.is_gray_curve(np.full_like(level, 7), rgb)
+    checked = level.astype(int) // 2 + 60
+    spread = np.var(level.astype(int) // 2)
+    for deviation in (1, 5):
+        noisy = (checked + deviation * (-1) ** np.indices((128, 128)).sum(0)).astype(np.uint8)
+        explained = 1 - deviation**2 / (spread + deviation**2)
+        assert gray_gate.is_gray_curve(noisy, rgb, explained - 1e-3)
+        assert not gray_gate.is_gray_curve(noisy, rgb, explained + 1e-3)
+
+
+def test_edges_are_those_of_scipy_s_gaussian_and_numpy_s_gradient():
+    grey = noise(40, 56)
+    smooth = ndimage.gaussian_filter(grey.astype(float), 1.0)
+    expected = np.sqrt(np.hypot(*np.gradient(smooth)))
+    assert np.allclose(pair_rules._edges(grey, 40), expected, atol=2e-2)
 
 
 @pytest.mark.parametrize("inverted", [False, True])
