@@ -17,6 +17,7 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, files_below, manifest_of, writing
 from fusionrs_hf.stops import stops_in_a_line
@@ -108,7 +109,7 @@ class RunFolder:
             if not self.output.has(mark):
                 return None
             self.added += self.output.listed(name)
-            return json.loads((self.path / mark).read_text())
+            return read_object(self.path / mark, "add --overwrite to start anew")
 
         return self._agree(read)
 

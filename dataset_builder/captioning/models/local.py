@@ -17,9 +17,11 @@ from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.prompts import PROMPT as TRAINED_PROMPT
+from fusionrs_hf.weights import check_folder, check_model, loading
 
 logger = logging.getLogger(__name__)
 OUR_MODEL_TYPE = "fusionrs_vlm"
+WHAT, REMEDY = "an image-text-to-text model", "give another, or bring it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class LocalCaptioner:
     `failure` `answer_cut` or `bad_answer`; asking again would bring the same.
 
     Raises:
-        InputError: The model is none for images and text, or has no chat template.
+        InputError: The model is none for images and text, is damaged, or has no chat template.
         OSError: It cannot be found or read.
     """
 
@@ -93,10 +95,8 @@ class LocalCaptioner:
         self._given = settings
         self._source = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
         folder = Path(settings.model)
-        try:
+        with loading(settings.model, WHAT, REMEDY):
             config = AutoConfig.from_pretrained(settings.model, **self._source)
-        except ValueError as error:
-            raise _unloadable(settings.model, error) from error
         self._ours = config.model_type == OUR_MODEL_TYPE
         commit = getattr(config, "_commit_hash", None)
         self.revision = _folder_hash(folder) if folder.is_dir() else commit or settings.revision or "unpinned"
@@ -187,23 +187,20 @@ class LocalCaptioner:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         settings = self._given
-        self._processor = AutoProcessor.from_pretrained(settings.model, **self._source)
+        if self._ours and Path(settings.model).is_dir():
+            check_folder(Path(settings.model))
+        with loading(settings.model, WHAT, REMEDY):
+            self._processor = AutoProcessor.from_pretrained(settings.model, **self._source)
         if getattr(self._processor, "chat_template", None) is None:
             raise InputError(
                 f"{settings.model} has no chat template: take an instruction-tuned image-text-to-text model"
             )
         self._processor.tokenizer.padding_side = "left"  # answers begin where prompts end
-        try:
+        with loading(settings.model, WHAT, REMEDY):
             model = AutoModelForImageTextToText.from_pretrained(settings.model, dtype=settings.dtype, **self._source)
-        except ValueError as error:
-            raise _unloadable(settings.model, error) from error
+        check_model(model, settings.model)
         device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(device).eval()
-
-
-def _unloadable(model: str, error: ValueError) -> InputError:
-    said = " ".join(str(error).split())[:200]
-    return InputError(f"{model} cannot be loaded as an image-text-to-text model: {said}")
 
 
 def _folder_hash(folder: Path) -> str:
