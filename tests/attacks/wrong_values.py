@@ -1,7 +1,7 @@
 """E, F, G, K, P, Q: every entry of every verb given what it cannot be, made from the parsers and dataclasses.
 
 A cell is a verb and an entry (a flag, a key of a recipe, a kind of file) with three wrong values or more. It holds if
-none ends in a traceback or exit code 70, none works longer than `SECONDS` or waits, and no file of the user is touched.
+none ends in a traceback or exit code 70, none works longer than `SECONDS` or waits, no file of the user is touched.
 """
 
 import argparse
