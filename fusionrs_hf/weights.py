@@ -3,15 +3,14 @@
 What is loaded is asked twice: its files before, since libraries cast whatever they hold, and its values after.
 """
 
-import json
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionrs_hf.bounded_json import read_object
-from fusionrs_hf.bounds import TENSORS
+from fusionrs_hf.bounded_json import parse_json, read_object
+from fusionrs_hf.bounds import REPORT_BYTES, TENSORS
 from fusionrs_hf.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -98,10 +97,10 @@ def load_tensors(path: Path, counts: Collection[str] = BUFFERS) -> "dict[str, Te
 def _header(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        text = file.read(size) if size <= 100_000_000 else b""  # as the format bounds it
+        text = file.read(size) if size <= REPORT_BYTES else b""
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
+        return dict(parse_json(text.decode()))
+    except (ValueError, TypeError):
         raise InputError(f"{path} is no safetensors file (its header cannot be read); bring it again") from None
 
 
