@@ -199,7 +199,7 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
     **{
         (verb, f"build_report.json of {what}"): (
             partial(part_of_dataset, verb=verb, name="build_report.json", write=write),
-            "build_report.json",
+            "",
         )
         for verb in ("caption", "audit")
         for what, write in {
