@@ -50,7 +50,7 @@ def holds(room: Room, make: Callable[[Room], Command], said: str) -> None:
         said: What the verb prints, or counts in a report, of what exceeds the bound.
     """
     command = list(map(str, make(room)))
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "HF_HUB_OFFLINE": "0"}
     argv = [sys.executable, "-c", LIMITED, IMPORTS[command[0]], str(MOST), *command]
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=PATIENCE_S
