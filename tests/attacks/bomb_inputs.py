@@ -110,8 +110,9 @@ def header(path: Path, text: bytes) -> None:
 
 
 HEAD = b"file_name,text\n00.png"
+LINE = b'{"file_name": "01.png", "text": "dry ground"}\n'
 LONG = b'{"file_name": "00.png", "text": "'
-SEVEN = 7_000  # pixels of a side that a build takes
+SIDE = 4_096  # pixels, of the largest image that a build takes
 IDS = b"".join(b"%06x\n" % number for number in range(140_000))
 BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
     ("build", "an image of 2 GB"): (
@@ -122,8 +123,8 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
         partial(an_image, write=lambda path: path.write_bytes(bombs.png(30_000, 30_000, whole=False))),
         "image_too_large",
     ),
-    ("build", "an image of 49,000,000 pixels"): (
-        partial(an_image, write=lambda path: path.write_bytes(bombs.png(SEVEN, SEVEN))),
+    ("build", "an image of 16,777,216 pixels"): (
+        partial(an_image, write=lambda path: path.write_bytes(bombs.png(SIDE, SIDE))),
         '"rows"',
     ),
     ("build", "a line of 2 GB"): (
@@ -131,7 +132,7 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
         "",
     ),
     ("build", "a line of 1 GB, packed"): (
-        partial(table, name="t.jsonl.gz", write=lambda path: bombs.packed(path, LONG, end=b'"}\n')),
+        partial(table, name="t.jsonl.gz", write=lambda path: bombs.packed(path, LINE + LONG, end=b'"}\n' + LINE)),
         "row_too_large",
     ),
     ("build", "a field of 2 GB"): (
@@ -213,7 +214,7 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
         for what, (columns, said) in {
             "a text of 500 MB": ({"captions": lambda: ["x" * 500_000_000]}, ""),
             "an image of 500 MB": ({"rgb": lambda: {"bytes": bytes(500_000_000), "path": None}}, ""),
-            "an image of 49,000,000 pixels": ({"rgb": lambda: {"bytes": bombs.png(SEVEN, SEVEN), "path": None}}, ""),
+            "an image of 16,777,216 pixels": ({"rgb": lambda: {"bytes": bombs.png(SIDE, SIDE), "path": None}}, ""),
             "20,000,000 texts in a row": ({"captions": lambda: ["x"] * 20_000_000}, ""),
         }.items()
     },
