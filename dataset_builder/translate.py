@@ -31,9 +31,8 @@ from dataset_builder.translators.rasters import RasterOptions, translate_raster
 from dataset_builder.translators.rewriting import translate_shard
 from dataset_builder.translators.stage import TranslateStage, Translation, check_band
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_files import list_lines
 from fusionrs_hf.bounded_json import parse_json
-from fusionrs_hf.bounds import LIST_BYTES
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.output_folder import OutputFolder, reading, writing
 
@@ -120,7 +119,7 @@ class _Log:
     def __init__(self, path: Path, provenance: dict[str, Any]) -> None:
         self.path, self.provenance = path, provenance
         self.records: dict[str, dict[str, Any]] = {}
-        for line in read_text(path, LIST_BYTES).split("\n") if path.is_file() else ():
+        for line in list_lines(path) if path.is_file() else ():
             try:
                 record = parse_json(line)
             except InputError:

@@ -38,6 +38,14 @@ def parse_json(text: str) -> Any:
     return value
 
 
+def parse_json_field(name: str, text: str) -> Any:
+    """Returns what a field of a recipe holds that is given as JSON; raises InputError that names it."""
+    try:
+        return parse_json(text)
+    except NotJsonError as error:
+        raise InputError(f"{name} must be JSON, got {shown(text)} ({error})") from None
+
+
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(DEPTH):

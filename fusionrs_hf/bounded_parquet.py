@@ -19,6 +19,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.parquet_pages import NoPageError, page_sizes
 
 PREFIXED = "DELTA_BYTE_ARRAY"
+PART_VALUES = 1 << 18  # of a list that are measured at a time
 VALUE_BYTES = 8  # of a value that is no text and no bytes
 
 
@@ -186,14 +187,30 @@ def _measured(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
         offsets = column.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
         values = pa.StructArray.from_arrays([column.keys, column.items], ["k", "v"]) if pa.types.is_map(kind) else None
-        inner, large = _measured(column.values if values is None else values)
-        sums, counts = np.append(0, np.cumsum(inner)), np.append(0, np.cumsum(large))
+        sums, counts = _running(column.values if values is None else values, offsets)
         is_long = np.diff(offsets) > TEXTS_OF_ROW
-        return sums[offsets[1:]] - sums[offsets[:-1]], (np.diff(counts[offsets]) > 0) | is_long & _is_text(kind)
+        return np.diff(sums), (np.diff(counts) > 0) | is_long & _is_text(kind)
     if pa.types.is_struct(kind) and kind.num_fields:
         parts = [_measured(column.field(place)) for place in range(kind.num_fields)]
         return np.sum([size for size, _ in parts], axis=0), np.logical_or.reduce([large for _, large in parts])
     return np.full(len(column), VALUE_BYTES, np.int64), np.zeros(len(column), bool)
+
+
+def _running(values: pa.Array, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the decoded bytes of all values before each offset, and how many of them are too large.
+
+    A part of the values at a time: a row may hold any number of them.
+    """
+    sums, counts = np.zeros(len(offsets), np.int64), np.zeros(len(offsets), np.int64)
+    before = np.zeros(2, np.int64)
+    for start in range(offsets[0], offsets[-1], PART_VALUES):
+        stop = min(start + PART_VALUES, offsets[-1])
+        size, large = _measured(values.slice(start, stop - start))
+        running = before[:, None] + np.pad(np.cumsum([size, large], axis=1), ((0, 0), (1, 0)))  # (2, values + 1)
+        ends = (offsets >= start) & (offsets <= stop)
+        sums[ends], counts[ends] = running[:, offsets[ends] - start]
+        before = running[:, -1]
+    return sums, counts
 
 
 def _is_text(kind: pa.DataType) -> bool:

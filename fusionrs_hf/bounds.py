@@ -25,9 +25,10 @@ MEMBERS_OF_SAMPLE = 1_000
 MEMBERS_OF_ARCHIVE = 20 * MEGA
 # Files that a person or a verb wrote.
 DOCUMENT_BYTES = 1 * MEGA
-LIST_BYTES = 256 * MEGA
+LIST_BYTES = 100 * MEGA
+LIST_LINES = 500_000
 REPORT_BYTES = 64 * MEGA
-JSON_NODES = 4 * MEGA
+JSON_NODES = 3 * MEGA
 YAML_NODES = 30_000
 YAML_ALIASES = 1_000
 DEPTH = 32
@@ -76,7 +77,8 @@ BOUNDS = (
     _bound("MEMBERS_OF_SAMPLE", "members of an archive that share a key", ROW),
     _bound("MEMBERS_OF_ARCHIVE", "members of an archive", "a quarantined row for what follows"),
     _bound("DOCUMENT_BYTES", "bytes of a recipe, policy, card or table that a person writes", LINE),
-    _bound("LIST_BYTES", "bytes of a list of ids", LINE),
+    _bound("LIST_BYTES", "bytes of a list of ids or of removed rows", LINE),
+    _bound("LIST_LINES", "lines of such a list", LINE),
     _bound("REPORT_BYTES", "bytes of JSON that a verb wrote", LINE),
     _bound("JSON_NODES", "values of a JSON text", LINE),
     _bound("YAML_NODES", "values of a YAML file, aliases followed", LINE),

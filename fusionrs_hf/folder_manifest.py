@@ -1,13 +1,16 @@
 """What a folder that a verb wrote says of itself: whose it is, what belongs to it, and whether all of it is there."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.bounds import LIST_BYTES
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.records import make_record
 
 MANIFEST = ".fusionrs.json"
 FORMAT = 1
+REMEDY = "give a new folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     if path.is_symlink():
         raise InputError(f"{path} is a link, expected a file that fusionrs wrote; remove it")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(**values)
-        safe = isinstance(manifest.files, list) and all(map(_is_below, manifest.files))
+        manifest = make_record(Manifest, read_object(path, REMEDY, LIST_BYTES), str(path), REMEDY)
     except FileNotFoundError:
         return None
-    except (OSError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is no manifest of this version ({type(error).__name__}); give a new folder"
-        ) from error
-    if not safe or manifest.format != FORMAT:
-        raise InputError(f"{path} is no manifest of this version; give a new folder")
+    if manifest.format != FORMAT or not all(map(_is_below, manifest.files)):
+        raise InputError(f"{path} is no manifest of this version; {REMEDY}")
     return manifest
 
 

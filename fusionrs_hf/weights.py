@@ -3,16 +3,15 @@
 What is loaded is asked twice: its files before, since libraries cast whatever they hold, and its values after.
 """
 
-import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionrs_hf.bounded_json import read_object
-from fusionrs_hf.bounds import TENSORS
+from fusionrs_hf.bounded_json import parse_json, read_object
+from fusionrs_hf.bounds import REPORT_BYTES, TENSORS
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.repository_names import is_hub_id
 
@@ -26,6 +25,7 @@ BUFFERS = (
     "position_ids",
     "num_batches_tracked",
 )  # last parts of names of whole numbers that models keep
+METADATA = "__metadata__"  # of a safetensors file, beside its tensors
 UNPACKED = 2  # weights do not shrink: a file that unpacks to more than twice its size holds something else
 PROBE = "a satellite image of a harbour"
 
@@ -78,17 +78,45 @@ def check_folder(folder: Path) -> None:
 
 def safetensors_header(path: Path) -> dict[str, Any]:
     """Returns the entries of a safetensors file by the names of its tensors; raises InputError where it is none."""
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        text = file.read(size) if size <= 100_000_000 else b""  # as the format bounds it
-    try:
-        entries = dict(json.loads(text))
-        entries.pop("__metadata__", None)
-    except (ValueError, TypeError, RecursionError):
-        raise InputError(f"{path} is no safetensors file (its header cannot be read); bring it again") from None
+    entries = _header(path)
+    entries.pop(METADATA, None)
     if len(entries) > TENSORS:
         raise InputError(f"{path} holds {len(entries)} tensors, expected at most {TENSORS}")
     return entries
+
+
+def safetensors_metadata(path: Path) -> Any:
+    """Returns what the writer of a safetensors file has said of it; raises InputError where it is none."""
+    return _header(path).get(METADATA)
+
+
+def load_tensors(path: Path, counts: Collection[str] = BUFFERS) -> "dict[str, Tensor]":
+    """Reads the plain finite tensors of a safetensors file that a training kept.
+
+    Args:
+        path: The file.
+        counts: Last parts of the names of those that are whole numbers.
+
+    Raises:
+        InputError: It is no such file, or a tensor is something else; it is named.
+    """
+    from safetensors.torch import load_file
+
+    safetensors_header(path)
+    with loading(path, "tensors"):
+        state = load_file(path)
+    check_tensors(state, path, counts)
+    return state
+
+
+def _header(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        text = file.read(size) if size <= REPORT_BYTES else b""
+    try:
+        return dict(parse_json(text.decode()))
+    except (ValueError, TypeError):
+        raise InputError(f"{path} is no safetensors file (its header cannot be read); bring it again") from None
 
 
 def check_archive(path: Path) -> None:
@@ -104,8 +132,8 @@ def check_archive(path: Path) -> None:
         raise InputError(f"{path} unpacks to {unpacked} bytes, more than {UNPACKED} times its own; save it plainly")
 
 
-def check_tensors(state: Mapping[str, Any], where: object) -> None:
-    """Refuses a state dict unless each of its values is a plain tensor of finite real numbers.
+def check_tensors(state: Mapping[str, Any], where: object, counts: Collection[str] = BUFFERS) -> None:
+    """Refuses a state dict unless each of its values is a plain tensor of finite real numbers, or a count.
 
     Raises:
         InputError: One is another thing, of another type or layout, shares memory it does not have, or is not finite;
@@ -122,7 +150,7 @@ def check_tensors(state: Mapping[str, Any], where: object) -> None:
         if value.layout != torch.strided or value.is_quantized or value.device.type == "meta":
             kind = "quantised" if value.is_quantized else str(value.layout) if value.device.type != "meta" else "meta"
             raise InputError(f"{where}: {shown(name)} is {kind}, expected a plain dense tensor")
-        if name.rpartition(".")[2] in BUFFERS and value.dtype in (torch.int64, torch.int32):
+        if name.rpartition(".")[2] in counts and value.dtype in (torch.int64, torch.int32):
             continue
         if value.dtype not in plain:
             raise InputError(f"{where}: {shown(name)} is of {value.dtype}, expected float32, float16 or bfloat16")

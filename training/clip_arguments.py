@@ -1,8 +1,8 @@
 """What a recipe of the dual-modal CLIP may say; read without torch, for the help."""
 
-import json
 from dataclasses import dataclass, field
 
+from fusionrs_hf.bounded_json import parse_json_field
 from fusionrs_hf.errors import shown
 
 PROJECTION_STARTS = ("random", "whitened")
@@ -138,7 +138,7 @@ class ClipArguments:
                 f"text_tower={shown(self.text_tower)}"
             )
         if isinstance(self.ir_range, str):
-            self.ir_range = json.loads(self.ir_range)
+            self.ir_range = parse_json_field("ir_range", self.ir_range)
         if self.ir_view not in IR_VIEWS:
             raise ValueError(f"ir_view must be one of {IR_VIEWS}, got {shown(self.ir_view)}")
         if self.ir_origin not in IR_ORIGINS:

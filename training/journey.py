@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import writing
 
@@ -139,7 +141,7 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
     for number, step in enumerate(stages, 1):
         inputs_hash = _combine(inputs_hash, step.name, _hash_files(step.inputs))  # of all steps so far
         mark = marks / f"{step.name}.json"
-        if mark.is_file() and json.loads(mark.read_text()).get("inputs_hash") == inputs_hash:
+        if mark.is_file() and read_object(mark, "delete it").get("inputs_hash") == inputs_hash:
             logger.info("[%d/%d] %s: done before", number, len(stages), step.label)
             times.append((step.label, 0.0))
             continue
@@ -156,7 +158,7 @@ def travel(stages: Sequence[Step], out: Path) -> list[tuple[str, float]]:
 def _discard_if_stale(out: Path, name: str, inputs_hash: str) -> None:
     """Deletes what a half-finished step has written unless it was begun from the same inputs: then it is continued."""
     begun = out / ".steps" / f"{name}.begun"
-    if not begun.is_file() or begun.read_text() != inputs_hash:
+    if not begun.is_file() or read_text(begun) != inputs_hash:
         folder, verb = FOLDERS.get(name, ("", ""))
         if folder and (out / folder).is_dir():
             with writing(out / folder, verb) as stale:

@@ -1,10 +1,10 @@
 """What a recipe of the learned translator may say; read without torch, for the help."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from dataset_builder.schema import IR_BANDS
+from fusionrs_hf.bounded_json import parse_json_field
 from fusionrs_hf.errors import shown
 
 IR_ORIGINS = {"sensor": "sensor", "any": None}  # as options name them -> as columns do
@@ -60,7 +60,7 @@ class TranslatorArguments:
         """Checks what no other place can."""
         for name in ("ir_range", "stretches"):
             if isinstance(getattr(self, name), str):
-                setattr(self, name, json.loads(getattr(self, name)))
+                setattr(self, name, parse_json_field(name, getattr(self, name)))
         if self.ir_origin not in IR_ORIGINS:
             raise ValueError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
         for name in ("bands", "unknown_bands"):

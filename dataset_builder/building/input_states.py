@@ -46,7 +46,7 @@ class State(NamedTuple):
 
 
 def write_states(path: Path, listing: Path, files: Files) -> None:
-    """Hashes the input files of a build, all but the code, into a compressed file of lines; memory does not grow.
+    """Hashes the input files of a build, its code among them, into a compressed file of lines; memory does not grow.
 
     Args:
         path: File to write; it stays in the work folder and is no part of the dataset.
@@ -56,9 +56,9 @@ def write_states(path: Path, listing: Path, files: Files) -> None:
     Raises:
         InputError: A file is another than the listing says.
     """
-    planned = (entry for entry in listed(listing) if entry.group != CODE)
+    planned = listed(listing)
     with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as out, ThreadPoolExecutor(THREADS) as pool:
-        inputs = _inputs(files)
+        inputs = iter(files())
         while chunk := list(islice(inputs, BATCH)):
             signatures = [_signature(root / name) for _, root, name in chunk]  # before the bytes: a later write shows
             digests = pool.map(_sha256, *zip(*((root, name) for _, root, name in chunk)))
@@ -124,7 +124,7 @@ def _changes(path: Path, files: Files) -> Iterator[tuple[str, str, str]]:
 
     Files that were added since are not read, and not looked at.
     """
-    now = _inputs(files)
+    now = iter(files())
     current = next(now, None)
     for state in _states(path):
         while current is not None and current[0].place < state.place:
@@ -136,12 +136,8 @@ def _changes(path: Path, files: Files) -> Iterator[tuple[str, str, str]]:
         digest = _sha256(*current[1:]) if there else ABSENT
         if digest != state.sha256:
             yield state.name, state.sha256, digest
-        elif digest != ABSENT:
+        elif digest != ABSENT and state.place[0] != CODE:  # code lies elsewhere where a build is continued elsewhere
             logger.warning("%s was written while the build was reading; it holds the same bytes", state.name)
-
-
-def _inputs(files: Files) -> Iterator[File]:
-    return (file for file in files() if file[0].group != CODE)
 
 
 def _states(path: Path) -> Iterator[State]:

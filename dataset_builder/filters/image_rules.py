@@ -32,7 +32,7 @@ class ImageTooLarge:
     """An encoded image claims more pixels than any honest tile (a decompression bomb); reads headers only."""
 
     reason: ClassVar[str] = "image_too_large"
-    max_pixels: int = threshold(50_000_000, "pixels")
+    max_pixels: int = threshold(17_000_000, "pixels")  # 4096 x 4096 passes
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Looks at `rgb` and `ir` as encoded."""

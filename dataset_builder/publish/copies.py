@@ -4,6 +4,7 @@ The build stays as it is. A copy lies in `publish/{full,redacted,index}/` of its
 by shard under the same names; until it is whole it has no card, and its manifest keeps readers and `push` out.
 """
 
+import filecmp
 import hashlib
 import json
 import logging
@@ -41,7 +42,7 @@ from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
 from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError, nearest, shown
-from fusionrs_hf.output_folder import OutputFolder, reading, writing
+from fusionrs_hf.output_folder import OutputFolder, files_below, reading, writing
 from fusionrs_hf.stops import stops_in_a_line
 
 logger = logging.getLogger(__name__)
@@ -111,19 +112,23 @@ def write_copy(out: Path, report: BuildReport, copy: OutputFolder, workers: int 
     """
     shards = [Path(name).name for name in report.files if name.startswith("data/")]
     policy, target, level = folder_policy(out), copy.path, copy.path.name
-    _clear(out, level, shards, policy, copy)
+    carried = sorted(path.name for pattern in TRAVELS for path in out.glob(pattern))
+    written = {*carried, NOTICES, "README.md", "build_report.json", "croissant.json"}
+    written |= {f"data/{name}" for name in shards} | {f"{RECORDS}/{name}.json" for name in shards}
     copy.refuse_strays("data")
+    make_worker = partial(PublishWorker, out, target, level, policy, report.files)
+    whole = copy.manifest.finished and {*copy.manifest.files} == written and written <= {*files_below(target)}
+    if whole and _is_current(make_worker(), report, carried, shards):
+        logger.info("%s holds this copy already (%s); nothing to do", target, level)
+        return target
+    _clear(out, level, shards, policy, copy)
     copy.reopen()
     for name in ("README.md", "build_report.json"):
         copy.claim([name])
         (target / name).unlink(missing_ok=True)
     copy.delete(copy.listed(".work"))
-    carried = sorted(path.name for pattern in TRAVELS for path in out.glob(pattern))
-    written = {*carried, NOTICES, "README.md", "build_report.json", "croissant.json"}
-    written |= {f"data/{name}" for name in shards} | {f"{RECORDS}/{name}.json" for name in shards}
     copy.claim([*written, *(f".work/{result_file(index)}" for index in range(len(shards)))])
-    worker = partial(PublishWorker, out, target, level, policy, report.files)
-    parts = run_shards(shards, worker, workers, target / ".work", f"publishing {level}")
+    parts = run_shards(shards, make_worker, workers, target / ".work", f"publishing {level}")
     copy.delete({*copy.manifest.files} - written)
     for name in carried:
         with atomic_path(target / name) as temporary:
@@ -136,6 +141,16 @@ def write_copy(out: Path, report: BuildReport, copy: OutputFolder, workers: int 
     copy.finish()
     logger.info("%s holds %d rows to publish as %s; NOTICE.md goes with them", target, facts.rows_kept, level)
     return target
+
+
+def _is_current(worker: "PublishWorker", report: BuildReport, carried: Sequence[str], shards: Sequence[str]) -> bool:
+    """Tells whether a copy with all its files is what would be written now."""
+    out, target = worker.out, worker.target
+    parts = [worker.kept(name) for name in shards]
+    if None in parts or not all(filecmp.cmp(out / name, target / name, shallow=False) for name in carried):
+        return False
+    facts = _copy_report(out, report, worker.level, worker.policy, parts).as_dict()
+    return json.loads(json.dumps(facts)) == read_object(target / "build_report.json", "delete it")
 
 
 def _finished(out: Path) -> BuildReport:
@@ -170,17 +185,29 @@ class PublishWorker:
 
     def __call__(self, name: str) -> dict:
         """Does the shard of this name, unless it is there, made of the same bytes by the same rules."""
-        record, path = self.target / RECORDS / f"{name}.json", self.target / "data" / name
-        made_of = [self.files[f"data/{name}"]["sha256"], self.level, self.policy.as_dict(), __version__]
-        key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        if record.exists() and path.exists():
-            entry = read_object(record, "delete it")
-            if entry.get("key") == key and entry.get("bytes") == path.stat().st_size:
-                return entry
+        if entry := self.kept(name):
+            return entry
         facts = self._whole(name) if self.level == "full" else self._redacted(name)
-        done = {"key": key, "name": f"data/{name}", "bytes": path.stat().st_size, "sha256": file_sha256(path), **facts}
+        record, path = self._places(name)
+        held = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        done = {"key": self._key(name), "name": f"data/{name}", **held, **facts}
         write_json(record, done)
         return done
+
+    def kept(self, name: str) -> dict | None:
+        """Returns what is known of a shard that is there, made of the same bytes by the same rules; else None."""
+        record, path = self._places(name)
+        if not (record.exists() and path.exists()):
+            return None
+        entry = read_object(record, "delete it")
+        return entry if entry.get("key") == self._key(name) and entry.get("bytes") == path.stat().st_size else None
+
+    def _places(self, name: str) -> tuple[Path, Path]:
+        return self.target / RECORDS / f"{name}.json", self.target / "data" / name
+
+    def _key(self, name: str) -> str:
+        made_of = [self.files[f"data/{name}"]["sha256"], self.level, self.policy.as_dict(), __version__]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     def _whole(self, name: str) -> dict:
         with atomic_path(self.target / "data" / name) as temporary:

@@ -6,6 +6,7 @@ corpora name the codes.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,8 @@ def read_policy(*files: Path) -> RightsTable:
     """
     merged: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
-    for path in (SHIPPED, *files):
-        for code, keys in _read(path).items():
+    for codes in (_shipped(), *map(_read, files)):
+        for code, keys in codes.items():
             merged.setdefault(code.casefold(), {}).update(keys)
             names.setdefault(code.casefold(), code)
     entries = {}
@@ -125,6 +126,11 @@ def read_policy(*files: Path) -> RightsTable:
         with placed(where):
             entries[names[code]] = Rights(**keys)
     return RightsTable(entries)
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Any]]:
+    return _read(SHIPPED)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -7,9 +7,8 @@ from typing import Any, TypedDict
 
 from dataset_builder.schema import LIST_COLUMNS
 from fusionrs_hf.atomic import atomic_path
-from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_files import list_lines
 from fusionrs_hf.bounded_json import NotJsonError, parse_json
-from fusionrs_hf.bounds import LINE_BYTES, LIST_BYTES
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.records import make_record
 
@@ -43,11 +42,9 @@ def read_ids(path: Path) -> dict[str, str]:
         OSError: The file cannot be read.
     """
     reasons: dict[str, str] = {}
-    for number, line in enumerate(read_text(path, LIST_BYTES).split("\n"), 1):
+    for number, line in enumerate(list_lines(path), 1):
         if not line.strip():
             continue
-        if len(line) > LINE_BYTES:
-            raise InputError(f"{path}, line {number} has more than {LINE_BYTES} characters; expected one sample id")
         name, reason = _parse(line, path, number) if path.suffix == ".jsonl" else _split(line, path, number)
         if not name:
             raise InputError(f"{path}, line {number} has a reason but no sample id; expected the id before the tab")
@@ -120,7 +117,7 @@ def read_tombstones(folder: Path) -> list[dict[str, Any]]:
         return []
     remedy = "bring it back before rows are removed"
     stones = []
-    for number, line in enumerate(read_text(path, LIST_BYTES).split("\n"), 1):
+    for number, line in enumerate(list_lines(path), 1):
         try:
             stones += [make_record(Tombstone, parse_json(line), f"{path}, line {number},", remedy)] if line else []
         except NotJsonError as error:

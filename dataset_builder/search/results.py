@@ -2,6 +2,7 @@
 
 import io
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +115,8 @@ def write_sheet(
         for place, image in enumerate(_images(row, hit.row["skipped"], ir_range)):
             sheet.paste(_thumbnail(image), (left + place * TILE_PX, upper))
         band = hit.row["ir_band"] or "no infrared"
-        draw.text((left, upper + TILE_PX), f"{hit.rank}   {hit.score:.3f}   {band}", "black", _font())
+        line = _fitted(f"{hit.rank}   {hit.score:.3f}   {band}", 2 * TILE_PX)
+        draw.text((left, upper + TILE_PX), line, "black", _font())
         draw.text((left, upper + TILE_PX + LINE_PX), _fitted(hit.row["sample_id"], 2 * TILE_PX), "dimgray", _font())
     with atomic_path(path) as temporary:
         sheet.save(temporary, "PNG")
@@ -143,9 +145,13 @@ def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _fitted(text: str, width_px: int) -> str:
     """Returns a text without its middle where it is too long; the ends of an id tell it from its neighbours."""
-    text = escaped(text)
-    half, shown = len(text) // 2, text
-    while half > 4 and _font().getlength(shown) > width_px:
-        half -= 1
-        shown = f"{text[:half]}…{text[-half:]}"
-    return shown
+    text = escaped(text if len(text) <= width_px else f"{text[:width_px]}{text[-width_px:]}")  # most are wider than 1
+    font = _font()
+    if font.getlength(text) <= width_px:
+        return text
+
+    def cut(half: int) -> str:
+        return f"{text[:half]}…{text[-half:]}"
+
+    halves = range(4, max(5, len(text) // 2))
+    return cut(halves[max(0, bisect_right(halves, width_px, key=lambda half: font.getlength(cut(half))) - 1)])

@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from dataset_builder.translators.stage import check_band
 
+STRIP_PIXELS = 1 << 18  # that are translated at a time
+
 
 class RadiometricTranslator:
     """Weight-free formulas from display RGB to the look of one band; deterministic, the seeds are not used.
@@ -49,6 +51,17 @@ class RadiometricTranslator:
 
 
 def _radiometric(rgb: np.ndarray, band: str) -> np.ndarray:
+    value = np.empty(rgb.shape[:2], np.float32)
+    lines = max(1, STRIP_PIXELS // max(1, rgb.shape[1]))
+    for top in range(0, len(rgb), lines):  # memory stays small for large tiles
+        value[top : top + lines] = _formula(rgb[top : top + lines], band)
+    if band == "lwir":
+        value = ndimage.gaussian_filter(value, 1.5)
+    np.clip(value, 0, 1, out=value)
+    return np.rint(np.multiply(value, 255, out=value), out=value).astype(np.uint8)
+
+
+def _formula(rgb: np.ndarray, band: str) -> np.ndarray:
     r, g, b = np.ascontiguousarray(np.moveaxis(rgb, -1, 0)).astype(np.float32) / 255
     y = 0.299 * r + 0.587 * g + 0.114 * b
     s = r + g + b + 0.15
@@ -56,9 +69,7 @@ def _radiometric(rgb: np.ndarray, band: str) -> np.ndarray:
     w = np.maximum(0, np.minimum(g, b) - r) / s
     d = np.maximum(0, r - b) / s
     if band == "nir":
-        value = 0.2 + 0.6 * y + 1.5 * v - 1.5 * w + 0.5 * d
-    elif band == "swir":
-        value = 0.15 + 0.8 * y - 0.5 * v - 2.0 * w + 0.8 * d
-    else:
-        value = ndimage.gaussian_filter(0.45 - 1.0 * v - 1.5 * w + 1.5 * d - 0.3 * y, 1.5)
-    return np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
+        return 0.2 + 0.6 * y + 1.5 * v - 1.5 * w + 0.5 * d
+    if band == "swir":
+        return 0.15 + 0.8 * y - 0.5 * v - 2.0 * w + 0.8 * d
+    return 0.45 - 1.0 * v - 1.5 * w + 1.5 * d - 0.3 * y

@@ -22,6 +22,7 @@ KINDS = {
     "kills": "tests.attacks.kills",
     "files": "tests.attacks.hostile_corpus",
     "values": "tests.attacks.wrong_values",
+    "memory": "tests.attacks.memory",
 }
 MEANING = {"M": "M and N", "files": "D, H and I", "values": "E, F, G, K, P and Q"}
 

@@ -54,7 +54,8 @@ def command(room: Room, verb: str, out: Path) -> list[object]:
 
 
 def full_disk(room: Room, verb: str, size: int) -> None:
-    whole = room.path / "whole"
+    whole = room.path / "whole" / "out"  # of the same name: a README may give it
+    whole.parent.mkdir()
     done = room.run(command(room, verb, whole))
     assert done.code == 0, f"with room: {done.says()}"
     out = room.path / "out"
@@ -137,7 +138,8 @@ def closed_streams(room: Room, verb: str, closed: str) -> None:
     script = f'exec {sys.executable} -m fusionrs_hf.cli "$@" {closed}'
     done = subprocess.run(["sh", "-c", script, "sh", *map(str, arguments)], timeout=240, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"exit {done.returncode} with {closed}"
-    whole = room.path / "whole"
+    whole = room.path / "whole" / "out"
+    whole.parent.mkdir()
     assert room.run(command(room, verb, whole)).code == 0
     change = difference(_without_places(compared(whole, verb)), _without_places(compared(out, verb)))
     assert not change, f"other bytes with {closed}: {change}"

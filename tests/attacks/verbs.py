@@ -23,10 +23,14 @@ PRELOADED = (
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a verb ended; `code` is negative for a signal, None where it had to be killed for not ending."""
+    """How a verb ended; `code` is negative for a signal, None where it had to be killed for not ending.
+
+    `worked_s` are the seconds that processors worked for it, where that was measured.
+    """
 
     code: int | None
     error: str
+    worked_s: float = 0.0
 
     def says(self) -> str:
         lines = [line for line in self.error.splitlines() if line.strip()]
@@ -49,7 +53,7 @@ class Running:
     """
 
     def __init__(self, arguments: Sequence[object], log: Path, prepare: Callable[[], None] = lambda: None) -> None:
-        self.log, self.status = log, None
+        self.log, self.status, self.worked_s = log, None, 0.0
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
@@ -58,10 +62,10 @@ class Running:
     def poll(self) -> bool:
         """Returns whether the verb has stopped itself or ended."""
         if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            pid, status, used = os.wait4(self.pid, os.WNOHANG | os.WUNTRACED)
             if pid and os.WIFSTOPPED(status):
                 return True
-            self.status = status if pid else None
+            self.status, self.worked_s = (status, used.ru_utime + used.ru_stime) if pid else (None, 0.0)
         return self.status is not None
 
     def wait(self, seconds: float = PATIENCE_S) -> bool:
@@ -92,7 +96,7 @@ class Running:
         if not in_time:
             self.kill()
         error = self.log.read_text(errors="replace")
-        return Done(os.waitstatus_to_exitcode(self.status) if in_time else None, error)
+        return Done(os.waitstatus_to_exitcode(self.status) if in_time else None, error, self.worked_s)
 
 
 def _run(arguments: list[str], log: Path, prepare: Callable[[], None]) -> int:

@@ -1,13 +1,12 @@
 """E, F, G, K, P, Q: every entry of every verb given what it cannot be, made from the parsers and dataclasses.
 
 A cell is a verb and an entry (a flag, a key of a recipe, a kind of file) with three wrong values or more. It holds if
-none ends in a traceback or exit code 70, none takes longer than `SECONDS`, and no file of the user is touched.
+none ends in a traceback or exit code 70, none works longer than `SECONDS` or waits, no file of the user is touched.
 """
 
 import argparse
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
@@ -20,8 +19,8 @@ from tests.attacks.attack import Attack, Room, assert_same
 from tests.attacks.snapshots import snapshot
 from tests.attacks.stock import WRITERS, recipe_of
 
-SECONDS = 10.0
-HANGING_S = 30.0
+SECONDS = 10.0  # of processors, so that a machine that is shared changes no result
+HANGING_S = 90.0
 LONG = "9" * 5_000
 TEXTS = ("", "\x1b[2J\u202e", "x" * 100_000, "../../etc/passwd", "a\nb")
 NUMBERS = ("-1", "1.5", LONG, "nan", "x")
@@ -71,13 +70,13 @@ def judge(room: Room, commands: Iterable[Sequence[object]], untouched: Sequence[
     """Runs commands; asserts that each ends as documented, soon, and touches nothing of the user."""
     before, faults, count = [snapshot(folder) for folder in untouched], [], 0
     for arguments in commands:
-        begin, count = time.monotonic(), count + 1
+        count += 1
         done = room.run(arguments, seconds=HANGING_S)
-        spent, shown = time.monotonic() - begin, " ".join(map(str, arguments))[-80:]
+        shown = " ".join(map(str, arguments))[-80:]
         if "Traceback" in done.error or done.code not in (0, 2, 3):
             faults.append(f"{shown!r}: {done.says()}")
-        elif spent > SECONDS:
-            faults.append(f"{shown!r}: {spent:.0f} s")
+        elif done.worked_s > SECONDS:
+            faults.append(f"{shown!r}: {done.worked_s:.0f} s")
         elif any(not (c.isprintable() or c in "\n\r\t") for c in done.error.replace("\x1b[A", "")):
             faults.append(f"{shown!r}: what a terminal obeys is on stderr")
     assert count >= 3, f"only {count} wrong values"

@@ -1,6 +1,6 @@
 import pytest
 
-from fusionrs_hf.bounded_json import NotJsonError, parse_json, read_json, read_object
+from fusionrs_hf.bounded_json import NotJsonError, parse_json, parse_json_field, read_json, read_object
 from fusionrs_hf.errors import InputError
 
 
@@ -19,12 +19,18 @@ def test_json_is_read_as_ever():
         ('{"a": ' * 40 + "1" + "}" * 40, "more than 32 levels"),
         ("1" * 400, "a number of 400 digits"),
         ("-" + "1" * 5000, "a number of 5001 digits"),
-        ("[" + "[]," * 3_000_000 + "1]", "more than 4000000 values"),
+        ("[" + "[]," * 3_000_000 + "1]", "more than 3000000 values"),
     ],
 )
 def test_what_exceeds_a_bound_is_refused(text, said):
     with pytest.raises(NotJsonError, match=said):
         parse_json(text)
+
+
+def test_a_field_that_is_no_json_is_named():
+    assert parse_json_field("ir_range", "[1, 2]") == [1, 2]
+    with pytest.raises(InputError, match=r"^ir_range must be JSON, got '1,2' \(Extra data"):
+        parse_json_field("ir_range", "1,2")
 
 
 def test_brackets_in_texts_count_for_no_levels():

@@ -3,6 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fusionrs_hf import bounded_parquet
 from fusionrs_hf.bounded_parquet import bounded_batches, plain_batches
 from fusionrs_hf.bounds import BATCH_BYTES, TEXT_BYTES, TEXTS_OF_ROW
 from fusionrs_hf.errors import InputError
@@ -89,3 +90,17 @@ def test_damaged_pages_are_told(tmp_path):
     path.write_bytes(data)
     with pytest.raises((InputError, OSError, pa.ArrowException)):
         list(bounded_batches(path, None, None, 10))
+
+
+def test_lists_are_measured_in_parts_as_in_one(tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    long = [["x" * int(size) for size in draw.integers(0, 30, draw.integers(0, 9))] for _ in range(200)]
+    long[7], long[8] = ["y" * 31], None
+    monkeypatch.setattr(bounded_parquet, "TEXT_BYTES", 30)
+    monkeypatch.setattr(bounded_parquet, "ROW_BYTES", 150)
+    wanted = [row is not None and (sum(map(len, row)) > 150 or max(map(len, row), default=0) > 30) for row in long]
+    for part in (1, 7, 1 << 18):
+        monkeypatch.setattr(bounded_parquet, "PART_VALUES", part)
+        for options in ({}, {"use_dictionary": False}):
+            found, large, _ = read(tmp_path, pa.table({"captions": long}), **options)
+            assert large == wanted and [row["captions"] for row in found][:7] == long[:7]

@@ -96,11 +96,15 @@ def test_links_in_the_way_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "5", "", "{", '{"verb": "embed", "command": "", "files": ["../x"]}', "[" * 9999]
+    "text",
+    [
+        *("[]", "5", "", "{", "[" * 9999, "{}", '{"verb": 5}', '{"verb": "embed", "files": [5]}'),
+        '{"verb": "embed", "command": "", "files": ["../x"]}',
+    ],
 )
 def test_a_manifest_of_another_kind_is_one_line(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises(InputError, match="is no manifest of this version"):
+    with pytest.raises(InputError, match=r"\.fusionrs\.json .*; give a new folder$"):
         write(tmp_path)
 
 

@@ -15,9 +15,11 @@ from fusionrs_hf.weights import (
     check_model,
     check_tensors,
     check_tokenizer_files,
+    load_tensors,
     load_tokenizer,
     loading,
     safetensors_header,
+    safetensors_metadata,
 )
 from tests.made import tiny
 
@@ -85,6 +87,21 @@ def test_a_header_that_is_none_is_told(tmp_path, data):
     (tmp_path / "a.safetensors").write_bytes(data)
     with pytest.raises(InputError, match="is no safetensors file"):
         safetensors_header(tmp_path / "a.safetensors")
+
+
+def test_tensors_that_a_training_kept_are_read_with_their_counts(tmp_path):
+    file = tmp_path / "a.safetensors"
+    save_file({"0": torch.ones(2), "step": torch.tensor([7])}, file, {"format": "pt"})
+    assert load_tensors(file, counts=("step",))["step"].item() == 7
+    assert safetensors_metadata(file) == {"format": "pt"}
+    with pytest.raises(InputError, match="a.safetensors: 'step' is of torch.int64"):
+        load_tensors(file)
+    save_file({"0": torch.tensor([float("nan")])}, file)
+    with pytest.raises(InputError, match="a.safetensors: '0' holds NaN"):
+        load_tensors(file)
+    file.write_bytes(file.read_bytes()[:-1])  # the header is whole
+    with pytest.raises(InputError, match="a.safetensors cannot be loaded as tensors"):
+        load_tensors(file)
 
 
 def test_an_archive_that_unpacks_to_much_more_is_refused(tmp_path):

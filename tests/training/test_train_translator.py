@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from dataset_builder.sample.scenes import declared_scenes
 from fusionrs_hf.errors import InputError
@@ -83,6 +84,14 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(dataset, trained, tmp_path)
     resumed = weights(output)
     for name, value in weights(trained).items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=1e-6)
+
+
+def test_a_mean_of_other_weights_is_refused(dataset, trained, tmp_path):
+    shutil.copyfile(trained / ".fusionrs.json", tmp_path / ".fusionrs.json")
+    averaged = shutil.copytree(trained / "checkpoint-2", tmp_path / "checkpoint-2") / "averaged.safetensors"
+    save_file(load_file(averaged) | {"0": torch.ones(3)}, averaged)
+    with pytest.raises(InputError, match="averaged.safetensors does not hold the averaged weights of this run"):
+        main(command(dataset, tmp_path))
 
 
 def test_what_is_saved_is_the_mean_over_the_steps(dataset, trained, tmp_path):

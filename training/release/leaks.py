@@ -13,6 +13,7 @@ from huggingface_hub import get_token
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.redaction import SHAPES, secrets_in
+from fusionrs_hf.weights import safetensors_metadata
 from training.release.plan import Entry
 
 TEXT_SUFFIXES = (".md", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".py", ".jinja", ".html", ".csv", ".cff", ".toml")
@@ -23,7 +24,6 @@ MACHINE_PATH = re.compile(
     rf"(?<![\w.:/~-])(?:/(?:{ROOTS})/[\w.+-]+[^\s\"'`)<>,;|]*|~/[\w.+-]+[^\s\"'`)<>,;|]*)"
     r"|(?i:\bfile://\S+|\b[a-z]:\\+(?:users|documents|windows|data)\\+\S+)"
 )
-HEADER_BYTES = 10**8  # longest header of safetensors that is read
 MIN_LITERAL = 5  # characters of a folder of this machine that is looked for as it is
 
 
@@ -73,10 +73,7 @@ def _texts(entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.path.suffix == ".parquet":
         yield from _parquet_texts(entry.path)
     elif entry.path.suffix == ".safetensors":
-        with open(entry.path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = file.read(min(length, HEADER_BYTES)).decode("utf-8", "replace")
-        yield ", metadata,", json.dumps(json.loads(header).get("__metadata__", {})) if length else ""
+        yield ", metadata,", json.dumps(safetensors_metadata(entry.path))
     elif entry.path.suffix in TEXT_SUFFIXES or "." not in entry.path.name:
         with open(entry.path, encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from huggingface_hub import metadata_load
-
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_yaml import front_matter
 from fusionrs_hf.errors import InputError
 from training.release.hub import Repository, in_a_line
 from training.release.kinds import VERIFICATION, find_kind
@@ -53,7 +53,10 @@ def release(plan: Plan, home: Path, private: bool, branch: str) -> str:
 
 
 def _make(repository: Repository, plan: Plan, private: bool) -> None:
-    options = {"space_sdk": metadata_load(plan.folder / "README.md")["sdk"]} if repository.repo_type == "space" else {}
+    options = {}
+    if repository.repo_type == "space":
+        card = plan.folder / "README.md"
+        options["space_sdk"] = front_matter(read_text(card), str(card))["sdk"]
     repository.repo_id = repository.ask("create_repo", private=private, exist_ok=True, **options).repo_id
     if private and not repository.ask("repo_info").private:
         raise InputError(f"{repository.repo_id} exists and is public, expected a private one; choose another name")

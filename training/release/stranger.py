@@ -16,6 +16,8 @@ from typing import Any
 from huggingface_hub import constants
 
 from fusionrs_hf.atomic import write_json
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.records import make_record
 from fusionrs_hf.stops import stops_in_a_line
 from training.release.contents import differences
 
@@ -56,8 +58,7 @@ def examine(kind: str, folder: Path, files: Mapping[str, str], where: str, hub_c
     """
     memory = _memory(kind, files, where)
     if memory.is_file() and not differences(folder, dict(files)):
-        kept = json.loads(memory.read_text(encoding="utf-8"))
-        return Findings((), kept["facts"], kept["numbers"])
+        return make_record(Findings, read_object(memory, "delete it") | {"differences": ()}, str(memory), "delete it")
     with scratch() as home:
         out, order = home / "found.json", home / "order.json"
         order.write_text(json.dumps({"kind": kind, "folder": str(folder), "files": dict(files), "out": str(out)}))
@@ -75,12 +76,11 @@ def examine(kind: str, folder: Path, files: Mapping[str, str], where: str, hub_c
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             return Findings((f"could not be loaded: {lines[-1]}",))
-        found = json.loads(out.read_text(encoding="utf-8"))
-    if found["differences"]:
-        return Findings(tuple(found["differences"]))
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    write_json(memory, {"facts": found["facts"], "numbers": found["numbers"]})
-    return Findings((), found["facts"], found["numbers"])
+        found = make_record(Findings, read_object(out, "try again"), str(out), "try again")
+    if not found.differences:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_json(memory, {"facts": found.facts, "numbers": found.numbers})
+    return found
 
 
 def fresh_environment(home: Path, hub_cache: Path | None = None) -> dict[str, str]:

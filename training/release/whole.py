@@ -3,10 +3,9 @@
 import ast
 from pathlib import Path
 
-import yaml
-from huggingface_hub import metadata_load
-
 from dataset_builder.publish.clearance import check_folder
+from fusionrs_hf.bounded_files import read_text
+from fusionrs_hf.bounded_yaml import front_matter
 from fusionrs_hf.errors import InputError, shown
 from training.release.checks import check_code, check_shards, read_json
 
@@ -65,8 +64,8 @@ def check_metric(folder: Path, kind: str) -> None:
 def check_space(folder: Path, kind: str) -> None:
     """Refuses an application whose card does not say how it runs, or whose file is missing or is no Python."""
     try:
-        card = metadata_load(folder / "README.md") or {}
-    except (OSError, ValueError, yaml.YAMLError):
+        card = front_matter(read_text(folder / "README.md"), "README.md")
+    except (FileNotFoundError, InputError):
         card = {}
     sdk, main = card.get("sdk"), card.get("app_file", "app.py")
     if sdk not in ("gradio", "docker", "static"):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.weights import load_tensors
 from training.trainers.checkpoints import checkpoint_step
 from training.trainers.contrastive import TOWERS, ContrastiveTrainer
 
@@ -99,7 +100,7 @@ class AdapterTrainer(ContrastiveTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         core = self.accelerator.unwrap_model(self.model if model is None else model)
         path = Path(resume_from_checkpoint) / STATE_NAME
-        adapters, wanted = load_file(path) if path.is_file() else {}, _changing(core)
+        adapters, wanted = load_tensors(path) if path.is_file() else {}, _changing(core)
         if adapters.keys() != wanted:
             raise InputError(
                 f"{path} does not hold the adapters of this run: it has {len(adapters)} tensors, {len(wanted)} are "

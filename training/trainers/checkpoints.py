@@ -1,8 +1,10 @@
 """Where an interrupted training goes on from."""
 
-import json
 import re
 from pathlib import Path
+
+from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.errors import InputError
 
 
 def checkpoint_step(name: str) -> int | None:
@@ -20,8 +22,8 @@ def last_whole_checkpoint(folder: Path) -> str | None:
     folders = [path for path in folder.glob("checkpoint-*") if checkpoint_step(path.name) is not None]
     for path in sorted(folders, key=lambda path: checkpoint_step(path.name), reverse=True):
         try:
-            json.loads((path / "trainer_state.json").read_text())
-        except (FileNotFoundError, ValueError, RecursionError):
+            read_object(path / "trainer_state.json", "")
+        except (FileNotFoundError, InputError):
             continue
         return str(path)
     return None

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
+from fusionrs_hf.weights import load_tensors, loading
 from training.data.fact_features import FactFeatures
 from training.trainers.fact_reader import FactReader, ProjectorTrainer, fact_accuracy, fact_prototypes, quieten
 from training.trainers.text_stage import stage_arguments
@@ -61,5 +62,7 @@ def save_projectors(model: FusionRSVLMForConditionalGeneration, folder: Path) ->
 
 def load_projectors(model: FusionRSVLMForConditionalGeneration, folder: Path) -> None:
     """Takes the projectors from a folder that `save_projectors` wrote, where there is one."""
-    if (folder / WEIGHTS).is_file():
-        model.model.multi_modal_projector.load_state_dict(load_file(folder / WEIGHTS))
+    path = folder / WEIGHTS
+    if path.is_file():
+        with loading(path, "this model's projectors", "add --overwrite to start anew"):
+            model.model.multi_modal_projector.load_state_dict(load_tensors(path))

@@ -17,6 +17,7 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
+from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, files_below, manifest_of, writing
 from fusionrs_hf.stops import stops_in_a_line
@@ -108,7 +109,7 @@ class RunFolder:
             if not self.output.has(mark):
                 return None
             self.added += self.output.listed(name)
-            return json.loads((self.path / mark).read_text())
+            return read_object(self.path / mark, "add --overwrite to start anew")
 
         return self._agree(read)
 
@@ -152,8 +153,7 @@ class RunFolder:
         names = {*files_below(self.model_path), *self.added}
         stale = [name for name in self.output.manifest.files if name not in names and not _is_kept(name)]
         self.output.move_in(self.model_path)
-        for name in stale:  # of an earlier end of the same run
-            (self.path / name).unlink(missing_ok=True)
+        self.output.delete(stale)  # of an earlier end of the same run
         self._drop_checkpoints(best, last=self.limit == 1 and best is not None)
         shutil.rmtree(self.path / WORK)
         self.output.finish(name for name in self.output.manifest.files if (self.path / name).is_file())
@@ -224,10 +224,9 @@ class RunFolder:
         room = max(0, self.limit - len(kept))
         others = [step for step in whole if step not in kept]
         kept |= set(others[max(0, len(others) - room) :])
-        for step in steps.keys() - kept:
-            for name in sorted(steps[step], key=lambda name: not name.endswith(STATE)):  # whole no longer, at once
-                (self.path / name).unlink(missing_ok=True)
-            _drop_empty_folders(self.path / f"checkpoint-{step}")
+        dropped = steps.keys() - kept
+        self.output.delete(f"checkpoint-{step}/{STATE}" for step in dropped)  # whole no longer, at once
+        self.output.delete(name for step in dropped for name in steps[step])
 
     def _agree(self, function: Callable[[], Answer]) -> Answer:
         """Returns what the first process gets, in all; an InputError of it is raised in all."""
@@ -295,11 +294,3 @@ def settle_tokenizer(processor: Any) -> None:
 
 def _is_kept(name: str) -> bool:
     return name == RECORD or checkpoint_step(name.split("/")[0]) is not None
-
-
-def _drop_empty_folders(folder: Path) -> None:
-    for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        if not any(inner.iterdir()):
-            inner.rmdir()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from huggingface_hub import metadata_load
 from transformers import Trainer
 
 from dataset_builder.schema import LOCATOR
+from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.bounded_yaml import front_matter
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.records import make_record
 from fusionrs_hf.redaction import redacted
@@ -116,7 +117,7 @@ def base_models(tower: str) -> list[BaseModel]:
         for model in (told if isinstance(told, list) else [told])
     ]
     card = Path(tower) / "README.md"
-    licence = (metadata_load(card) or {}).get("license") if card.is_file() else None
+    licence = front_matter(read_text(card), str(card)).get("license") if card.is_file() else None
     dataset, recipe, steps = (log.get(name) for name in ("dataset", "recipe", "steps"))
     if not isinstance(dataset, dict | None) or not isinstance(recipe, dict) or not isinstance(steps, int):
         raise InputError(f"{path} is not the log of a run; {REMEDY}")
@@ -138,8 +139,9 @@ def describe_dataset(dataset: str) -> dict[str, Any]:
     for name, key in (("build_report.json", "name"), ("README.md", "pretty_name")):
         path = folder / name
         if path.is_file():
-            found = read_object(path, "build it again") if path.suffix == ".json" else metadata_load(path) or {}
-            if isinstance(found, dict) and found.get(key):
+            is_json = path.suffix == ".json"
+            found = read_object(path, "build it again") if is_json else front_matter(read_text(path), str(path))
+            if found.get(key):
                 return {"name": str(found[key]), "hub_id": None}
     return {"name": place_name(dataset), "hub_id": None}
 

@@ -14,9 +14,12 @@ from transformers import TrainingArguments
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.records import read_record
+from training.trainers.run_log import base_models
 
 RECORD = ".training.json"
 FORMAT = 1
+REMEDY = "add --overwrite to start anew, or give another output_dir"
 PLACES = ("dataset", "clip", "vision_tower", "text_tower", "clip_model", "language_model")  # fields that name folders
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja")  # what `from_pretrained` reads
 TOLD_LATER = ("training_log.json", "metrics.json", "origin.json")  # in a model's folder, and no part of the model
@@ -53,15 +56,12 @@ class RunRecord:
             InputError: There is none, or none of this version's.
         """
         try:
-            record = cls(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
-            if record.format == FORMAT and all(isinstance(part, dict) for part in dataclasses.astuple(record)[:3]):
-                return record
-        except (OSError, TypeError, ValueError, RecursionError):
-            pass
-        raise InputError(
-            f"{folder / RECORD} does not say which training is in the folder; add --overwrite to start anew, or give "
-            "another output_dir"
-        )
+            record = read_record(folder / RECORD, cls, REMEDY)
+        except FileNotFoundError:
+            record = None
+        if record is None or record.format != FORMAT:
+            raise InputError(f"{folder / RECORD} does not say which training is in the folder; {REMEDY}")
+        return record
 
     def differences(self, other: "RunRecord") -> list[str]:
         """Returns what an other run has that this has not, a phrase each, without the goal."""
@@ -99,13 +99,20 @@ def record_run(arguments: Any, training: TrainingArguments, splits: Sequence[str
         arguments: The recipe's own dataclass.
         training: The Trainer's.
         splits: Of the dataset, that are read.
+
+    Raises:
+        InputError: A model that it starts from tells of its origin what is none of ours: no log could be written.
     """
     own = {name: value for name, value in dataclasses.asdict(arguments).items() if name != "overwrite"}
     recipe = json.loads(json.dumps({**_chosen(training), **own, "processes": training.world_size}, default=_plain))
     goal = "max_steps" if training.max_steps > 0 else "num_train_epochs"
     for name in ("max_steps", "num_train_epochs"):
         recipe.pop(name, None)
-    inputs = {name: _contents(str(own[name]), name, splits) for name in PLACES if own.get(name)}
+    places = {name: str(own[name]) for name in PLACES if own.get(name)}
+    for name, place in places.items():
+        if name != "dataset":
+            base_models(place)
+    inputs = {name: _contents(place, name, splits) for name, place in places.items()}
     return RunRecord(
         recipe, {name: value for name, value in inputs.items() if value}, {goal: float(getattr(training, goal))}
     )

@@ -97,6 +97,7 @@ class _Client(AsyncInferenceClient):
         if "_response_format" in body:
             body["response_format"] = body.pop("_response_format")
         client = await self._get_async_client()
+        client.event_hooks = client.event_hooks | {"response": []}  # the stock one unpacks refusals whole
         asked = {
             "json": body,
             "headers": {**request_parameters.headers, "accept-encoding": "identity"},
@@ -105,8 +106,13 @@ class _Client(AsyncInferenceClient):
         }
         try:
             async with client.stream("POST", request_parameters.url, **asked) as response:
-                data, told = await bounded_body(response), dict(response.headers)
-                status, request = response.status_code, response.request
+                status, request, told = response.status_code, response.request, dict(response.headers)
+                try:
+                    data = await bounded_body(response)
+                except ChatError:
+                    if not response.is_error:
+                        raise
+                    data = b""  # its status says enough
         except httpx2.TimeoutException as error:
             raise InferenceTimeoutError(f"no answer in time from {request_parameters.url}") from error
         told = {name: value for name, value in told.items() if name.lower() not in FRAMING}
@@ -120,8 +126,6 @@ async def bounded_body(response: httpx2.Response) -> bytes:
     Raises:
         ChatError: It is longer than `ANSWER_BYTES`, or packed in a way that nobody asked for.
     """
-    if response.is_stream_consumed:  # the stock client has read why it is refused, where that is short
-        return response.content[:ANSWER_BYTES]
     data = bytearray()
     async for chunk in response.aiter_raw():
         data += chunk

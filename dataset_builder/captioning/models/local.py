@@ -17,11 +17,11 @@ from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.prompts import PROMPT as TRAINED_PROMPT
-from fusionrs_hf.weights import check_source, loading
+from fusionrs_hf.weights import check_folder, check_model, check_source, loading
 
 logger = logging.getLogger(__name__)
-IMAGE_TEXT = "an image-text-to-text model"
 OUR_MODEL_TYPE = "fusionrs_vlm"
+WHAT, REMEDY = "an image-text-to-text model", "give another, or bring it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class LocalCaptioner:
     `failure` `answer_cut` or `bad_answer`; asking again would bring the same.
 
     Raises:
-        InputError: There is no such model, it is none for images and text, or has no chat template.
+        InputError: There is no such model, it is none for images and text, is damaged, or has no chat template.
     """
 
     name = "local"
@@ -95,7 +95,7 @@ class LocalCaptioner:
         self._source = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
         folder = Path(settings.model)
         check_source(settings.model)
-        with loading(settings.model, IMAGE_TEXT):
+        with loading(settings.model, WHAT, REMEDY):
             config = AutoConfig.from_pretrained(settings.model, **self._source)
         self._ours = config.model_type == OUR_MODEL_TYPE
         commit = getattr(config, "_commit_hash", None)
@@ -187,14 +187,18 @@ class LocalCaptioner:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         settings = self._given
-        self._processor = AutoProcessor.from_pretrained(settings.model, **self._source)
+        if self._ours and Path(settings.model).is_dir():
+            check_folder(Path(settings.model))
+        with loading(settings.model, WHAT, REMEDY):
+            self._processor = AutoProcessor.from_pretrained(settings.model, **self._source)
         if getattr(self._processor, "chat_template", None) is None:
             raise InputError(
                 f"{settings.model} has no chat template: take an instruction-tuned image-text-to-text model"
             )
         self._processor.tokenizer.padding_side = "left"  # answers begin where prompts end
-        with loading(settings.model, IMAGE_TEXT):
+        with loading(settings.model, WHAT, REMEDY):
             model = AutoModelForImageTextToText.from_pretrained(settings.model, dtype=settings.dtype, **self._source)
+        check_model(model, settings.model)
         device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(device).eval()
 

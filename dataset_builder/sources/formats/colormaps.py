@@ -12,8 +12,9 @@ from PIL import Image
 
 from dataset_builder.images.decoding import DecodeError, open_image
 from dataset_builder.images.png import encode_png
+from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.errors import InputError, nearest, shown
-from fusionrs_hf.processing_fusionrs_images import FORMATS
+from fusionrs_hf.processing_fusionrs_images import BROKEN, FORMATS
 
 LEVELS = 256
 APART, ALIKE = 8, 4.0  # entries further apart than 8 must differ by 4 grey levels, or the order of levels is lost
@@ -144,9 +145,9 @@ def _read_table(path: Path) -> np.ndarray:
             with Image.open(path, formats=FORMATS) as image:
                 values = np.asarray(image.convert("RGB")).reshape(-1, 3)
         except Image.UnidentifiedImageError:
-            text = path.read_text(encoding="utf-8").replace(",", " ")
+            text = read_text(path).replace(",", " ")
             values = np.array([line.split() for line in text.splitlines() if line.strip()], np.float64)
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise InputError(f"colormap {path} cannot be read ({error}); give 256 lines of red, green and blue") from error
     if values.shape != (LEVELS, 3) or values.min() < 0 or values.max() > 255 or (values % 1).any():
         raise InputError(

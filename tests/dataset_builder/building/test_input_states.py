@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 
+from dataset_builder.building import inputs
 from dataset_builder.building.input_states import write_states
 from dataset_builder.building.inputs import entries, write_listing
 from dataset_builder.pipeline import build
@@ -104,6 +105,18 @@ def test_a_file_that_changes_is_told_with_both_hashes_and_nothing_is_kept(made, 
     assert f"{path.name} (sha256 {before} when planned, {sha256(path)} now)" in str(error.value)
     assert str(error.value).endswith("run the same command again")
     assert not out.exists() or os.listdir(out) == []
+
+
+def test_code_that_changes_is_told_as_inputs_are(made, tmp_path, monkeypatch):
+    recipe, _, out = made
+    code = tmp_path / "code.py"
+    code.write_text("a = 1\n")
+    found = inputs.code_files()
+    monkeypatch.setattr(inputs, "code_files", lambda: [*found, ("zz/code.py", code)])
+    change_while_reading(monkeypatch, "4.png", lambda: code.write_text("a = 2\n"))
+    with pytest.raises(InputError, match="1 input file changed while the build was reading: zz/code.py"):
+        build(recipe, out, workers=1)
+    assert build(recipe, out, workers=1).rows_kept == 8
 
 
 def test_the_same_command_then_builds_what_lies_there_now(made, monkeypatch):

@@ -253,6 +253,18 @@ def test_a_copy_that_was_interrupted_has_no_card_and_continues(copies, mixed, mo
     assert digests(publish_dataset(mixed, "redacted", workers=1)) == expected
 
 
+def test_a_copy_that_is_there_is_left_as_it_is(mixed, caplog):
+    caplog.set_level("INFO")
+    target = publish_dataset(mixed, "redacted", workers=1)
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    assert "nothing to do" not in caplog.text
+    assert publish_dataset(mixed, "redacted", workers=1) == target
+    assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before and "nothing to do" in caplog.text
+    (target / "croissant.json").unlink()
+    publish_dataset(mixed, "redacted", workers=1)
+    assert (target / "croissant.json").is_file()
+
+
 def test_a_copy_is_brought_up_to_date_by_the_shards_that_changed(mixed):
     target = publish_dataset(mixed, "redacted", workers=1)
     written = {path.name: path.stat().st_ino for path in (target / "data").iterdir()}

@@ -78,6 +78,19 @@ def test_the_sheet_shows_the_query_and_both_images_of_a_hit(tmp_path):
     assert sheet.width == 8 + 3 * (2 * TILE_PX + 16) and shown[-8:, :left].min() == 255
 
 
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "a\nb\n" * 90, "\u202e\x1b[2J"])
+def test_hostile_names_stay_in_their_lines_of_the_sheet(tmp_path, name):
+    [row, _] = tiny_dataset.rows("test", 1, 0)
+    shown = {}
+    for place, text in (("plain", "plain"), ("hostile", name)):
+        hits = [hit(1, None, sample_id=text, ir_band=text), hit(2, None)]
+        write_sheet(tmp_path / f"{place}.png", Query(text=text), hits, [row | {"ir_band": None}] * 2, None)
+        shown[place] = np.asarray(Image.open(tmp_path / f"{place}.png"))
+    left, top = 2 * TILE_PX + 16, 32  # of the second hit, and of both hits' images
+    for part in (np.s_[top : top + TILE_PX], np.s_[top:, left + 8 :]):
+        np.testing.assert_array_equal(shown["hostile"][part], shown["plain"][part])
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """16-bit scene of 64 x 96 px across the antimeridian, near Fiji: UTM zone 60 reaches beyond 180 degrees."""

@@ -6,6 +6,7 @@ from PIL import Image
 
 from dataset_builder.filters.gray_gate import is_gray_curve, is_only_gray
 from dataset_builder.schema import new_row, stable_seed
+from dataset_builder.translators import radiometric
 from dataset_builder.translators.radiometric import RadiometricTranslator
 from dataset_builder.translators.stage import TranslateStage
 from fusionrs_hf.errors import InputError
@@ -140,3 +141,11 @@ def test_the_best_curve_is_that_of_all_rising_ones():
     rgb = np.stack([gray] * 3, -1)
     share = 1 - 2 * 8 * 10**2 / (8 * (20**2 + 20**2))
     assert is_gray_curve(ir, rgb, share - 1e-6) and not is_gray_curve(ir, rgb, share + 1e-6)
+
+
+@pytest.mark.parametrize("band", RadiometricTranslator.bands)
+def test_a_large_image_is_translated_in_strips_as_in_one(monkeypatch, band):
+    image = np.random.default_rng(0).integers(0, 256, (61, 47, 3), np.uint8)
+    [whole] = RadiometricTranslator().translate([image], band, [0])
+    monkeypatch.setattr(radiometric, "STRIP_PIXELS", 100)
+    np.testing.assert_array_equal(RadiometricTranslator().translate([image], band, [0])[0], whole)

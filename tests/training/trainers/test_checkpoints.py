@@ -17,5 +17,7 @@ def test_the_newest_checkpoint_that_was_written_to_its_end_is_taken(tmp_path):
     whole = write_checkpoint(tmp_path, 10, json.dumps({"global_step": 10}))
     write_checkpoint(tmp_path, 100, None)  # killed before the state was written
     write_checkpoint(tmp_path, 105, '{"global_st')  # killed while it was
+    write_checkpoint(tmp_path, 110, "[]")
+    write_checkpoint(tmp_path, 115, "[" * 9999)
     (tmp_path / "checkpoint-best").mkdir()
     assert last_whole_checkpoint(tmp_path) == whole

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -107,6 +108,14 @@ def test_other_data_are_refused_and_a_moved_folder_is_the_same(folders, finished
     Dataset.from_list(rows, features=FEATURES).to_parquet(moved / "data" / "train-00000-of-00001.parquet")
     with pytest.raises(InputError, match="dataset holds other files"):
         train_clip.main(options(folders, finished, dataset=moved))
+
+
+def test_an_origin_that_is_none_is_told_before_anything_is_trained(folders, tmp_path):
+    clip = shutil.copytree(folders["home"] / "clip", tmp_path / "clip")
+    (clip / "origin.json").write_text("[]")
+    with pytest.raises(InputError, match="origin.json is none of ours"):
+        train_clip.main(options(folders, tmp_path / "run", clip=clip))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_killed_before_its_model_was_saved_takes_no_step_more(folders, finished, tmp_path, monkeypatch):
