@@ -24,7 +24,7 @@ from dataset_builder.search.store import (
     former_index,
     import_faiss,
 )
-from dataset_builder.shards.limits import declared_ir_range
+from dataset_builder.shards.limits import declared_ir_range, reading_limits
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.images import Limits, open_image, readable_infrared
@@ -46,7 +46,8 @@ class EmbedSettings:
         modalities: Of `rgb, ir, fused, text`.
         dtype: Of the stored embeddings: `float32` or `float16`.
         batch_size: Rows at a time.
-        ir_range: Limits of infrared above 8 bit, `[low, high]` or by `ir_band`; None: the model's processor's.
+        ir_range: Limits of infrared above 8 bit, `[low, high]` or by `ir_band`, which go before the model's
+            processor's and those before the dataset's.
         bf16: Compute in bfloat16.
         device: None: a GPU where there is one.
         factory: FAISS's description of the index, such as `IVF1024,Flat`; `Flat` is exact.
@@ -95,8 +96,10 @@ def embed(
         clip, processor = load_clip(model)
         check_factory(settings.factory, clip.config.projection_dim)
         encoder = Encoder(clip, processor, settings.batch_size, settings.device, settings.bf16)
-        told = declared_ir_range(place["dataset"]) if "dataset" in place else None
-        ir_range = settings.ir_range or processor.ir_range or told or None
+        ir_range = settings.ir_range
+        if ir_range is None or isinstance(ir_range, Mapping):
+            told = declared_ir_range(place["dataset"]) if "dataset" in place else {}
+            ir_range = reading_limits(ir_range or {}, processor.ir_range, told)
         meta = IndexMeta(
             model=str(Path(model).resolve()) if Path(model).is_dir() else model,
             fingerprint=model_fingerprint(clip, processor),

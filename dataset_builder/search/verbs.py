@@ -37,7 +37,8 @@ def add_embed(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BAND=LOW,HIGH",
-        help="limits of a band's infrared above 8 bit (default: the model's processor's); may be repeated",
+        help="limits of a band's infrared above 8 bit (default: the model's, else those the dataset "
+        "declares); may be repeated",
     )
     add("--tile", type=whole(1, 65_535), help="side of a scene's tiles, in pixels (default: 256)")
     add("--stride", type=whole(1, 65_535), help="pixels from tile to tile (default: the side)")

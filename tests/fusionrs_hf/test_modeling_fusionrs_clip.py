@@ -4,7 +4,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import AutoModel, CLIPConfig, CLIPModel, ResNetConfig
+from transformers import AutoModel, CLIPConfig, CLIPModel, ResNetConfig, pipeline
 
 import fusionrs_hf.auto  # noqa: F401
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
@@ -474,6 +474,17 @@ def test_unequal_numbers_of_rows_embed_but_have_no_loss(batch):
         model(**fewer, return_loss=True)
     with pytest.raises(ValueError, match=r"'text': 3, 'fused': 3, 'image_ids': 2}"):
         model(**batch, image_ids=torch.arange(2), return_loss=True)
+
+
+def test_a_feature_extraction_pipeline_gives_the_embeddings_of_texts(tmp_path):
+    model, processor = tiny.clip_model(), tiny.clip_processor()
+    for part in (model, processor):
+        part.save_pretrained(tmp_path)
+    pipe = pipeline("feature-extraction", model=str(tmp_path), device="cpu")
+    pipe.tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # as BERT's
+    assert "token_type_ids" in pipe.tokenizer("dark water")
+    wanted = model(**processor(text="dark water")).text_embeds
+    torch.testing.assert_close(torch.tensor(pipe("dark water")), wanted)
 
 
 @pytest.mark.parametrize("name", ["pixel_values", "ir_pixel_values"])

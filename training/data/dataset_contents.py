@@ -11,6 +11,7 @@ from datasets import get_dataset_split_names, load_dataset
 
 from dataset_builder.schema import SPLITS
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.weights import check_source
 from training.clip_arguments import IR_ORIGINS
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,9 @@ def split_names(dataset: str) -> list[str]:
     """Returns the splits that a dataset has, in the schema's order.
 
     Raises:
-        InputError: It has none.
+        InputError: It has none, or is not there.
     """
+    check_source(dataset)
     folder = Path(dataset)
     if folder.is_dir():
         there = {path.name.split("-")[0] for path in (folder / "data").glob("*.parquet")}
@@ -50,6 +52,7 @@ def scored_split(dataset: str, asked: str | None) -> str:
 
 def origin_counts(dataset: str, split: str) -> Counter[str | None]:
     """Returns the number of a split's rows by `ir_origin`; no rows for a split that is not there."""
+    check_source(dataset)
     folder, counts = Path(dataset), Counter()
     if folder.is_dir():
         columns = (

@@ -13,12 +13,14 @@ from torch.utils.data import IterableDataset as TorchIterableDataset
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
+from fusionrs_hf.weights import check_source
 from training.data.embedded_images import embedded
 
 FACTS = ("ir_band", "ir_origin", "image_group_id", "source_dataset", "source_locator")
 
 
 def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None = None) -> IterableDataset:
+    check_source(dataset)
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
     rows = load_dataset(
