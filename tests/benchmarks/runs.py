@@ -37,8 +37,14 @@ def make_parser(description: str, work: str, one: str) -> argparse.ArgumentParse
     return parser
 
 
-def run_missing(module: str, jobs: Sequence[Job], arguments: argparse.Namespace) -> dict[Job, dict]:
+def run_missing(
+    module: str, jobs: Sequence[Job], arguments: argparse.Namespace, extra: Sequence[str] = ()
+) -> dict[Job, dict]:
     """Starts `python -m module --one NAME SEED` for every job without `result.json` in its folder under `--work`.
+
+    Args:
+        module, jobs, arguments: What is run, for what, and the parsed options of `make_parser`.
+        extra: Further options of the module.
 
     Returns:
         The results by job.
@@ -48,7 +54,7 @@ def run_missing(module: str, jobs: Sequence[Job], arguments: argparse.Namespace)
         folder = arguments.work / f"{job[0]}-{job[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", module, "--packages", str(arguments.packages)]
-        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1])]
+        command += ["--work", str(arguments.work), "--demo", str(arguments.demo), "--one", job[0], str(job[1]), *extra]
         logger.info("training %s, seed %d", *job)
         environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
         with (folder / "log.txt").open("w") as log:
