@@ -236,6 +236,7 @@ class FusionRSTranslator(ModelMixin, ConfigMixin):
 
     def save_pretrained(self, save_directory: str, *args: Any, **options: Any) -> None:
         """Saves weights and configuration, and this file beside them, so that they load where it is not installed."""
+        self.to(memory_format=torch.contiguous_format)
         super().save_pretrained(save_directory, *args, **options)
         source, target = Path(__file__).resolve(), Path(save_directory).resolve()
         if source.parent != target:

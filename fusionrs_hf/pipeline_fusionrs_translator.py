@@ -23,6 +23,7 @@ from PIL import Image
 
 CORE_PX = 256  # of a large image, the side of what is translated at a time; a multiple of the coarsest stride
 MARGIN_PX = 40  # around it, what is looked at besides: beyond it nothing has a say, so that parts join exactly
+STEP_PX = 4 * 128 * 128  # pixels in a step of a processor, whose caches hold no more
 BLOCK_PX = 64  # side of what is compared with the training tiles
 DARK_SHARE = 0.01  # of a scene's pixels in each channel, those that tell its offset
 KINDS = ("toa", "surface", "raw")
@@ -57,7 +58,7 @@ class RGB2IRPipeline(DiffusionPipeline):
 
     def __init__(self, translator: ModelMixin) -> None:
         super().__init__()
-        self.register_modules(translator=translator)
+        self.register_modules(translator=translator.to(memory_format=torch.channels_last))  # a fourth faster
 
     @torch.no_grad()
     def __call__(
@@ -79,7 +80,8 @@ class RGB2IRPipeline(DiffusionPipeline):
             reflectance: `toa` (top of atmosphere, with its offset), `surface` or `raw` (numbers whose offset is not
                 known: the darkest percent of each channel of an image is taken for the training scene's); None: the
                 images are 8-bit display. Sets the condition.
-            batch_size: Parts of images in a step; does not change the result by more than rounding.
+            batch_size: Parts of images in a step, on a processor fewer of large ones; does not change the result by
+                more than rounding.
             output_type: `pil` or `np`.
 
         Raises:
@@ -124,11 +126,10 @@ class RGB2IRPipeline(DiffusionPipeline):
         """
         place, channel = self.translator.condition_index(condition), self.check_band(band, condition)
         results = [np.empty((3, *image.shape[:2]), np.float32) for image in images]
-        for group in _in_batches(_parts(images, core_px), batch_size):
-            stacked = np.stack([images[index][window] for index, window, _ in group])
-            rgb = torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))).to(
-                self._execution_device, self.translator.dtype
-            )
+        device = self._execution_device
+        for group in _in_batches(_parts(images, core_px), batch_size, STEP_PX if device.type == "cpu" else None):
+            stacked = torch.from_numpy(np.stack([images[index][window] for index, window, _ in group]))
+            rgb = stacked.permute(0, 3, 1, 2).to(device, self.translator.dtype)
             which = torch.full((len(group),), place, dtype=torch.long, device=rgb.device)
             values = self.translator(rgb, which).quantiles[:, channel].float().cpu().numpy()
             if not np.isfinite(values).all():
@@ -252,13 +253,14 @@ def _parts(
                 yield index, window, core
 
 
-def _in_batches(parts: Iterator[tuple], batch_size: int) -> Iterator[list[tuple]]:
-    """Yields parts of equal size together, `batch_size` at most."""
+def _in_batches(parts: Iterator[tuple], batch_size: int, pixels: int | None = None) -> Iterator[list[tuple]]:
+    """Yields parts of equal size together, `batch_size` and so many pixels at most, but one part at least."""
     waiting: dict[tuple[int, ...], list[tuple]] = {}
     for part in parts:
         size = tuple(edge.stop - edge.start for edge in part[1])
+        most = batch_size if pixels is None else min(batch_size, pixels // (size[0] * size[1]))
         group = waiting.setdefault(size, [])
         group.append(part)
-        if len(group) == max(1, batch_size):
+        if len(group) >= max(1, most):
             yield waiting.pop(size)
     yield from waiting.values()

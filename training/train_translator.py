@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             fit_domain(model, train, validation)
             fit_blend(model, train, unknown)
             fit_intervals(model, validation, (plain, unknown))
-            RGB2IRPipeline(translator=model.to(memory_format=torch.contiguous_format)).save_pretrained(folder)
+            RGB2IRPipeline(translator=model).save_pretrained(folder)
             towers = [arguments.translator] if arguments.translator else []
             write_run_log(trainer, folder, arguments, train.rows, towers, time.monotonic() - started)
             write_translator_card(folder, training.hub_model_id or place_name(folder))

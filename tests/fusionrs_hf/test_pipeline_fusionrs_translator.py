@@ -179,6 +179,8 @@ def test_parts_of_one_size_go_together_and_none_is_lost():
     groups = [[number for number, *_ in group] for group in translating._in_batches(iter(parts), 2)]
     assert groups == [[0, 2], [1, 4], [3, 6], [5]]
     assert [len(group) for group in translating._in_batches(iter(parts), 0)] == [1] * 7
+    groups = [[number for number, *_ in group] for group in translating._in_batches(iter(parts), 3, pixels=40)]
+    assert groups == [[1], [0, 2], [4], [5], [3, 6]]  # 20, 30 and 45 pixels a part: one at least
 
 
 @pytest.mark.parametrize(("distances", "inside"), [([1.0, 1.1], True), ([1.0, 1.1, 1.1], False), ([1.01], False)])
