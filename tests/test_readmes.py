@@ -113,6 +113,8 @@ def run_front_page(capsys: pytest.CaptureFixture) -> tuple[dict, str]:
 
 def check_front_page(names: dict, printed: str) -> None:
     assert {"rgb", "ir", "captions", "ir_band"} <= set(names["row"])
+    assert names["row"]["ir_captions"][1] in " ".join((ROOT / "README.md").read_text().split())
+    assert names["row"]["joint_captions"]
     for embeds, rows in (("rgb_embeds", 1), ("ir_embeds", 1), ("text_embeds", len(names["row"]["captions"]))):
         assert names["outputs"][embeds].shape[0] == rows
         assert (names["outputs"][embeds].norm(dim=-1) - 1).abs().max() < 1e-5

@@ -19,6 +19,7 @@ ATTEMPTS = 2  # wordings of a fact: the judge does not read each one
 FILLERS = {"part tone", "region", "part against ring"}  # told where there is nothing else
 LINES = {"line changes", "line in infrared only", "line in rgb only", "line extreme", "line in infrared"}
 STRIKING = LINES - {"line in infrared"} | {"part reversed", "part lost"}
+ALL_TURNED = 3
 PARTICULAR = (1.0, 0.5, 0.2, 0.1)  # of a fact, by how many turned pairs bear it out
 
 
@@ -63,8 +64,8 @@ def tell(row: Mapping[str, Any], facts: InfraredFacts, draw: random.Random) -> I
             continue
         if (found := _worded(telling, row, facts, image, draw)) is None:
             continue
-        borne = asked.bear_out(found)
-        if borne > _most_borne(telling, first=not told):
+        most = _most_borne(telling, first=not told)
+        if most < ALL_TURNED and (borne := asked.bear_out(found)) > most:
             spare.append((-telling.weight * PARTICULAR[borne], number, found))
             continue
         told.append(telling)
@@ -78,7 +79,7 @@ def tell(row: Mapping[str, Any], facts: InfraredFacts, draw: random.Random) -> I
 def _most_borne(telling: Telling, first: bool) -> int:
     """How many turned pairs may bear a fact out that is told nevertheless."""
     if telling.kind == "line extreme":
-        return 3
+        return ALL_TURNED
     if telling.kind in STRIKING and first:
         return 2
     return 1 if telling.kind in LINES else 0

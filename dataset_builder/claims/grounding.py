@@ -303,7 +303,10 @@ def place_of(positions: np.ndarray) -> str:
 
 def shape_of(positions: np.ndarray) -> str:
     """Names the shape of pixels of the working grid, as `Region.shape` says; rows and columns, `(2, pixels)`."""
-    minor, major = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(positions)), 1 / 12))  # a pixel has a width
+    centred = positions - positions.mean(1, keepdims=True)
+    (down, both), (_, along) = centred @ centred.T / (positions.shape[1] - 1)  # covariance
+    apart = np.hypot(down - along, 2 * both)
+    minor, major = (max((down + along + sign * apart) / 2, 1 / 12) ** 0.5 for sign in (-1, 1))  # a pixel has a width
     filled = positions.shape[1] / (4 * np.pi * minor * major)
     return "elongated" if major / minor >= ELONGATED else "compact" if filled >= FILLED else "irregular"
 

@@ -13,6 +13,7 @@ class View:
     def __init__(self, facts: InfraredFacts) -> None:
         self.facts = facts
         self.scale = max(facts.spread, 12.0)
+        self.verdicts: dict[tuple, str] = {}  # by what is claimed, in whatever words
 
     @cached_property
     def grey(self) -> np.ndarray:
@@ -25,6 +26,12 @@ class View:
         return np.sort(self.grey, axis=None)
 
     @cached_property
+    def ranks(self) -> np.ndarray:
+        """Share of the image that is darker than each pixel, half of what is equal included; `(GRID, GRID)`."""
+        counts = np.bincount(self.grey.astype(np.uint8).ravel(), minlength=256)
+        return ((np.cumsum(counts) - counts / 2) / self.grey.size)[self.grey.astype(np.uint8)]
+
+    @cached_property
     def luminance(self) -> np.ndarray | None:
         """Of the RGB image, as `grey`; None where there was none."""
         return None if self.facts.luminance_grid is None else decoded(self.facts.luminance_grid)
@@ -34,10 +41,21 @@ class View:
         """Bits of `COLOURS` by pixel; uint8 `(GRID, GRID)`."""
         return np.frombuffer(self.facts.colour_grid.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
 
+    def top(self, sign: int) -> np.ndarray:
+        """Pixels of the brightest (1) or darkest (-1) three percent, and what is as extreme; bool `(GRID, GRID)`."""
+        return self.grey >= quantile(self.ranked, 0.97) if sign > 0 else self.grey <= quantile(self.ranked, 0.03)
+
     def rank(self, value: float) -> float:
         """Share of the image that is darker, half of what is equal included."""
         below, upto = (np.searchsorted(self.ranked, value, side) for side in ("left", "right"))
         return float(below + upto) / 2 / self.ranked.size
+
+
+def quantile(ordered: np.ndarray, share: float) -> float:
+    """Of sorted values, interpolated: a dozen are asked of one order."""
+    at = share * (ordered.size - 1)
+    low = int(at)
+    return float(ordered[low] + (at - low) * (ordered[min(low + 1, ordered.size - 1)] - ordered[low]))
 
 
 def decoded(grid: str) -> np.ndarray:

@@ -70,9 +70,14 @@ _view = lru_cache(maxsize=16)(View)  # captions are written and judged one pair 
 
 
 def _verdict(claim: Claim, view: View) -> str:
-    if claim.thing is not None:
-        return judge_thing(claim.thing, view)
-    return _VERDICTS[claim.kind](claim.value, view)
+    """Of a sentence that is judged alone and again within its caption, each claim is judged once."""
+    key = claim.kind, claim.value, claim.thing
+    if key not in view.verdicts:
+        judged = (
+            judge_thing(claim.thing, view) if claim.thing is not None else _VERDICTS[claim.kind](claim.value, view)
+        )
+        view.verdicts[key] = judged
+    return view.verdicts[key]
 
 
 def fact_matches(caption: str, facts: InfraredFacts) -> dict[str, bool]:

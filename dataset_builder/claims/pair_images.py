@@ -13,6 +13,7 @@ from .pair_edges import edges_of
 from .pair_facts import PairFacts
 from .pair_lines import lines_of
 from .pair_parts import Grids
+from .pair_ridges import pyramids_of
 
 
 def pair_of(facts: InfraredFacts) -> PairFacts | None:
@@ -23,12 +24,11 @@ def pair_of(facts: InfraredFacts) -> PairFacts | None:
 def measure_pair(images: PairImages) -> PairFacts:
     """Measures a pair anew; see `pair_of`."""
     infrared, rgb = images.arrays()
-    luminance = np.asarray(Image.fromarray(rgb).convert("L"))
     grids = Grids(_gridded(infrared), _gridded(rgb))
     return PairFacts(
         parts=grids.parts(),
         regions=grids.regions(),
-        lines=lines_of(infrared, luminance),
+        lines=lines_of(*pyramids_of(images)),
         edges=edges_of(grids.infrared, grids.rgb),
     )
 

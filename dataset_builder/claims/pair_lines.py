@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from .grounding import CELLS, GRID
 from .pair_facts import Line, Standing, packed
-from .pair_floors import LEAST_SIDE, LINE_AUC, LINE_LENGTH, LINE_SEEN, LINE_STEP, LINE_UNSEEN, MOST_LINES
+from .pair_floors import LINE_AUC, LINE_LENGTH, LINE_SEEN, LINE_STEP, LINE_UNSEEN, MOST_LINES
 from .pair_ridges import SIGNS, Ridges, Run
 from .pair_standing import change_of
 
@@ -52,9 +52,9 @@ class _Trace:
         return ndimage.maximum_filter(self.mask.view(np.uint8), 5).view(bool)
 
 
-def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
-    """Lines of both images, the most salient first; uint8 images of one size."""
-    pyramids = {"rgb": _pyramid(luminance), "infrared": _pyramid(infrared)}
+def lines_of(luminance: list[Ridges], infrared: list[Ridges]) -> tuple[Line, ...]:
+    """Lines of both images, the most salient first; of their pyramids."""
+    pyramids = {"rgb": luminance, "infrared": infrared}
     kept: list[_Trace] = []
     for image, pyramid in pyramids.items():
         mine: list[_Trace] = []
@@ -74,15 +74,6 @@ def lines_of(infrared: np.ndarray, luminance: np.ndarray) -> tuple[Line, ...]:
         else:
             traces[trace.image] = trace
     return tuple(_line(trace, traces, pyramids) for trace, traces in lines)
-
-
-def _pyramid(grey: np.ndarray) -> list[Ridges]:
-    levels, values = [], grey.astype(np.float32)
-    while min(values.shape) >= LEAST_SIDE:
-        levels.append(Ridges(values))
-        height, width = (side // 2 * 2 for side in values.shape)
-        values = values[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
-    return levels
 
 
 def _traces(image: str, pyramid: list[Ridges]) -> Iterator[_Trace]:

@@ -1,20 +1,23 @@
 """Narrow bright and dark runs of one image, at one level of its pyramid.
 
-Standard library, numpy and scipy only: a metric's release copies the whole folder.
+Standard library, numpy, scipy and Pillow only: a metric's release copies the whole folder.
 
 A pixel of a run is brighter, or darker, than both of its sides two pixels away, each averaged over five pixels along
 the run: one, two or three pixels wide. Four directions are tried; wider runs are found a level further down.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
+from .grounding import PairImages
 from .pair_facts import Standing
-from .pair_floors import LINE_CLUTTER, LINE_STEP
+from .pair_floors import LEAST_SIDE, LINE_CLUTTER, LINE_STEP
 from .pair_standing import Tones, counted
 
 ALONG = ((0, 1), (1, 1), (1, 0), (1, -1))  # rows and columns of a step along a run
@@ -31,7 +34,7 @@ _NEAR_BEST = 0.7  # of a pixel's best direction: where two runs cross, both keep
 _WEAK = 0.6  # of the floor: a run that is begun may go on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """Pixels of one run: rows, columns and directions, an entry each."""
 
@@ -39,14 +42,14 @@ class Run:
     columns: np.ndarray
     directions: np.ndarray
 
-    @property
+    @cached_property
     def length(self) -> float:
         """Along the run, pixels: where it is several pixels thick, they share a step."""
-        present = np.zeros((np.ptp(self.rows) + 3, np.ptp(self.columns) + 3), np.uint8)
         rows, columns = self.rows - self.rows.min() + 1, self.columns - self.columns.min() + 1
+        height, width = rows.max(), columns.max()
+        present = np.zeros((height + 2, width + 2), np.uint8)
         present[rows, columns] = 1
-        upright = np.ptp(self.rows) > np.ptp(self.columns)
-        across = np.where(self.directions % 2, upright, self.directions == 2).astype(int)  # else: down
+        across = np.where(self.directions % 2, height > width, self.directions == 2).astype(int)  # else: down
         thickness = 1 + present[rows + 1 - across, columns + across] + present[rows - 1 + across, columns - across]
         return float((np.where(self.directions % 2, np.sqrt(2), 1) / thickness).sum())
 
@@ -56,7 +59,7 @@ class Run:
         most = TANGLED * self.chord
         return self.rows.size * np.sqrt(2) > most and self.length > most
 
-    @property
+    @cached_property
     def chord(self) -> float:
         """Diagonal of its bounding box, pixels."""
         return float(np.hypot(np.ptp(self.rows) + 1, np.ptp(self.columns) + 1))
@@ -89,6 +92,12 @@ class Ridges:
         self.floor = max(
             LINE_STEP, LINE_CLUTTER * float(np.partition(clutter, clutter.size // 2, axis=None)[clutter.size // 2])
         )
+
+    def fainter(self, share: float) -> "Ridges":
+        """The same steps with a share of the floor."""
+        other = copy(self)
+        other.floor *= share
+        return other
 
     @cached_property
     def best(self) -> np.ndarray:
@@ -214,6 +223,23 @@ class Ridges:
         columns = (run.columns + distances * normal[:, 1]).ravel()
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         return self.tones.grey[rows[inside], columns[inside]]
+
+
+def pyramid_of(grey: np.ndarray) -> list[Ridges]:
+    """Ridges of an image and of its halves; uint8 `(height, width)`."""
+    levels, values = [], grey.astype(np.float32)
+    while min(values.shape) >= LEAST_SIDE:
+        levels.append(Ridges(values))
+        height, width = (side // 2 * 2 for side in values.shape)
+        values = values[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+    return levels
+
+
+@lru_cache(maxsize=4)  # captions are written and judged one pair after the other
+def pyramids_of(images: PairImages) -> tuple[list[Ridges], list[Ridges]]:
+    """Ridges of the luminance and of the infrared."""
+    infrared, rgb = images.arrays()
+    return pyramid_of(np.asarray(Image.fromarray(rgb).convert("L"))), pyramid_of(infrared)
 
 
 def _window(values: np.ndarray, down: int, right: int, height: int, width: int) -> np.ndarray:

@@ -70,8 +70,13 @@ def read_claims(caption: str, of_things: bool = True) -> list[Claim]:
 
 @lru_cache(maxsize=4096)  # rules, counts and repairs ask about the same caption
 def _claims(caption: str, of_things: bool) -> tuple[Claim, ...]:
-    claims = [claim for sentence in sentences(caption) for claim in _claims_of(sentence, of_things)]
+    claims = [claim for sentence in sentences(caption) for claim in _claims_of_tokens(tuple(sentence), of_things)]
     return tuple(dict.fromkeys(claims))
+
+
+@lru_cache(maxsize=4096)  # a sentence is written alone, and then stands in several captions
+def _claims_of_tokens(sentence: tuple[Token, ...], of_things: bool) -> tuple[Claim, ...]:
+    return tuple(_claims_of([*sentence], of_things))
 
 
 def _claims_of(sentence: list[Token], of_things: bool) -> list[Claim]:

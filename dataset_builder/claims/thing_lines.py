@@ -5,14 +5,15 @@ Standard library, numpy, scipy and Pillow only: a metric's release copies the wh
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from .grounding import GRID, PairImages
-from .pair_ridges import SIGNS, Ridges, Run
+from .pair_facts import Standing
+from .pair_ridges import SIGNS, Ridges, Run, pyramids_of
 from .thing_masks import Sight, place_masks, places_masks
 from .things import WIDE, Thing, ThingStatement
 from .zones import reversed_verdict
@@ -29,71 +30,58 @@ _EDGE, _NO_EDGE = 6.0, 2.5  # grey levels a working pixel, of the image's strong
 
 
 @dataclass(frozen=True)
-class _Level:
-    """One level of an image's pyramid, beside the same level of the other image."""
-
-    ridges: Ridges
-    other: Ridges
-
-
-@dataclass(frozen=True, slots=True)
 class _Traced:
-    """A run, and how it stands in both images.
+    """A run, and how it stands in both images; that is measured of those that are asked for.
 
     Attributes:
         tone: `bright` or `dark`.
         score: Strength over the floor times the root of its length.
-        mean: Of the image that traces it, grey levels.
-        step, other_step: Against its sides, in this image and in the other one, grey levels.
-        other_mean: Of the other image.
         length: In longer sides.
-        mask: Of the working grid.
+        run: Its pixels.
+        ridges, other: Of the image that traces it, and of the other one.
     """
 
     tone: str
     score: float
-    mean: float
-    step: float
-    other_step: float
-    other_mean: float
     length: float
-    mask: np.ndarray
+    run: Run
+    ridges: Ridges
+    other: Ridges
+
+    @cached_property
+    def here(self) -> Standing:
+        """In the image that traces it."""
+        return self.ridges.standing(self.run)
+
+    @cached_property
+    def there(self) -> Standing:
+        """In the other image."""
+        return self.other.standing(self.run)
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Of the working grid; bool `(GRID, GRID)`."""
+        height, width = self.ridges.grey.shape
+        rows, columns = (self.run.rows + 0.5) * GRID / height, (self.run.columns + 0.5) * GRID / width
+        mask = np.zeros((GRID, GRID), bool)
+        mask[rows.astype(int), columns.astype(int)] = True
+        return mask
 
 
 @lru_cache(maxsize=32)
 def _runs(images: PairImages, of_rgb: bool) -> tuple[_Traced, ...]:
-    infrared, rgb = images.arrays()
-    luminance = np.asarray(Image.fromarray(rgb).convert("L"))
-    pair = (luminance, infrared) if of_rgb else (infrared, luminance)
-    return tuple(traced for level in _levels(*pair) for traced in _traced(level))
+    luminance, infrared = pyramids_of(images)
+    levels = zip(luminance, infrared) if of_rgb else zip(infrared, luminance)
+    return tuple(traced for level, other in levels for traced in _traced(level.fainter(_LENIENT), other))
 
 
-def _levels(grey: np.ndarray, other: np.ndarray) -> Iterator[_Level]:
-    values = [grey.astype(np.float32), other.astype(np.float32)]
-    while min(values[0].shape) >= GRID // 2:
-        level = _Level(Ridges(values[0]), Ridges(values[1]))
-        level.ridges.floor *= _LENIENT
-        yield level
-        height, width = (side // 2 * 2 for side in values[0].shape)
-        values = [v[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for v in values]
-
-
-def _traced(level: _Level) -> Iterator[_Traced]:
-    ridges, side = level.ridges, max(level.ridges.grey.shape)
+def _traced(ridges: Ridges, other: Ridges) -> Iterator[_Traced]:
+    side = max(ridges.grey.shape)
     for tone, sign in SIGNS.items():
         for run in ridges.runs(sign, _LEAST_LENGTH * side):
-            here, there = ridges.standing(run), level.other.standing(run)
             length = run.length / side
             strength = float(ridges.best[sign, run.rows, run.columns].mean()) / ridges.floor
-            score = strength * min(1.0, length) ** 0.5
-            yield _Traced(tone, score, here.mean, here.step, there.step, there.mean, length, _gridded(ridges, run))
-
-
-def _gridded(ridges: Ridges, run: Run) -> np.ndarray:
-    height, width = ridges.grey.shape
-    mask = np.zeros((GRID, GRID), bool)
-    mask[((run.rows + 0.5) * GRID / height).astype(int), ((run.columns + 0.5) * GRID / width).astype(int)] = True
-    return mask
+            yield _Traced(tone, strength * min(1.0, length) ** 0.5, length, run, ridges, other)
 
 
 def _at(thing: Thing, sight: Sight, of_rgb: bool) -> list[_Traced]:
@@ -101,7 +89,9 @@ def _at(thing: Thing, sight: Sight, of_rgb: bool) -> list[_Traced]:
     runs = _runs(sight.view.facts.images, of_rgb)
     if thing.places:
         region = places_masks(thing.places, thing.offset)[-1]
-        runs = tuple(run for run in runs if (run.mask & region).sum() >= _INSIDE * run.mask.sum())
+        runs = tuple(
+            run for run in runs if np.count_nonzero(run.mask & region) >= _INSIDE * np.count_nonzero(run.mask)
+        )
     return sorted(runs, key=lambda run: -run.score)
 
 
@@ -133,8 +123,7 @@ def judge_line(statement: ThingStatement, sight: Sight) -> str:
 
 def _response(thing: Thing, tone: str, sight: Sight) -> float:
     """How near the strongest pixels of a place come to the floor of a run, though none is traced."""
-    infrared, _ = sight.view.facts.images.arrays()
-    ridges = Ridges(infrared.astype(np.float32))
+    ridges = pyramids_of(sight.view.facts.images)[1][0]
     region = places_masks(thing.places, thing.offset)[-1] if thing.places else np.ones((GRID, GRID), bool)
     height, width = ridges.grey.shape
     there = np.asarray(Image.fromarray(region).resize((width, height), Image.Resampling.NEAREST))
@@ -144,12 +133,12 @@ def _response(thing: Thing, tone: str, sight: Sight) -> float:
 def _too_pale(value: str, runs: list[_Traced]) -> bool:
     """Whether no run is as black or as white as is said."""
     if value == "black":
-        return min(run.mean for run in runs) > _BLACK_RUN[1]
-    return value == "white" and max(run.mean for run in runs) < _WHITE_RUN[1]
+        return min(run.here.mean for run in runs) > _BLACK_RUN[1]
+    return value == "white" and max(run.here.mean for run in runs) < _WHITE_RUN[1]
 
 
 def _pale(value: str, runs: list[_Traced]) -> bool:
-    salient = runs[0].mean
+    salient = runs[0].here.mean
     return value == "black" and salient > _BLACK_RUN[0] or value == "white" and salient < _WHITE_RUN[0]
 
 
@@ -196,10 +185,10 @@ def judge_line_tone(statement: ThingStatement, sight: Sight) -> str | None:
     same, against = _best(here, tone), _best(here, other)
     seen = _transferred(thing, sight)
     sign = 1 if tone == "bright" else -1
-    agreeing = sum(sign * run.other_step >= _STEP for run in seen)
-    opposing = sum(sign * run.other_step <= -_LEVEL for run in seen)
+    agreeing = sum(sign * run.there.step >= _STEP for run in seen)
+    opposing = sum(sign * run.there.step <= -_LEVEL for run in seen)
     if seen and statement.value in ("black", "white"):
-        means = [run.other_mean for run in seen]
+        means = [run.there.mean for run in seen]
         if min(means) > _BLACK_RUN[1] if statement.value == "black" else max(means) < _WHITE_RUN[1]:
             return "contradicted"
     if statement.value in ("black", "white") and (not here or _too_pale(statement.value, here)):
@@ -232,10 +221,10 @@ def line_apart(statement: ThingStatement, sight: Sight) -> str | None:
     runs = [run for run in runs[:2] if run.score >= 0.6]
     if not runs:
         return None
-    ratio = min(abs(run.other_step) / max(abs(run.step), 4.0) for run in runs)
+    ratio = min(abs(run.there.step) / max(abs(run.here.step), 4.0) for run in runs)
     if statement.value in ("lost", "less"):
         return "supported" if ratio <= 0.5 else "contradicted" if ratio >= 1.0 else "unverifiable"
     if statement.value == "more":
         return "supported" if ratio >= 1.1 else "contradicted" if ratio <= 0.7 else "unverifiable"
-    seen = max(abs(run.other_step) for run in runs)
+    seen = max(abs(run.there.step) for run in runs)
     return "supported" if seen >= _STEP else reversed_verdict("supported") if seen <= _LEVEL else "unverifiable"

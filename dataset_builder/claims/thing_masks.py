@@ -4,7 +4,7 @@ Standard library, numpy, scipy and Pillow only: a metric's release copies the wh
 has several, and a statement is wrong only where it is wrong of all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from .grounding import COLOURS, GRID, PairImages
-from .image_view import View, decoded, place_mask, sided
+from .image_view import View, decoded, place_mask, quantile, sided
 from .kinds import WHITE
 from .pair_images import pair_of_images
 from .things import LOOKS, Thing
@@ -67,6 +67,7 @@ class _Looks:
         self.images, self.luminance = images, decoded(luminance)
         self.colours = np.frombuffer(colours.encode(), np.uint8).reshape(GRID, GRID) - ord("0")
         self._masks: dict[Thing, list[np.ndarray]] = {}
+        self._features: dict[str, np.ndarray] = {}
 
     @cached_property
     def rgb(self) -> np.ndarray:
@@ -74,22 +75,11 @@ class _Looks:
         _, pixels = self.images.arrays()
         return np.asarray(Image.fromarray(pixels).resize((GRID, GRID), Image.Resampling.BOX), np.float32)
 
-    @cached_property
-    def features(self) -> dict[str, np.ndarray]:
+    def feature(self, name: str) -> np.ndarray:
         """Steps of a feature from its median by pixel, about -2 to 2."""
-        red, green, blue = (self.rgb[..., channel] for channel in range(3))
-        luminance = self.luminance
-        deviation = luminance - ndimage.uniform_filter(luminance, 3)
-        return {
-            "luminance": _steps(luminance),
-            "green": _steps(green - (red + blue) / 2),
-            "warm": _steps(red - blue),
-            "pink": _steps(red - green),
-            "blue": _steps(blue - (red + green) / 2),
-            "teal": _steps(np.minimum(green, blue) - red),
-            "chroma": _steps(self.rgb.max(-1) - self.rgb.min(-1)),
-            "rough": _steps(np.sqrt(ndimage.uniform_filter(deviation**2, 5))),
-        }
+        if name not in self._features:
+            self._features[name] = _steps(FEATURES[name](self))
+        return self._features[name]
 
     def likeness(self, thing: Thing) -> np.ndarray | None:
         """How much each pixel looks like a thing in RGB; None where nothing tells."""
@@ -108,7 +98,7 @@ class _Looks:
                     weights["chroma"] = weights.get("chroma", 0.0) - 0.3
         if not weights:
             return None
-        score = sum(weight * self.features[name] for name, weight in weights.items())
+        score = sum(weight * self.feature(name) for name, weight in weights.items())
         return score if thing.head in _SMALL else ndimage.uniform_filter(score, 3)
 
     def masks(self, thing: Thing, subject: np.ndarray | None = None) -> list[np.ndarray]:
@@ -127,32 +117,39 @@ class _Looks:
             if likeness is None:
                 found.append(region)
                 continue
-            for share in EXTREME_SHARES if _is_extreme(thing) else SHARES:
-                found.append(_most_like(likeness, region, share))
-            if (part := self._part(likeness, region)) is not None:
+            ordered = np.sort(likeness[region])
+            shares = EXTREME_SHARES if _is_extreme(thing) else SHARES
+            found += [region & (likeness >= quantile(ordered, 1 - share)) for share in shares if ordered.size]
+            if (part := self._part(likeness, region, ordered)) is not None:
                 found += [part, part]  # what is segmented counts twice
             if (coloured := self._coloured(thing)) is not None:
                 found.append(region & coloured)
-        return [mask for mask in found if mask.sum() >= _LEAST_PIXELS]
+        return [mask for mask in found if np.count_nonzero(mask) >= _LEAST_PIXELS]
 
     def largest_parts(self, thing: Thing) -> list[np.ndarray]:
         """The measured part that takes up most of each place of a thing that may look like anything, else none."""
-        if thing.tones or thing.colours or thing.looks[:1] not in _OF_ANY_LOOK or not self.parts:
+        if thing.tones or thing.colours or thing.looks[:1] not in _OF_ANY_LOOK or not len(self.parts):
             return []
         return [max((mask & region for mask in self.parts), key=np.sum) for region in regions(thing)]
 
     @cached_property
-    def parts(self) -> list[np.ndarray]:
-        """Masks of the measured parts."""
-        return [part.pixels for part in pair_of_images(self.images).parts]
+    def parts(self) -> np.ndarray:
+        """Masks of the measured parts; bool `(parts, GRID, GRID)`."""
+        masks = [part.pixels for part in pair_of_images(self.images).parts]
+        return np.array(masks, bool).reshape(-1, GRID, GRID)
 
-    def _part(self, likeness: np.ndarray, region: np.ndarray) -> np.ndarray | None:
-        """The measured part of a region that is most like a thing, if it is more so than most of the region."""
-        masks = [mask & region for mask in self.parts if (mask & region).sum() >= max(_LEAST_PIXELS, 0.5 * mask.sum())]
-        if not masks:
+    def _part(self, likeness: np.ndarray, region: np.ndarray, ordered: np.ndarray) -> np.ndarray | None:
+        """The measured part of a region that is most like a thing, if it is more so than most of the region.
+
+        `ordered` are the likenesses of the region, sorted.
+        """
+        inside = self.parts & region
+        sizes, whole = (np.count_nonzero(masks, axis=(1, 2)) for masks in (inside, self.parts))
+        masks = inside[sizes >= np.maximum(_LEAST_PIXELS, 0.5 * whole)]
+        if not len(masks):
             return None
-        best = max(masks, key=lambda mask: float(likeness[mask].mean()))
-        return best if likeness[best].mean() >= np.quantile(likeness[region], 0.8) else None
+        likest, best = max(((float(likeness[mask].mean()), mask) for mask in masks), key=lambda entry: entry[0])
+        return best if likest >= quantile(ordered, 0.8) else None
 
     def _coloured(self, thing: Thing) -> np.ndarray | None:
         """Pixels of its colour, by the facts of the image."""
@@ -172,15 +169,29 @@ def _is_extreme(thing: Thing) -> bool:
     return thing.image == "rgb" and bool(thing.tones) and abs(thing.tones[0]) >= WHITE
 
 
+def _roughness(looks: _Looks) -> np.ndarray:
+    deviation = looks.luminance - ndimage.uniform_filter(looks.luminance, 3)
+    return np.sqrt(ndimage.uniform_filter(deviation**2, 5))
+
+
+def _channels(of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Callable[[_Looks], np.ndarray]:
+    return lambda looks: of(*np.moveaxis(looks.rgb, -1, 0))
+
+
+FEATURES: dict[str, Callable[[_Looks], np.ndarray]] = {
+    "luminance": lambda looks: looks.luminance,
+    "green": _channels(lambda red, green, blue: green - (red + blue) / 2),
+    "warm": _channels(lambda red, green, blue: red - blue),
+    "pink": _channels(lambda red, green, blue: red - green),
+    "blue": _channels(lambda red, green, blue: blue - (red + green) / 2),
+    "teal": _channels(lambda red, green, blue: np.minimum(green, blue) - red),
+    "chroma": lambda looks: looks.rgb.max(-1) - looks.rgb.min(-1),
+    "rough": _roughness,
+}
+
+
 def _steps(values: np.ndarray) -> np.ndarray:
     return np.clip((values - np.median(values)) / max(float(values.std()), _LEAST_SPREAD), -2.5, 2.5)
-
-
-def _most_like(likeness: np.ndarray, region: np.ndarray, share: float) -> np.ndarray:
-    if not region.any():
-        return region
-    border = np.quantile(likeness[region], 1 - share)
-    return region & (likeness >= border)
 
 
 def regions(thing: Thing) -> list[np.ndarray]:
@@ -192,14 +203,11 @@ def regions(thing: Thing) -> list[np.ndarray]:
 
 def places_masks(places: Sequence[str], offset: str = "") -> list[np.ndarray]:
     """Masks of places, all together: the strict one, then the tolerant one."""
-    strict, tolerant = np.zeros((GRID, GRID), bool), np.zeros((GRID, GRID), bool)
-    for place in places:
-        one, other = place_masks(place, offset)
-        strict |= one
-        tolerant |= other
-    return [strict, tolerant]
+    both = zip(*(place_masks(place, offset) for place in places))
+    return [np.logical_or.reduce(masks) for masks in both]
 
 
+@lru_cache(maxsize=128)
 def place_masks(place: str, offset: str = "") -> tuple[np.ndarray, np.ndarray]:
     """A place and the larger one that people may mean by it: a corner's quadrant, a side's half, the inner half."""
     if offset and place == "centre":

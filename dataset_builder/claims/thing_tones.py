@@ -34,9 +34,7 @@ def masks_of(sight: Sight, thing: Thing, subject: np.ndarray | None = None) -> l
 
 def mean_rank(mask: np.ndarray, view: View) -> tuple[float, float]:
     """Mean of the infrared in a mask, grey levels, and mean rank among all of its tones."""
-    values = view.grey[mask]
-    ranks = np.searchsorted(view.ranked, values, "left") + np.searchsorted(view.ranked, values, "right")
-    return float(values.mean()), float(ranks.mean()) / 2 / view.ranked.size
+    return float(view.grey[mask].mean()), float(view.ranks[mask].mean())
 
 
 def tone_verdict(value: str, mask: np.ndarray, view: View) -> str:

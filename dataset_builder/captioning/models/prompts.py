@@ -122,16 +122,19 @@ class Prompts:
             fault: What was wrong with its caption, in words, when asking again.
             with_rgb: Whether the RGB image is shown before the infrared one.
         """
-        measured = facts_in_words(facts)
-        pair = pair_in_words(row, facts)
-        values = {"views": _views(row, with_rgb), "facts": measured, "pair": pair}
-        if self.asks_for_scene(row):
-            text = Template(self.scene_prompt).substitute(values)
-        else:
-            text = Template(self.prompt).substitute(values, scene=quote_array(row["captions"]))
-        if fault is not None and self.repair_prompt is not None:
-            text += "\n\n" + Template(self.repair_prompt).substitute(fault=quote(fault), facts=measured, pair=pair)
-        return text
+        asked = self.scene_prompt if self.asks_for_scene(row) else self.prompt
+        again = self.repair_prompt if fault is not None else None
+        templates = [Template(text) for text in (asked, again) if text is not None]
+        fields = {
+            "views": lambda: _views(row, with_rgb),
+            "scene": lambda: quote_array(row["captions"]),
+            "facts": lambda: facts_in_words(facts),
+            "pair": lambda: pair_in_words(row, facts),  # costs more than the rest of a prompt
+            "fault": lambda: quote(fault),
+        }
+        named = {name for template in templates for name in template.get_identifiers()}
+        values = {name: fields[name]() for name in named}
+        return "\n\n".join(template.substitute(values) for template in templates)
 
     def questions(
         self,

@@ -3,8 +3,9 @@ import pytest
 
 from dataset_builder.claims.grounding import measure
 from dataset_builder.claims.image_view import View, place_mask
-from dataset_builder.claims.thing_masks import Sight, place_masks, places_masks
+from dataset_builder.claims.thing_masks import FEATURES, Sight, place_masks, places_masks
 from dataset_builder.claims.thing_places import concentrated
+from dataset_builder.claims.things import Thing
 
 RIGHT, WRONG, OPEN = "supported", "contradicted", "unverifiable"
 
@@ -27,12 +28,21 @@ def sight_of(colour):
     ],
 )
 def test_features_rise_and_fall_with_the_colour(colour, high, low):
-    features = sight_of(colour).looks.features
+    looks = sight_of(colour).looks
+    features = {name: looks.feature(name) for name in FEATURES}
     steps = {name: float(feature[8, 24] - feature[40, 24]) for name, feature in features.items()}
     assert all(steps[name] > 0.9 for name in high), steps
     assert all(steps[name] < -0.9 for name in low), steps
     assert all(np.abs(feature).max() <= 2.5 for feature in features.values())
     assert features["rough"][16, 24] > features["rough"][40, 24]  # only the border is rough
+
+
+def test_a_thing_is_found_by_its_look_where_no_part_is_measured():
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    sight = Sight(View(measure(rgb[..., 0].copy(), rgb)))
+    assert sight.looks.parts.shape == (0, 48, 48)  # noise has none
+    masks = sight.masks(Thing(colours=("green",), places=("centre",)))
+    assert masks and all(mask.any() and not mask[:8].any() for mask in masks)
 
 
 def test_the_rgb_is_seen_on_the_working_grid():

@@ -1,10 +1,10 @@
 import hashlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import rasterio
 import yaml
@@ -33,13 +33,13 @@ DECLARED = {
         "ir": {"nir": "B5", "lwir": "B10"},
         "bands": BANDS,
         "limits": dict.fromkeys(BANDS, [0, 1000]),
-        "tile_px": 16,
-        "min_gap_px": 16,
+        "tile_px": 64,
+        "min_gap_px": 64,
         "land": {"band": "B6", "above": 100, "min_ratio": 0.5},
         "regions": [
-            {"split": "train", "rows": [0, 32], "columns": [0, 64], "stride_px": 11},
-            {"split": "validation", "rows": [48, 64], "columns": [0, 24]},
-            {"split": "test", "rows": [48, 64], "columns": [40, 64]},
+            {"split": "train", "rows": [0, 128], "columns": [0, 256], "stride_px": 44},
+            {"split": "validation", "rows": [192, 256], "columns": [0, 96]},
+            {"split": "test", "rows": [192, 256], "columns": [160, 256]},
         ],
     },
     "captions": {
@@ -55,19 +55,20 @@ DECLARED = {
 }
 
 
-@pytest.fixture
-def packages(tmp_path):
-    """A scene of noise up to 1000, with a lake in the north-west that is dark in B6, and 5000 in the test region."""
-    values = np.random.default_rng(0).integers(200, 1000, (6, 64, 64), dtype=np.uint16)
-    values[4, :16, :16] = 50
-    values[:, 48:, 40:] = 5000
-    shape = {"count": 6, "height": 64, "width": 64, "dtype": "uint16", "crs": "EPSG:32616"}
-    with rasterio.open(tmp_path / "made.tif", "w", "GTiff", transform=from_origin(5e5, 34e5, 30, 30), **shape) as file:
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A scene of noise, half as bright in the test region, with a lake in the north-west that is dark in B6."""
+    values = np.random.default_rng(0).integers(200, 1000, (6, 256, 256), dtype=np.uint16)
+    values[4, :64, :64] = 50
+    values[:, 192:, 160:] //= 2
+    shape = {"count": 6, "height": 256, "width": 256, "dtype": "uint16", "crs": "EPSG:32616"}
+    folder = tmp_path_factory.mktemp("packages")
+    with rasterio.open(folder / "made.tif", "w", "GTiff", transform=from_origin(5e5, 34e5, 30, 30), **shape) as file:
         file.write(values)
-    return tmp_path
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene(packages):
     digest = hashlib.sha256((packages / "made.tif").read_bytes()).hexdigest()
     declared = packages / "scenes.yaml"
@@ -75,12 +76,20 @@ def scene(packages):
     return declared_scenes(declared)[0]
 
 
+@pytest.fixture(scope="module")
+def written(scene, packages, tmp_path_factory):
+    """Folder of a sample of that scene."""
+    out = tmp_path_factory.mktemp("written")
+    write_sample([(scene, scene.open(packages))], out, workers=1)
+    return out
+
+
 def test_usable_tiles_become_captioned_rows_and_the_others_are_counted(scene, packages):
     left = Counter()
     pairs = list(cut(scene, scene.open(packages), left))
-    assert left == {("made", "little_land"): 1}  # the tile on the lake; the next, 11 pixels on, is half land
+    assert left == {("made", "little_land"): 1}  # the tile on the lake; the next, 44 pixels on, is half land
     assert Counter((row["_split"], row["ir_band"]) for row, _ in pairs) == {
-        ("train", "nir"): 9,  # rows 0 and 11, columns 0, 11, 22, 33, 44, but one
+        ("train", "nir"): 9,  # rows 0 and 44, columns 0, 44, 88, 132, 176, but one
         ("train", "lwir"): 9,
         ("validation", "nir"): 1,
         ("validation", "lwir"): 1,
@@ -98,17 +107,15 @@ def test_limits_are_percentiles_of_the_training_region_and_count_each_pixel_once
     limits = measure_limits(source)
     assert set(limits) == {"B4", "B3", "B2", "B5", "B10"}
     with rasterio.open(packages / "made.tif") as file:
-        region = file.read(4)[:32]
-    kept = np.concatenate([region[:16, 16:].ravel(), region[16:].ravel()])  # all but the lake's tile
+        region = file.read(4)[:128]
+    kept = np.concatenate([region[:64, 64:].ravel(), region[64:].ravel()])  # all but the lake's tile
     assert limits["B5"] == np.percentile(kept, [1, 99]).round().astype(int).tolist()
     assert limits == measure_limits(replace(source, min_std=500))
 
 
-def test_cutting_twice_gives_the_same_bytes(scene, packages, tmp_path):
-    scenes = [(scene, scene.open(packages))]
-    for name in ("one", "two"):
-        write_sample(scenes, tmp_path / name)
-    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+def test_making_it_twice_gives_the_same_bytes(scene, packages, written, tmp_path):
+    write_sample([(scene, scene.open(packages))], tmp_path, workers=1)
+    files = sorted(path.relative_to(written) for path in written.rglob("*") if path.is_file())
     assert list(map(str, files)) == [
         "README.md",
         "caption_rules.jsonl",
@@ -116,24 +123,33 @@ def test_cutting_twice_gives_the_same_bytes(scene, packages, tmp_path):
         "data/train-00000-of-00001.parquet",
         "data/validation-00000-of-00001.parquet",
     ]
-    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+    assert all((written / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
 
 
-def test_what_is_written_loads_with_its_card(scene, packages, tmp_path):
-    write_sample([(scene, scene.open(packages))], tmp_path / "out")
-    loaded = load_dataset(str(tmp_path / "out"))
+def test_what_is_written_is_finished_and_loads_with_its_card(written):
+    loaded = load_dataset(str(written))
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 18, "validation": 2, "test": 2}
-    card = (tmp_path / "out" / "README.md").read_text()
+    texts = loaded["test"].select_columns(["ir_captions", "captioner", "ir_phash", "joint_group_id"])
+    assert all(all(row.values()) for row in texts)
+    card = (written / "README.md").read_text()
     assert "| train | 9 | 18 |" in card and "1 tiles with B6 above 100 on less than 50% (water)" in card
     assert "| made/nir | B10, B6 |" in card and "| `lwir` | B10 | 0 to 1000 | 9 | 1 | 1 |" in card
-    records = [json.loads(line) for line in (tmp_path / "out" / "caption_rules.jsonl").read_text().splitlines()]
+    assert f"| infrared, compact | {loaded['test'][0]['ir_captions'][0]} |" in card
+    records = [json.loads(line) for line in (written / "caption_rules.jsonl").read_text().splitlines()]
     assert {record["sample_id"] for record in records} == {
         sample_id for split in loaded for sample_id in loaded[split]["sample_id"]
     }
-    assert pq.read_metadata(tmp_path / "out" / "data" / "train-00000-of-00001.parquet").num_rows == 18
 
 
-def test_another_file_than_the_pinned_one_is_an_error(scene, packages):
+def test_a_row_that_the_build_would_leave_out_is_an_error_and_nothing_is_written(scene, packages, tmp_path):
+    flat = replace(scene, source=scene.source | {"limits": scene.source["limits"] | {"B10": [5000, 6000]}})
+    with pytest.raises(InputError, match=r"of 22 rows that were cut the build kept 11 \(\{'ir_too_flat': 11\}\)"):
+        write_sample([(flat, flat.open(packages))], tmp_path, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_than_the_pinned_one_is_an_error(scene, packages, tmp_path):
+    packages = shutil.copytree(packages, tmp_path / "packages")
     with open(packages / "made.tif", "ab") as file:
         file.write(b"x")
     with pytest.raises(

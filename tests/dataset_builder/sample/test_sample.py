@@ -1,10 +1,12 @@
 """The shipped sample as it lies in the repository: counts, regions, images and captions."""
 
+import hashlib
 import io
 import itertools
 import json
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +18,31 @@ from PIL import Image
 
 from dataset_builder.captioning.scene_captions import write_captions
 from dataset_builder.captioning.scene_facts import CoverFacts, SceneFacts
-from dataset_builder.groups.grouping import group
-from dataset_builder.groups.keys import caption_key, perceptual_hash
-from dataset_builder.images.decoding import sha256
+from dataset_builder.groups.keys import caption_key
+from dataset_builder.pipeline import build
+from dataset_builder.recipe import load_recipe
 from dataset_builder.sample.scenes import declared_scenes
 from dataset_builder.schema import FEATURES, IMAGE_COLUMNS, LOCATOR, SPLITS
+from dataset_builder.shards.layout import DATA_SCHEMA
+from dataset_builder.shards.parquet import write_shard
 from fusionrs_hf.processing_fusionrs_images import scale_infrared
 
 SAMPLE = Path(__file__).parents[3] / "dataset_builder" / "sample"
 FIXTURE = Path(__file__).parents[2] / "data" / "ir16"
 HELD_OUT_REGIONS = ("s2_virginia", "l7_saltlake")  # the third scene is held out as a whole
+EVERY = 200  # rows of which one is built again
+TOLD_OF_GROUPS = ("image_group_id", "joint_group_id", "is_eval_representative")
+FINISHED = (*TOLD_OF_GROUPS, "ir_captions", "ir_caption_form", "joint_captions", "rgb_phash", "ir_phash")
+FINISHED = (*FINISHED, "captioner", "captioner_revision", "captioner_settings")
+CUT = (
+    *("sample_id", "source_dataset", "source_locator", "rights", "ir_origin", "ir_band", "ir_unit", "captions"),
+    *("caption_origin", "sensor", "acquired_at", "gsd_m", "bbox"),
+)
+CUT_SHA256 = {  # of the rows as they were cut, before a build first finished them
+    "train": "d527d9c328902c105a685af560f9a57e65e1fc87acdf99a5ef4bde09836643bd",
+    "validation": "6745aaaa83ffa0ebbc4e7f19096aa526fc4084762a8b1530dc49c906b82730f1",
+    "test": "717df5dedc45379fe6cb7528e7f17f92e54ceb9becaca808a6febc8bf2869bf5",
+}
 BANDS = {  # by scene: the visible bands, and the infrared band of each kind
     "s2_virginia": ({"B02", "B03", "B04"}, {"nir": "B08", "swir": "B11"}),
     "l7_saltlake": ({"B1", "B2", "B3"}, {"nir": "B4", "swir": "B5", "lwir": "B6"}),
@@ -60,6 +77,21 @@ def records():
     found = {(record["sample_id"], record["caption"]): record for record in parsed}
     assert len(found) == len(parsed)
     return found
+
+
+def without_groups(row):
+    """A group is named after one of its rows, which a part of the rows may lack."""
+    return {name: value for name, value in row.items() if name not in TOLD_OF_GROUPS}
+
+
+def digest_of_cut(rows):
+    """SHA-256 of the pixels and of all that was known before infrared and joint captions."""
+    digest = hashlib.sha256()
+    for row in rows:
+        for name in IMAGE_COLUMNS:
+            digest.update(np.asarray(image_of(row, name)).tobytes())
+        digest.update(json.dumps([row[name] for name in CUT]).encode())
+    return digest.hexdigest()
 
 
 def image_of(row, name):
@@ -132,23 +164,15 @@ def test_held_out_tiles_lie_on_one_grid_so_that_neighbours_join(everything):
             assert offsets == {(0, 0)}
 
 
-def test_at_least_250_queries_of_nir_and_of_swir_are_left_when_near_duplicates_are_merged(everything):
-    found = [dict(row) for row in everything]
-    for row in found:
-        row["rgb_phash"], row["ir_phash"] = perceptual_hash(
-            [np.asarray(image_of(row, name)) for name in IMAGE_COLUMNS]
-        )
-        row["_rgb_sha256"], row["_ir_sha256"] = (sha256(row[name]["bytes"]) for name in IMAGE_COLUMNS)
-        row["_caption_keys"] = []  # captions by rule join none
-    groups = group(pa.Table.from_pylist(found), radius=4)
+def test_no_group_is_in_two_splits_and_at_least_250_queries_of_nir_and_of_swir_are_left(everything):
     splits = defaultdict(set)
-    for row, name in zip(found, groups.joint, strict=True):
-        splits[name].add(row["_split"])
-    assert all(len(own) == 1 for own in splits.values())  # and none of them has a twin in another split
+    for row in everything:
+        splits[row["joint_group_id"]].add(row["_split"])
+    assert all(len(own) == 1 for own in splits.values())
     for kind in ("nir", "swir"):
         own = {
-            name
-            for row, name in zip(found, groups.joint, strict=True)
+            row["joint_group_id"]
+            for row in everything
             if row["_split"] == "test" and row["ir_band"] == kind and row["source_dataset"] in HELD_OUT_REGIONS
         }
         assert len(own) >= 250
@@ -206,10 +230,45 @@ def test_rgb_is_stored_once_though_several_rows_hold_it():
 def test_rows_say_where_they_come_from_and_nothing_that_is_not_known(everything):
     for row in everything:
         assert row["rights"] in ("CC0-1.0", "public-domain") and row["sensor"] and row["gsd_m"] in (10.0, 30.0)
-        assert row["acquired_at"] is None and row["rgb_phash"] is None and row["joint_group_id"] is None
-        assert (row["ir_origin"], row["ir_unit"], row["ir_captions"]) == ("sensor", "display", [])
+        assert row["acquired_at"] is None and row["translator"] is None
+        assert (row["ir_origin"], row["ir_unit"]) == ("sensor", "display")
         west, south, east, north = row["bbox"]
         assert 0 < east - west < 0.03 and 0 < north - south < 0.03
+
+
+def test_the_build_that_finished_it_left_what_was_cut_as_it_was(rows):
+    assert {split: digest_of_cut(found) for split, found in rows.items()} == CUT_SHA256
+
+
+def test_the_rows_are_finished(everything):
+    for row in everything:
+        assert row["ir_captions"] and len(row["ir_caption_form"]) == len(row["ir_captions"])
+        assert set(row["ir_caption_form"]) <= {"compact", "fluent"} and row["captioner"] == "grounded"
+        assert row["image_group_id"] and row["joint_group_id"] and row["is_eval_representative"] is not None
+    assert sum(bool(row["joint_captions"]) for row in everything) > 0.95 * len(everything)
+    marked = Counter((row["joint_group_id"], row["ir_band"]) for row in everything if row["is_eval_representative"])
+    held_out = {(row["joint_group_id"], row["ir_band"]) for row in everything if row["_split"] != "train"}
+    assert set(marked) == held_out and set(marked.values()) == {1}
+
+
+def test_captions_and_hashes_are_those_that_this_code_writes(rows, tmp_path):
+    """Who changes the captioner or a hash makes the sample anew."""
+    some = {split: found[::EVERY] for split, found in rows.items()}
+    for split, found in some.items():
+        table = pa.Table.from_pylist([row | dict.fromkeys(FINISHED) for row in found], schema=DATA_SCHEMA)
+        write_shard(tmp_path / "cut" / "data" / f"{split}-00000-of-00001.parquet", table)
+    build(replace(load_recipe(SAMPLE / "recipe.yaml"), base=tmp_path / "cut"), tmp_path / "built", workers=1)
+    for split, found in some.items():
+        again = pq.read_table(tmp_path / "built" / "data" / f"{split}-00000-of-00001.parquet").to_pylist()
+        assert [without_groups(row) for row in again] == [without_groups(row) for row in found]
+
+
+@pytest.mark.slow
+def test_its_build_gives_it_again_to_the_byte(tmp_path):
+    build(load_recipe(SAMPLE / "recipe.yaml"), tmp_path)
+    files = sorted(path.name for path in (SAMPLE / "data").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert all((tmp_path / "data" / name).read_bytes() == (SAMPLE / "data" / name).read_bytes() for name in files)
 
 
 def test_every_caption_has_a_record_of_bands_that_its_row_does_not_show(everything, records):

@@ -6,6 +6,7 @@ import pytest
 from dataset_builder.captioning.models.answers import BadAnswerError, clean_text, read_answer
 from dataset_builder.captioning.models.prompts import Prompts, facts_in_words, quote
 from dataset_builder.claims.grounding import CELLS, measure
+from dataset_builder.claims.pair_images import pair_of_images
 from tests.dataset_builder.made.caption_rows import ask, endpoint, facts_of, make_row
 from tests.made.chat_server import ChatServer, completion, infrared
 from tests.made.chat_server import Reply as ServerReply
@@ -91,6 +92,15 @@ def test_a_repair_names_the_fault_and_the_facts():
     assert text.startswith(fill(make_row(0)))
     assert '"ir_contradicted: brightest north"' in text and facts_in_words(facts_of([make_row(0)])[0]) in text
     assert fill(make_row(0), "wrong", Prompts(repair_prompt=None)) == fill(make_row(0))
+
+
+def test_the_pair_is_measured_only_where_a_template_asks_for_it():
+    row = make_row(400)  # of a pair that nobody has measured
+    before = pair_of_images.cache_info().misses
+    fill(row, "wrong", Prompts(prompt="$views $scene", repair_prompt="$fault $facts"))
+    assert pair_of_images.cache_info().misses == before
+    fill(row, "wrong", Prompts(prompt="$views $scene", repair_prompt="$fault $pair"))
+    assert pair_of_images.cache_info().misses == before + 1
 
 
 def test_many_and_long_captions_are_cut():
