@@ -54,6 +54,7 @@ def command(folders, output, **options):
         "save_steps": 2,
         "report_to": "none",
         "use_cpu": True,
+        "keep_checkpoints": True,
         "seed": 3,
     }
     return [part for name, value in {**fixed, **options}.items() for part in (f"--{name}", str(value))]
