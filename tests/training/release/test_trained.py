@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import parse_eval_result_entries
+from huggingface_hub import ModelCard, parse_eval_result_entries
 from transformers import ResNetConfig, ResNetModel
 
 from fusionrs_hf.bounded_yaml import read_yaml
+from fusionrs_hf.convert_demo import MOBILENET, convert_demo_weights
+from tests.house import ROOT
 from tests.made import tiny, tiny_vlm
 from tests.training.made.captioned_rows import make_rows
 from training.release import door, verify
+from training.release.checks import check_rights
 
+PACKAGES = ROOT / ".demo-packages"
 FAST = ["--report_to", "none", "--use_cpu", "true", "--logging_steps", "1", "--disable_tqdm", "true"]
 CARD = "---\nlicense: cc0-1.0\npretty_name: Rows\n---\n# Rows\n"
 
@@ -60,6 +64,27 @@ def commands(home: Path, kind: str) -> tuple[str, list[str]]:
     tiny.tokenizer().save_pretrained(home / "text")
     towers = ["--vision_tower", str(home / "vision"), "--text_tower", str(home / "text")]
     return "training.train_clip", [*towers, "--projection_dim", "8", "--frozen_vision_layers", "-1"]
+
+
+@pytest.mark.slow
+@pytest.mark.every_change
+@pytest.mark.skipif(
+    not (PACKAGES / MOBILENET.file).is_file(), reason="needs .demo-packages, which `make demo` installs"
+)
+def test_the_recipe_of_stated_licences_leaves_a_clip_that_may_be_published(in_client, rows: str, tmp_path: Path):
+    weights = convert_demo_weights(PACKAGES, tmp_path / "weights", ["mobilenet", "text"])
+    towers = ["--vision_tower", str(weights["mobilenet"]), "--text_tower", str(weights["text"])]
+    output = tmp_path / "output"
+    options = ["--config", "training/recipes/clip_open.yaml", "--dataset", rows, "--output_dir", str(output), *towers]
+    push = ["--push_to_hub", "true", "--hub_model_id", "trained/open"]
+    in_client(train, "training.train_clip", [*options, "--max_steps", "2", *FAST, *push])
+
+    check_rights(output, "https://hub.example")  # nothing is unstated
+    card = ModelCard.load(output / "README.md")
+    assert card.data.license == "apache-2.0" and "demo_only" not in card.data
+    assert "bsd-3-clause" in card.text and "apache-2.0" in card.text
+    assert (output / ".eval_results/fusionrs.yaml").is_file()
+    assert in_client(verify.verify, "trained/open").equal
 
 
 @pytest.mark.slow
