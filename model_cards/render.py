@@ -1,5 +1,7 @@
 """Typed facts -> model cards: Markdown with YAML front matter, model-index included."""
 
+from dataclasses import dataclass
+
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,14 +13,56 @@ PAPER = "arXiv 2606.17020"
 TAGS = ["remote-sensing", "infrared", "fusionrs"]
 
 
-def card_data(facts: ModelFacts, task: str, tags: list[str], results: list[EvalResult]) -> ModelCardData:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a kind of model is for, in the Hub's terms.
+
+    Args:
+        tag: The Hub's, of the pipeline.
+        name: For readers.
+        metric: Type of the metric.
+    """
+
+    tag: str
+    name: str
+    metric: str
+
+
+def eval_result(
+    facts: ModelFacts, task: Task, metric: str, share: float, part: str = "", split: str = "test", **where: str
+) -> EvalResult:
+    """Returns one result of a card, in percent.
+
+    Args:
+        facts: Of the model.
+        task: That was scored.
+        metric: Its name for readers.
+        share: Its value, 1 for all.
+        part: Of the dataset, for readers.
+        split: Of the dataset.
+        **where: More fields of `EvalResult`.
+    """
+    return EvalResult(
+        task_type=task.tag,
+        task_name=task.name,
+        dataset_type=facts.dataset_id or "fusionrs",
+        dataset_name=f"{facts.dataset_name}, {part}" if part else facts.dataset_name,
+        dataset_split=split,
+        metric_type=task.metric,
+        metric_name=metric,
+        metric_value=round(100 * share, 1),
+        **where,
+    )
+
+
+def card_data(facts: ModelFacts, task: Task, tags: list[str], results: list[EvalResult]) -> ModelCardData:
     """Returns the front matter of a model's card."""
     data = ModelCardData(
         language="en",
         license="other" if facts.demo_only else facts.license,
         license_name="demo-only" if facts.demo_only else None,
         library_name="transformers",
-        pipeline_tag=task,
+        pipeline_tag=task.tag,
         tags=[*TAGS, *tags],
         base_model=[base.hub_id for base in facts.base_models if base.hub_id] or None,
         datasets=[facts.dataset_id] if facts.dataset_id else None,

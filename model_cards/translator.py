@@ -8,7 +8,9 @@ from huggingface_hub import EvalResult, ModelCard
 from model_cards.bands import BAND_NAMES
 from model_cards.facts import Estimate, ModelFacts, percent
 from model_cards.markdown import markdown_table, markdown_text
-from model_cards.render import card_data, render
+from model_cards.render import Task, card_data, eval_result, render
+
+TASK = Task("image-to-image", "RGB to infrared-style", "r_squared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class TranslatorFacts(ModelFacts):
 
 def render_translator_card(facts: TranslatorFacts) -> ModelCard:
     """Returns the card of a translator."""
-    data = card_data(facts, "image-to-image", ["image-to-image", "rgb-to-infrared"], _results(facts))
+    data = card_data(facts, TASK, ["image-to-image", "rgb-to-infrared"], _results(facts))
     data.library_name = "diffusers"
     return render(
         "translator_card.md",
@@ -111,16 +113,14 @@ def _table(facts: TranslatorFacts) -> str:
 
 def _results(facts: TranslatorFacts) -> list[EvalResult]:
     return [
-        EvalResult(
-            task_type="image-to-image",
-            task_name="RGB to infrared-style",
-            dataset_type=facts.dataset_id or "fusionrs",
-            dataset_name=f"{facts.dataset_name}, {score.scene}, {BAND_NAMES.get(score.band, score.band)}",
+        eval_result(
+            facts,
+            TASK,
+            "R2 against sensor infrared",
+            score.r2.value,
+            f"{score.scene}, {BAND_NAMES.get(score.band, score.band)}",
+            facts.split,
             dataset_config=f"{score.scene} {score.band}",  # without one the results would be taken for those of one
-            dataset_split=facts.split,
-            metric_type="r_squared",
-            metric_name="R2 against sensor infrared",
-            metric_value=round(100 * score.r2.value, 1),
         )
         for score in facts.scores
     ]

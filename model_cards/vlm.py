@@ -8,7 +8,9 @@ from huggingface_hub import EvalResult, ModelCard
 
 from model_cards.facts import Estimate, ModelFacts, percent
 from model_cards.markdown import markdown_table, markdown_text
-from model_cards.render import card_data, render
+from model_cards.render import Task, card_data, eval_result, render
+
+TASK = Task("image-text-to-text", "Infrared captioning", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class VlmFacts(ModelFacts):
 
 def render_vlm_card(facts: VlmFacts) -> ModelCard:
     """Returns the card of a two-image VLM, whole or adapter."""
-    data = card_data(facts, "image-text-to-text", ["vision-language"], _fact_results(facts))
+    data = card_data(facts, TASK, ["vision-language"], _fact_results(facts))
     if facts.adapter_base:
         data.library_name, data.base_model = "peft", facts.adapter_base
     return render(
@@ -85,15 +87,5 @@ def _example_table(facts: VlmFacts) -> str:
 
 def _fact_results(facts: VlmFacts) -> list[EvalResult]:
     return [
-        EvalResult(
-            task_type="image-text-to-text",
-            task_name="Infrared captioning",
-            dataset_type=facts.dataset_id or "fusionrs",
-            dataset_name=facts.dataset_name,
-            dataset_split="test",
-            metric_type="accuracy",
-            metric_name=f"Infrared fact accuracy, {score.kind}",
-            metric_value=round(100 * score.model.value, 1),
-        )
-        for score in facts.scores
+        eval_result(facts, TASK, f"Infrared fact accuracy, {score.kind}", score.model.value) for score in facts.scores
     ]

@@ -26,6 +26,8 @@ TOGETHER = {
     "dataset_builder/sources/test_recipes.py": "the shipped recipes of each reader",
     "dataset_builder/sources/test_corpus_recipes.py": "the shipped recipes of public corpora",
     "training/release/test_hub_faults.py": "pushes to a Hub on which any request fails",
+    "training/release/test_stock_doors.py": "what the libraries' own push_to_hub leaves",
+    "training/release/test_takedown.py": "rows that are taken down, and the history that still has them",
     "training/test_train_clip_inputs.py": "wrong inputs of CLIP training and evaluation",
 }
 TESTS = sorted(path for package in PACKAGES for path in (ROOT / "tests" / package).rglob("test_*.py"))

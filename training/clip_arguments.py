@@ -125,6 +125,12 @@ class ClipArguments:
     contrastive_loss: str = field(default="info_nce", metadata={"help": "info_nce or sigmoid."})
     logit_scale_init_value: float = field(default=2.6592, metadata={"help": "Log inverse temperature at the start."})
     logit_bias_init_value: float = field(default=-10.0, metadata={"help": "Bias of the sigmoid loss at the start."})
+    keep_checkpoints: bool = field(
+        default=False,
+        metadata={
+            "help": "Leave checkpoints in the finished run: they hold pickles, and a higher goal goes on from them."
+        },
+    )
     overwrite: bool = field(
         default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
     )

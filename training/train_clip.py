@@ -46,7 +46,7 @@ from training.trainers.callbacks import CaptionEpoch, LogitScaleClamp
 from training.trainers.contrastive import ContrastiveTrainer
 from training.trainers.contrastive_arguments import ClipTrainingArguments
 from training.trainers.distributed import leave_processes
-from training.trainers.frozen import freeze_lower_layers
+from training.trainers.frozen import freeze_lower_layers, keep_norm_statistics
 from training.trainers.layer_memory import remember_layers
 from training.trainers.run_folder import RunFolder
 from training.trainers.run_log import write_run_log
@@ -127,9 +127,10 @@ def frozen_image_layers(arguments: ClipArguments) -> int:
 
 
 def limit_training(model: FusionRSCLIPModel, arguments: ClipArguments) -> None:
-    """Freezes what the recipe keeps as loaded, and puts adapters beside the rest of the towers where it wants them."""
+    """Freezes what the recipe keeps as loaded, norms' statistics always; adapters go beside the rest, if it wants."""
     for tower in image_towers(model):
         freeze_lower_layers(tower, frozen_image_layers(arguments))
+        keep_norm_statistics(tower)
     freeze_lower_layers(model.text_model, arguments.frozen_text_layers)
     if arguments.lora_rank:
         add_adapters(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout, arguments.lora_modules)

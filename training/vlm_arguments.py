@@ -67,6 +67,12 @@ class VlmArguments:
     attn_implementation: str | None = field(
         default=None, metadata={"help": "None: transformers' choice. On a CPU in bf16, eager trains a fifth faster."}
     )
+    keep_checkpoints: bool = field(
+        default=False,
+        metadata={
+            "help": "Leave checkpoints in the finished run: they hold pickles, and a higher goal goes on from them."
+        },
+    )
     overwrite: bool = field(
         default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
     )

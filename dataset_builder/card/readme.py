@@ -67,6 +67,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         template_path=str(DATASET_CARD),
         report=report,
         configs=configs(report, columns),
+        splits=SPLITS,
         table=_table(report),
         sources=sources_with_rights(report),
         by_source=_by_source(report),

@@ -37,17 +37,17 @@ def again(room: Room, verb: str, options: tuple[object, ...], change: tuple[obje
 
 def last_checkpoint_alone(room: Room, verb: str) -> None:
     """Killed after the last checkpoint, before the model is saved: no step more than the goal."""
-    out, whole = room.path / "out", room.path / "whole"
-    assert room.run(TRAIN[verb](room.stock, whole)).code == 0
+    out, whole, kept = room.path / "out", room.path / "whole", ("--keep_checkpoints", True)
+    assert room.run(TRAIN[verb](room.stock, whole, *kept)).code == 0
     steps = json.loads((whole / "training_log.json").read_text())["steps"]
     last = whole / f"checkpoint-{steps}"
     assert last.is_dir(), f"there is no {last.name}"
-    room.run(TRAIN[verb](room.stock, out), counting(out, room.path / "count"))
+    room.run(TRAIN[verb](room.stock, out, *kept), counting(out, room.path / "count"))
     count = int((room.path / "count").read_text())
     for point in spread(count, 8)[4:]:
         shutil.rmtree(out)
-        room.run(TRAIN[verb](room.stock, out), signalled(out, point, 9))
-        done = room.run(TRAIN[verb](room.stock, out))
+        room.run(TRAIN[verb](room.stock, out, *kept), signalled(out, point, 9))
+        done = room.run(TRAIN[verb](room.stock, out, *kept))
         assert done.code == 0, f"killed at write point {point} of {count}: {done.says()}"
         assert json.loads((out / "training_log.json").read_text())["steps"] == steps, "it trained past its goal"
         assert weights(out) == weights(whole), f"killed at write point {point} of {count}: other weights"

@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import nn
 from transformers import (
     AutoImageProcessor,
     AutoModel,
@@ -334,16 +335,83 @@ def test_importing_the_converter_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def layer(before: int, after: int, kernel: int, stride: int, groups: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU6())
+
+
+class Block(nn.Module):
+    """An inverted residual as the paper (arXiv 1801.04381) and torchvision have it, with torchvision's names."""
+
+    def __init__(self, before: int, after: int, stride: int, ratio: int) -> None:
+        super().__init__()
+        wide = before * ratio
+        expand = [layer(before, wide, 1, 1)] if ratio > 1 else []
+        reduce = (nn.Conv2d(wide, after, 1, bias=False), nn.BatchNorm2d(after))
+        self.conv = nn.Sequential(*expand, layer(wide, wide, 3, stride, wide), *reduce)
+        self.adds = stride == 1 and before == after
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden + self.conv(hidden) if self.adds else self.conv(hidden)
+
+
+class MobileNet(nn.Module):
+    """MobileNetV2 by table 2 of the paper, with the classifier that is left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts, width = [layer(3, 32, 3, 2)], 32
+        for ratio, after, repeats, stride in (
+            (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
+        ):  # fmt: skip
+            for repeat in range(repeats):
+                parts.append(Block(width, after, 1 if repeat else stride, ratio))
+                width = after
+        self.features = nn.Sequential(*parts, layer(width, 1280, 1, 1))
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(1280, 2))
+
+
+def test_the_converted_mobilenet_gives_the_maps_of_one_written_by_the_paper(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    theirs = MobileNet().eval()
+    for module in theirs.modules():  # so that no norm is at its neutral start
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                values.uniform_(0.5, 1.5)
+    source = tmp_path / convert.MOBILENET.file
+    source.parent.mkdir(parents=True)
+    torch.save(theirs.state_dict(), source)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    monkeypatch.setattr(convert, "MOBILENET", replace(convert.MOBILENET, sha256=digest))
+
+    folder = convert.convert_demo_weights(tmp_path, tmp_path / "out", ["mobilenet"])["mobilenet"]
+    ours, loading = AutoModel.from_pretrained(folder, output_loading_info=True)
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(pixels).last_hidden_state, theirs.features(pixels))
+    assert not any(loading.values()) and ours.config.hidden_size == 1280
+    assert not json.loads((folder / "origin.json").read_text())["demo_only"]
+    assert "license: bsd-3-clause" in (folder / "README.md").read_text()
+    assert AutoImageProcessor.from_pretrained(folder).size["height"] == ours.config.image_size == 128
+
+
+def test_an_unknown_part_is_refused(tmp_path):
+    with pytest.raises(InputError, match="parts has 'audio', expected some of vision, text, language, mobilenet"):
+        convert.convert_demo_weights(tmp_path, tmp_path, ["text", "audio"])
+
+
 @pytest.mark.slow
 @pytest.mark.every_change
 @pytest.mark.skipif(not REAL_PACKAGES.is_dir(), reason="needs .demo-packages, which `make demo` installs")
 def test_the_real_weights_convert_and_make_sense(tmp_path, monkeypatch):
     for name, origin in REAL.items():
         monkeypatch.setattr(convert, name, origin)
-    paths = convert.convert_demo_weights(REAL_PACKAGES, tmp_path)
+    paths = convert.convert_demo_weights(REAL_PACKAGES, tmp_path, convert.PARTS)
 
     vision = AutoModel.from_pretrained(paths["vision"])
     assert vision(torch.zeros(1, 3, 84, 84)).last_hidden_state.shape == (1, 37, 384)
+    mobilenet = AutoModel.from_pretrained(paths["mobilenet"])
+    assert mobilenet(torch.zeros(1, 3, 128, 128)).last_hidden_state.shape == (1, 1280, 4, 4)
 
     tokenizer, text = AutoTokenizer.from_pretrained(paths["text"]), AutoModel.from_pretrained(paths["text"])
     sentences = ["A river flows through the town.", "A town with a river running through it.", "Stocks fell sharply."]

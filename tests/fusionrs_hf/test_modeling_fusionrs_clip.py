@@ -4,10 +4,10 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import AutoModel, CLIPConfig, CLIPModel, ResNetConfig, pipeline
+from transformers import AutoModel, CLIPConfig, CLIPModel, MobileNetV2Config, ResNetConfig, pipeline
 
 import fusionrs_hf.auto  # noqa: F401
-from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
+from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig, tower_width
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_features import GatedFusion, patch_size, pool_tokens, tiled, whitening
 from fusionrs_hf.modeling_fusionrs_losses import info_nce, sigmoid_loss, trimodal_loss
@@ -73,6 +73,37 @@ def test_pool_grid_is_the_class_token_then_block_means_row_by_row():
     assert pooled.tolist() == expected
     assert pool_tokens(hidden, "cls")[0].item() == 0
     assert pool_tokens(hidden, "mean")[0].item() == pytest.approx(18.5)
+
+
+def test_a_map_is_pooled_as_tokens_whose_first_is_its_mean():
+    cells = torch.randn(2, 36, 5)
+    tokens = torch.cat([cells.mean(1, keepdim=True), cells], dim=1)
+    as_map = cells.transpose(1, 2).unflatten(2, (6, 6))
+    for how in ("cls", "mean", "grid"):
+        torch.testing.assert_close(pool_tokens(as_map, how), pool_tokens(tokens, how))
+
+
+@pytest.mark.parametrize("pooling", ["pooler", "grid"])
+def test_a_convolutional_tower_serves_as_image_tower(pooling, tmp_path):
+    tower = ResNetConfig(embedding_size=4, hidden_sizes=[4, 6], depths=[1, 1], layer_type="basic")
+    model = tiny.clip_model(vision_config=tower, vision_pooling=pooling, grid_size=2).eval()
+    model.save_pretrained(tmp_path)
+    again = FusionRSCLIPModel.from_pretrained(tmp_path).eval()
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        hidden = model.vision_model(pixels)
+        pooled = model.get_pooled_features(pixels)
+        torch.testing.assert_close(again.get_rgb_features(pixels), model.get_rgb_features(pixels))
+    assert pooled.shape == (2, 6 if pooling == "pooler" else 30)
+    torch.testing.assert_close(pooled[:, :6], hidden.pooler_output.flatten(1))  # the first of the grid is the mean
+
+
+def test_a_tower_without_a_width_says_what_to_add():
+    with pytest.raises(
+        ValueError, match="MobileNetV2Config has neither hidden_size nor hidden_sizes; add hidden_size"
+    ):
+        tower_width(MobileNetV2Config())
+    assert tower_width(MobileNetV2Config(hidden_size=1280)) == 1280
 
 
 def test_pool_grid_refuses_what_is_no_square():

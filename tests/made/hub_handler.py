@@ -250,8 +250,10 @@ class HubHandler(HubRefs, BaseHTTPRequestHandler):
         with tempfile.NamedTemporaryFile(dir=self.hub.blobs, delete=False) as partial:
             while left and (chunk := self.rfile.read(min(CHUNK, left))):
                 digest.update(chunk)
-                partial.write(chunk)
+                if not self.hub.discards:
+                    partial.write(chunk)
                 left -= len(chunk)
+            partial.truncate(size - left)
         if digest.hexdigest() != oid:
             Path(partial.name).unlink()
             raise HubError(400, f"SHA-256 of the bytes is {digest.hexdigest()}, announced was {oid}")

@@ -31,14 +31,15 @@ class LoopbackHub:
         root: Folder that keeps the repositories; made if missing, read again if it holds some.
         port: TCP port on 127.0.0.1; 0 takes a free one.
         token: The one access token that may write, and read what is private.
+        discards: Large files are hashed and not kept: of each there is a sparse file of its size.
 
     Attributes:
         faults: What goes wrong, see `HubFaults`.
         requests: "METHOD /path", and the byte range if one was asked for, of every request in order of arrival.
     """
 
-    def __init__(self, root: Path | str, port: int = 0, token: str = "hf_loopback"):
-        self.root, self.token = Path(root), token
+    def __init__(self, root: Path | str, port: int = 0, token: str = "hf_loopback", discards: bool = False):
+        self.root, self.token, self.discards = Path(root), token, discards
         self.blobs = self.root / "blobs"
         self.blobs.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()  # held by whoever changes a repository

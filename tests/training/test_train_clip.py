@@ -56,6 +56,7 @@ def command(folders, output, **options):
         "save_steps": 2,
         "report_to": "none",
         "use_cpu": True,
+        "keep_checkpoints": True,
         "seed": 3,
     }
     return [part for name, value in {**fixed, **options}.items() for part in (f"--{name}", str(value))]
@@ -118,8 +119,8 @@ def test_two_processes_equal_one_with_the_same_global_batch(folders, tmp_path):
     start = AutoModel.from_pretrained(folders["home"] / "vision").state_dict()
     moved = max((one[f"vision_model.{name}"] - value).abs().max() for name, value in start.items())
     assert moved > 1e-4  # the step did something
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-6)
+    for name, value in one.items():  # what a long step rounds away is of its size, not of the weight's
+        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-6 * max(1.0, moved.item()))
 
 
 def test_frozen_layers_stay_as_loaded(folders, tmp_path):

@@ -81,6 +81,7 @@ def command(folders: dict[str, str], **options: object) -> list[str]:
         "activation_checkpointing": False,
         "bf16": False,
         "use_cpu": True,
+        "keep_checkpoints": True,
         "report_to": "none",
         "disable_tqdm": True,
         **options,

@@ -56,7 +56,7 @@ def clip_card(folder: Path, trained_controls: TrainedControls | None = None, mod
         model_id=model_id or place_name(folder),
         **common,
         projection_dim=config["projection_dim"],
-        image_size=config["vision_config"]["image_size"],
+        image_size=_image_side(folder),
         vision_pooling=config["vision_pooling"],
         text_pooling=config["text_pooling"],
         image_tower=_tower(config["vision_config"]),
@@ -87,6 +87,13 @@ def _tower(config: Mapping[str, Any]) -> str:
     if "num_hidden_layers" not in config or "hidden_size" not in config:
         return kind
     return f"{kind}, {config['num_hidden_layers']} layers of {config['hidden_size']}"
+
+
+def _image_side(folder: Path) -> int:
+    """Returns the pixels of a side as the processor makes it: not every tower's configuration tells."""
+    image_processor = read_object(folder / "processor_config.json", "save the model again")["image_processor"]
+    size = image_processor["crop_size" if image_processor.get("do_center_crop") else "size"]
+    return size.get("height") or size["shortest_edge"]
 
 
 def _text_tokens(folder: Path) -> int | None:

@@ -7,6 +7,8 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
+from model_cards import clip, translator, vlm
+
 FOLDER = ".eval_results"
 NOTES = "self-reported; split made by fusionrs build"
 TASKS = {  # of a dataset's test rows, by what `fusionrs eval` scores
@@ -15,9 +17,9 @@ TASKS = {  # of a dataset's test rows, by what `fusionrs eval` scores
     "rgb_to_infrared": "RGB to infrared, against the sensor's",
 }
 TASK_OF = {
-    "Cross-modal retrieval": "cross_modal_retrieval",
-    "Infrared captioning": "infrared_captioning",
-    "RGB to infrared-style": "rgb_to_infrared",
+    clip.TASK.name: "cross_modal_retrieval",
+    vlm.TASK.name: "infrared_captioning",
+    translator.TASK.name: "rgb_to_infrared",
 }
 
 

@@ -32,13 +32,14 @@ def shifted_crops(images: Sequence[Image.Image], locators: Sequence[str]) -> lis
     """Cuts up to four crops a tile, shifted by a quarter of its side to the north, south, west and east.
 
     Args:
-        images: Tiles of one modality and band, any mode, `size` x `size` pixels.
+        images: Tiles of one modality and band, any mode; those that are not `size` x `size` pixels are left out.
         locators: Their `source_locator`s.
 
     Returns:
         Crops of the tiles' size and mode, in the order of the tiles; a shift whose neighbour is missing gives none.
     """
-    tiles = {place: np.asarray(image) for image, locator in zip(images, locators) if (place := parse_locator(locator))}
+    placed = {place: image for image, locator in zip(images, locators) if (place := parse_locator(locator))}
+    tiles = {place: np.asarray(image) for place, image in placed.items() if image.size == (place.size, place.size)}
     crops = []
     for place, tile in tiles.items():
         quarter = place.size // 4

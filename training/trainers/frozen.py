@@ -1,6 +1,7 @@
 """Frozen parts of a model: which layers are kept as loaded."""
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fusionrs_hf.errors import InputError
 
@@ -33,3 +34,14 @@ def lower_layers(tower: nn.Module, count: int | None) -> list[nn.Module]:
         present = "no layer list" if layers is None else f"{len(layers)} layers"
         raise InputError(f"cannot freeze {count} layers of {type(tower).__name__}: it has {present}; lower the number")
     return list(layers[:count])
+
+
+def keep_norm_statistics(tower: nn.Module) -> None:
+    """Lets every batch norm of a tower use the statistics that it was loaded with, in training as afterwards.
+
+    RGB and infrared pass a shared tower one after the other: each would be normalised by its own batch in training,
+    and by a mixture of both when the model is used.
+    """
+    for module in tower.modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(lambda norm, inputs: norm.eval() and None)

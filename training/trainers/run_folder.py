@@ -8,7 +8,7 @@ Trainer neither deletes nor overwrites what a user has put beside.
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from accelerate.utils import broadcast_object_list
 from torch import nn
 from transformers import Trainer, TrainingArguments
+from transformers.trainer import TRAINING_ARGS_NAME
 
 from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
@@ -41,13 +42,14 @@ class RunFolder:
 
     Args:
         verb: That trains, such as `train clip`.
-        arguments: The recipe's own dataclass, with `overwrite`.
+        arguments: The recipe's own dataclass, with `overwrite` and `keep_checkpoints`.
         training: The Trainer's arguments.
         splits: Of the dataset, that are read.
     """
 
     def __init__(self, verb: str, arguments: Any, training: TrainingArguments, splits: tuple[str, ...]) -> None:
         self.path, self.verb, self.overwrite = Path(training.output_dir), verb, bool(arguments.overwrite)
+        self.keeps_checkpoints = bool(arguments.keep_checkpoints)
         self.leads = training.process_index == 0
         self.limit = training.save_total_limit
         self.record = self._agree(lambda: record_run(arguments, training, splits))
@@ -145,17 +147,27 @@ class RunFolder:
     def finish(self, best: str | None = None) -> None:
         """Moves the model in and says that the run is over; only the first of several processes acts.
 
+        Checkpoints go, unless they are to be kept; so no pickle is left.
+
         Args:
             best: Folder of the best checkpoint: where but one is kept, it is this.
         """
         if not self.leads:
             return
+        for pickled in self.model_path.rglob(TRAINING_ARGS_NAME):  # of what the log tells
+            pickled.unlink()
         names = {*files_below(self.model_path), *self.added}
         stale = [name for name in self.output.manifest.files if name not in names and not _is_kept(name)]
         self.output.move_in(self.model_path)
         self.output.delete(stale)  # of an earlier end of the same run
         self._drop_checkpoints(best, last=self.limit == 1 and best is not None)
         shutil.rmtree(self.path / WORK)
+        self._finish_files()
+        if not self.keeps_checkpoints:  # once the run is finished without them
+            self._delete_checkpoints(self._checkpoint_files())
+            self._finish_files()
+
+    def _finish_files(self) -> None:
         self.output.finish(name for name in self.output.manifest.files if (self.path / name).is_file())
 
     def _standing(self) -> str:
@@ -178,7 +190,9 @@ class RunFolder:
             )
         if goals := former.goal_difference(self.record):
             if not former.leads_to(self.record) or whole is None:
-                reason = "left no checkpoint" if whole is None else "does not lead there by its schedule"
+                reason = "does not lead there by its schedule"
+                if former.leads_to(self.record):
+                    reason = "left no checkpoint (--keep_checkpoints keeps them)"
                 raise InputError(
                     f"{self.path} holds {state} with another goal ({goals}), which {reason}; give another output_dir, "
                     "or add --overwrite to start anew"
@@ -211,10 +225,7 @@ class RunFolder:
             best: Folder of the best.
             last: The newest may go as well.
         """
-        steps: dict[int, list[str]] = {}
-        for name in self.output.manifest.files:
-            if (step := checkpoint_step(name.split("/")[0])) is not None and (self.path / name).is_file():
-                steps.setdefault(step, []).append(name)
+        steps = self._checkpoint_files()
         whole = sorted(step for step, names in steps.items() if f"checkpoint-{step}/{STATE}" in names)
         if not self.limit or self.limit < 0 or not whole:
             return
@@ -224,9 +235,19 @@ class RunFolder:
         room = max(0, self.limit - len(kept))
         others = [step for step in whole if step not in kept]
         kept |= set(others[max(0, len(others) - room) :])
-        dropped = steps.keys() - kept
-        self.output.delete(f"checkpoint-{step}/{STATE}" for step in dropped)  # whole no longer, at once
-        self.output.delete(name for step in dropped for name in steps[step])
+        self._delete_checkpoints({step: names for step, names in steps.items() if step not in kept})
+
+    def _checkpoint_files(self) -> dict[int, list[str]]:
+        """Returns the names of this run's files in checkpoints, by step."""
+        steps: dict[int, list[str]] = {}
+        for name in self.output.manifest.files:
+            if (step := checkpoint_step(name.split("/")[0])) is not None and (self.path / name).is_file():
+                steps.setdefault(step, []).append(name)
+        return steps
+
+    def _delete_checkpoints(self, steps: Mapping[int, Sequence[str]]) -> None:
+        self.output.delete(f"checkpoint-{step}/{STATE}" for step in steps)  # whole no longer, at once
+        self.output.delete(name for names in steps.values() for name in names)
 
     def _agree(self, function: Callable[[], Answer]) -> Answer:
         """Returns what the first process gets, in all; an InputError of it is raised in all."""

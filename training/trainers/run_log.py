@@ -21,6 +21,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.records import make_record
 from fusionrs_hf.redaction import redacted
 from model_cards.facts import BaseModel, place_name, read_base_model
+from training.trainers.run_record import HANDLING
 
 LOG_NAME = "training_log.json"
 REMEDY = "bring the model again"
@@ -164,7 +165,7 @@ def _recipe(arguments: Any, training: Any) -> Mapping[str, Any]:
         and getattr(training, name) != defaults[name]
         and not name.startswith(("output", "logging", "save", "hub", "report", "local", "run", "push"))
     }
-    own = {name: value for name, value in dataclasses.asdict(arguments).items() if name != "overwrite"}
+    own = {name: value for name, value in dataclasses.asdict(arguments).items() if name not in HANDLING}
     both = {**own, **{name: getattr(value, "value", value) for name, value in shown.items()}}
     return redacted({name: _portable(value) for name, value in both.items()})
 

@@ -26,6 +26,7 @@ TOLD_LATER = ("training_log.json", "metrics.json", "origin.json")  # in a model'
 # Fields of the Trainer that say where and what it reports, or how fast it reads: they change no weight.
 ELSEWHERE = ("_", "output", "logging", "log_", "report", "run_name", "hub", "push", "local", "disable_tqdm")
 ELSEWHERE += ("dataloader_num_workers", "dataloader_prefetch", "dataloader_pin", "project", "trackio")
+HANDLING = ("overwrite", "keep_checkpoints")  # our fields that say what becomes of the folder
 STEADY = ("constant", "constant_with_warmup", "inverse_sqrt")  # schedules that do not ask where training ends
 
 
@@ -103,7 +104,7 @@ def record_run(arguments: Any, training: TrainingArguments, splits: Sequence[str
     Raises:
         InputError: A model that it starts from tells of its origin what is none of ours: no log could be written.
     """
-    own = {name: value for name, value in dataclasses.asdict(arguments).items() if name != "overwrite"}
+    own = {name: value for name, value in dataclasses.asdict(arguments).items() if name not in HANDLING}
     recipe = json.loads(json.dumps({**_chosen(training), **own, "processes": training.world_size}, default=_plain))
     goal = "max_steps" if training.max_steps > 0 else "num_train_epochs"
     for name in ("max_steps", "num_train_epochs"):

@@ -7,6 +7,7 @@ import pytest
 
 import fusionrs_hf.auto  # noqa: F401 - so that save_pretrained writes the remote code
 from fusionrs_hf.errors import InputError
+from tests.dataset_builder.made.rights_rows import build_rows, write_source
 from tests.made import tiny
 from tests.training.release.test_cards import LOG, subset
 from training.release.card_checks import check_card
@@ -91,3 +92,14 @@ def test_a_saved_configuration_names_no_folder_of_its_towers(tmp_path):
     model.save_pretrained(tmp_path / "clip")
     assert str(tmp_path) not in (tmp_path / "clip" / "config.json").read_text()
     assert model.config.vision_config._name_or_path == str(tmp_path)
+
+
+def test_a_dataset_s_card_is_written_anew_from_its_report(tmp_path: Path):
+    out = tmp_path / "out"
+    build_rows(write_source(tmp_path / "source"), out)
+    names = ("README.md", "croissant.json")
+    before = [(out / name).read_bytes() for name in names]
+    for name in names:
+        (out / name).write_text("torn")
+    assert refresh_card(out) == out / "README.md"
+    assert [(out / name).read_bytes() for name in names] == before

@@ -34,3 +34,8 @@ def test_a_missing_neighbour_gives_no_crop_and_scenes_do_not_mix():
     assert shifted_crops([image], ["s@r0c0s12"]) == []
     assert shifted_crops([image, image], ["a@r0c0s12", "b@r12c0s12"]) == []
     assert shifted_crops([image], ["some/file.png"]) == []
+
+
+def test_a_tile_of_another_size_than_its_place_gives_no_crop():
+    images, locators = tiles_of(scene())
+    assert shifted_crops([image.resize((6, 6)) for image in images], locators) == []

@@ -42,7 +42,7 @@ def folders(tmp_path_factory):
 def options(folders, output, **changes):
     fixed = {"dataset": folders["dataset"], "clip": folders["home"] / "clip", "output_dir": output, "max_steps": 3}
     fixed |= {"save_steps": 1, "lr_scheduler_type": "constant", "per_device_train_batch_size": 4, "use_cpu": True}
-    fixed |= {"report_to": "none", "learning_rate": 1e-2, "disable_tqdm": True}
+    fixed |= {"report_to": "none", "learning_rate": 1e-2, "disable_tqdm": True, "keep_checkpoints": True}
     return [part for name, value in {**fixed, **changes}.items() for part in (f"--{name}", str(value))]
 
 
@@ -139,6 +139,24 @@ def test_a_higher_goal_goes_on_where_the_schedule_does_not_ask_for_it(folders, f
     assert lasting(longer) == {**lasting(straight), RECORD: (longer / RECORD).read_bytes()}
     with pytest.raises(InputError, match="max_steps 4 there and max_steps 3 here"):
         train_clip.main(options(folders, longer))
+
+
+def test_a_finished_run_holds_no_pickle_unless_checkpoints_are_kept(folders, finished, tmp_path, caplog):
+    run = tmp_path / "run"
+    run_options = options(folders, run, keep_checkpoints=False)
+    train_clip.main(run_options)
+    (run / "checkpoint-mine").mkdir()
+    before = contents(run)
+    assert {name for name in before if "/" in name or name.endswith((".bin", ".pt", ".pth"))} == set()
+    assert before["model.safetensors"] == (finished / "model.safetensors").read_bytes()
+    assert sorted([*read_manifest(run).files, MANIFEST]) == files_below(run)
+    caplog.set_level("INFO")
+    train_clip.main(run_options)
+    train_clip.main(options(folders, run))  # what is gone is not made again to be kept
+    assert caplog.text.count("nothing to do") == 2 and contents(run) == before
+    with pytest.raises(InputError, match="max_steps 3 there and max_steps 4 here.*left no checkpoint .--keep_checkp"):
+        train_clip.main(options(folders, run, max_steps=4))
+    assert not (finished / "training_args.bin").exists() and (finished / "checkpoint-3" / "optimizer.pt").exists()
 
 
 def test_a_schedule_that_ends_at_its_goal_does_not_lead_on(folders, tmp_path):
