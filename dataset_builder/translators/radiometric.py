@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from dataset_builder.translators.stage import check_band
 
@@ -60,5 +59,7 @@ def _radiometric(rgb: np.ndarray, band: str) -> np.ndarray:
     elif band == "swir":
         value = 0.15 + 0.8 * y - 0.5 * v - 2.0 * w + 0.8 * d
     else:
+        from scipy import ndimage  # slow to import, for one band
+
         value = ndimage.gaussian_filter(0.45 - 1.0 * v - 1.5 * w + 1.5 * d - 0.3 * y, 1.5)
     return np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
