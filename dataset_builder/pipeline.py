@@ -26,7 +26,7 @@ from dataset_builder.building.input_states import STATES, unchanged, write_state
 from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
 from dataset_builder.building.policy import is_kept, keep_policy
-from dataset_builder.building.reading import ReadWorker, Stage, decoding_by, make_stages
+from dataset_builder.building.reading import ReadWorker, Stage, caption_stage, decoding_by, make_stages
 from dataset_builder.building.timing import Clock, timings, timings_line
 from dataset_builder.building.work_folder import (
     LIGHT,
@@ -40,7 +40,6 @@ from dataset_builder.building.work_folder import (
 )
 from dataset_builder.building.writing import WriteWorker
 from dataset_builder.captioning.funnel import left_without, merged_report
-from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.card.croissant import write_croissant
 from dataset_builder.card.readme import write_dataset_card
 from dataset_builder.engine.run import run_tasks
@@ -70,6 +69,7 @@ REMEDIES = {  # where no row is kept
     "ir_missing": "give the recipe `translate`, such as {translator: radiometric, band: nir}, or pairs with infrared",
     "ir_range_missing": "give the recipe `ir_range`, such as {lwir: [low, high]} in the infrared's unit",
 }
+LATE = ("pandas", "scipy.fft")  # what Arrow and the stages import when they first need it
 HERE = Launch()
 
 
@@ -92,6 +92,11 @@ class _Run:
     def inputs(self) -> Iterator[tuple[Entry, Path, str]]:
         recipe = self.recipe
         return entries(recipe.sources, self.sources, recipe.base, recipe.named(), self.out)
+
+    def modules(self) -> list[str]:
+        """Returns what the workers, of both kinds, import."""
+        parts = (ReadWorker, WriteWorker, *self.stages, *self.sources)
+        return sorted({*LATE, *(part.__module__ for part in parts)})
 
 
 def build(
@@ -126,7 +131,8 @@ def build(
     out, recipe = Path(out).absolute(), replace(recipe, base=Path(recipe.base).absolute())
     stages = make_stages(replace(recipe, ir_range={}))  # an unknown part is known before anything is read
     policy, _ = recipe.file("rights_policy"), excluded_ids(recipe.file("exclude"))
-    read_policy(*filter(None, [policy]))  # as the stages: what a file says is known to be sound before the work
+    if policy is not None:
+        read_policy(policy)  # as the stages: what a file says is known to be sound before the work
     forced_ids(recipe)  # so is a list that cannot be read
     sources = [open_source(spec, recipe.base) for spec in recipe.sources]
     _check_overlaps(recipe, sources)
@@ -240,7 +246,7 @@ def _read(run: _Run) -> TaskFile:
         workers = 1
     here = run.stages if workers == 1 and launch.engine == "local" else None  # a model is not loaded twice
     make_worker = partial(ReadWorker, run.recipe, run.sources, run.work, here)
-    run_tasks(tasks, make_worker, workers, manifest, "reading", launch=launch)
+    run_tasks(tasks, make_worker, workers, manifest, "reading", launch, modules=run.modules())
     if launch.rank is not None:
         logger.info("rank %d of %d has read its share; --finish when all have", launch.rank, launch.world_size)
     return tasks
@@ -262,12 +268,12 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
         output.claim([*merged.outputs, *(f"{WORK}/write/{result_file(n)}" for n in range(len(merged.outputs)))])
         make_worker = partial(WriteWorker, work, out, run.recipe.ir_range)
         launch = replace(run.launch, gpus_per_worker=0)
-        run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch)
+        run_tasks(merged.outputs, make_worker, run.workers, work / "write", "writing", launch, modules=run.modules())
         files = list(results(work / "write", len(merged.outputs)))
     with clock("report"):
         output.claim(["README.md", "croissant.json", LISTING, REJECTED, "build_report.json"])
         report = _report(run, identity, rows_read, merged, reasons, files)
-        for stage in (stage for stage in run.stages if isinstance(stage, CaptionStage)):
+        if (stage := caption_stage(run.stages)) is not None:
             funnels = (result["captions"] for result in results(work / "read", shards))
             report.captions.update(merged_report(stage, funnels))
             lines = join_lines([rejected_file(work, f"{index:06d}") for index in range(shards)], out / REJECTED)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from fusionrs_hf import __version__
 from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.cpu_speed import start_anew
 from fusionrs_hf.errors import InputError, one_line, shown
 from fusionrs_hf.last_resort import unforeseen
 from fusionrs_hf.redaction import redacted_text
@@ -31,11 +32,13 @@ class Verb(NamedTuple):
         help: What it does.
         continues: Whether the same command goes on where it was interrupted; a verb that does so now and then says so
             in the KeyboardInterrupt that it raises.
+        computes: Whether it runs a model for long: then its process gets what makes that fast on a CPU.
     """
 
     module: str
     help: str
     continues: bool = False
+    computes: bool = False
 
 
 VERBS = {
@@ -59,8 +62,10 @@ VERBS = {
         "dataset_builder.cli",
         "check a built dataset anew, by other means than the build's; find what it shares with other datasets",
     ),
-    "train": Verb("training.cli", "train a model by a recipe; each field of it can be overridden by --field value"),
-    "eval": Verb("training.cli", "score a saved model on held-out pairs"),
+    "train": Verb(
+        "training.cli", "train a model by a recipe; each field of it can be overridden by --field value", computes=True
+    ),
+    "eval": Verb("training.cli", "score a saved model on held-out pairs", computes=True),
     "ablate": Verb(
         "training.cli",
         "train a matrix of CLIP recipes and seeds, compare them on validation rows, and test the best once",
@@ -108,9 +113,11 @@ def make_parser(asked: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; input at fault gives one line on stderr and exit code 2, a fault of ours one and 70."""
-    open_closed_streams()
-    argv = sys.argv[1:] if argv is None else argv
+    is_command, argv = argv is None, sys.argv[1:] if argv is None else argv
     asked = next((argument for argument in argv if not argument.startswith("-")), None)
+    if is_command and asked in VERBS and VERBS[asked].computes:
+        start_anew()
+    open_closed_streams()
     try:
         check_packages()
         arguments = make_parser(asked).parse_args(argv)

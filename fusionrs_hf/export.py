@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusionrs_hf.atomic import write_json
 from fusionrs_hf.encoders import load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.exported_text import FACTS, ExportFacts
 from fusionrs_hf.folder_scratch import scratch
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.output_folder import manifest_of, writing
@@ -37,7 +39,8 @@ Opset {opset}, float32; outputs are unit-length embeddings `(batch, {dim})`, so 
 {table}
 
 The processor saved here prepares images and texts; texts have at most {length} tokens. Batch and text length vary, the
-size of images does not. Fingerprint of the model: `{fingerprint}`.
+size of images does not. Fingerprint of the model: `{fingerprint}`. `fusionrs search INDEX --text ... --model {folder}`
+answers by `text.onnx` alone, without torch.
 
 ```python
 import onnxruntime
@@ -228,8 +231,10 @@ def export_onnx(model_path: str, out: Path, overwrite: bool = False) -> dict[str
     with stops_in_a_line(out, "export"), writing(out, "export") as folder, scratch(folder.path) as prepared:
         written = _write_parts(model, processor, prepared)
         processor.save_pretrained(prepared)
-        names = {"model": Path(model_path).name, "folder": out.name}
-        (prepared / "README.md").write_text(_readme(model, processor, written, names))
+        facts = ExportFacts(model_fingerprint(model, processor), text_length(model, processor))
+        write_json(prepared / FACTS, asdict(facts))
+        names = {"model": Path(model_path).name, "folder": out.name, "dim": model.config.projection_dim}
+        (prepared / "README.md").write_text(_readme(facts, written, names))
         folder.make_way()
         folder.move_in(prepared)
         folder.finish()
@@ -248,15 +253,10 @@ def _write_parts(
     return written
 
 
-def _readme(
-    model: FusionRSCLIPModel,
-    processor: FusionRSCLIPProcessor,
-    written: Mapping[str, tuple[Part, float]],
-    names: Mapping[str, str],
-) -> str:
+def _readme(facts: ExportFacts, written: Mapping[str, tuple[Part, float]], names: Mapping[str, Any]) -> str:
     rows = [
         f"| `{name}.onnx` | {', '.join(part.inputs)} | {name}_embeds | {error:.1e} |"
         for name, (part, error) in written.items()
     ]
-    facts = {"opset": OPSET, "dim": model.config.projection_dim, "length": text_length(model, processor)}
-    return README.format(table="\n".join(rows), fingerprint=model_fingerprint(model, processor), **facts, **names)
+    shown = {"opset": OPSET, "length": facts.text_length, "fingerprint": facts.fingerprint}
+    return README.format(table="\n".join(rows), **shown, **names)

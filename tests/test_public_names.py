@@ -127,7 +127,7 @@ def built(places, tmp_path_factory):
 @pytest.fixture(scope="module")
 def index(places, tmp_path_factory):
     pytest.importorskip("faiss")
-    from dataset_builder.search.retrieval import EmbedSettings, embed
+    from dataset_builder.search.embedding import EmbedSettings, embed
     from dataset_builder.search.rows import describe_rows
 
     folder = tmp_path_factory.mktemp("index") / "index"

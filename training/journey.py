@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.bounded_json import read_object
+from fusionrs_hf.cpu_speed import CPU_ENVIRONMENT
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import writing
 
@@ -35,15 +36,7 @@ CLIP_BATCH, VLM_BATCH = 64, 16  # rows a step over all processes, as in the reci
 CODE = ("fusionrs_hf", "dataset_builder", "training")
 FOLDERS = {"dataset": ("dataset", "build"), "train_clip": ("clip", "train clip"), "train_vlm": ("vlm", "train vlm")}
 
-# Threads that sleep instead of spinning, and memory that is kept instead of returned: on two shared cores a training
-# step is twice as fast with the second, and does not become ten times as slow when something else runs with the first.
-CHILD_ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "passive",
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_OFFLINE": "1",
-}
+CHILD_ENVIRONMENT = {**CPU_ENVIRONMENT, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 
 
 class Step(NamedTuple):

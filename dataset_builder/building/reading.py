@@ -12,7 +12,6 @@ from dataset_builder.building.timing import Clock
 from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import CaptionTally
-from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
@@ -51,6 +50,11 @@ def make_stages(recipe: BuildRecipe) -> list[Stage]:
 def decoding_by(recipe: BuildRecipe, stages: Sequence[Stage]) -> list[Stage]:
     """Returns stages of `make_stages` whose first decodes by the recipe's limits, settled since; the others stay."""
     return [DecodeStage(recipe.ir_range, recipe.filters), *stages[1:]]
+
+
+def caption_stage(stages: Sequence[Stage]) -> Stage | None:
+    """Returns the stage that writes captions; None where there is none, and then its module is not imported."""
+    return next((stage for stage in stages if _label(stage) == "caption"), None)
 
 
 def require_infrared(batch: dict[str, list]) -> dict[str, list]:
@@ -104,7 +108,7 @@ class ReadWorker:
         """
         index, source, shard = task
         clock, start = Clock(), time.perf_counter()
-        reasons, read, captions = Counter(), 0, CaptionTally()
+        reasons, read, captions, captioning = Counter(), 0, CaptionTally(), caption_stage(self.stages)
         kept_path, left_path = (work_file(self.work, kind, index) for kind in ("kept", "left"))
         with shard_writer(kept_path, WORK_SCHEMA) as kept, shard_writer(left_path, WORK_SCHEMA) as left:
             for batch in clock.each("source", _batches(without(self.sources[source].read(shard), self.excluded))):
@@ -114,7 +118,7 @@ class ReadWorker:
                     if not batch["sample_id"]:
                         break
                     with clock(_label(stage)):
-                        batch = captions.caption(stage, batch) if isinstance(stage, CaptionStage) else stage(batch)
+                        batch = captions.caption(stage, batch) if stage is captioning else stage(batch)
                     batch = _set_aside(batch, left, reasons)
                 _write(kept, add_caption_keys(store_rgb(batch)))
         write_lines(rejected_file(self.work, f"{index:06d}"), captions.lines)

@@ -8,12 +8,13 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.captioning.variety import distinct_n, self_bleu
-from dataset_builder.claims import judge
 from model_cards.markdown import visible
+
+if TYPE_CHECKING:
+    from dataset_builder.captioning.stage import CaptionStage
 
 EXAMPLES = 3  # a reason
 EXAMPLE_CHARS = 300
@@ -139,6 +140,8 @@ def collect(batch: Mapping[str, Sequence[Any]]) -> Funnel:
         batch: `sample_id`, `source_dataset`, `ir_captions`, `_reason`, `_facts`, `_rejected`, `_caption_failure`,
             `_usage` and `_scene_captions` (how many were written for the row).
     """
+    from dataset_builder.claims import judge  # slow to import: what only counts does without
+
     funnel = Funnel()
     for index, name in enumerate(batch["sample_id"]):
         counts = funnel.sources.setdefault(str(batch["source_dataset"][index]), SourceFunnel())
@@ -193,7 +196,7 @@ class CaptionTally:
     def __init__(self, on_batch: Callable[[Funnel], None] | None = None) -> None:
         self.funnel, self.lines, self.on_batch = Funnel(), [], on_batch
 
-    def caption(self, stage: CaptionStage, batch: dict[str, list]) -> dict[str, list]:
+    def caption(self, stage: "CaptionStage", batch: dict[str, list]) -> dict[str, list]:
         """Runs the stage on a batch, and returns it.
 
         Rows that end without an infrared-aware caption name no captioner, also where they had one: `ir_aware` is
@@ -228,7 +231,7 @@ def left_without(captions: Mapping[str, Any]) -> str:
     return f"rows left without an infrared caption: {sum(left.values())} ({reasons})"
 
 
-def merged_report(stage: CaptionStage, funnels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def merged_report(stage: "CaptionStage", funnels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the report on all funnels, given in their JSON-able form, with who wrote and how often was repaired."""
     funnel = Funnel()
     for part in funnels:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dataset_builder.claims.grounding import InfraredFacts
+if TYPE_CHECKING:
+    from dataset_builder.claims.grounding import InfraredFacts
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Captioner(Protocol):
     def caption(
         self,
         rows: Sequence[Mapping[str, Any]],
-        facts: Sequence[InfraredFacts],
+        facts: Sequence["InfraredFacts"],
         faults: Sequence[str | None] | None = None,
     ) -> list[Written]:
         """Returns one `Written` a row, in order.

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import yaml
-from datasets.info import DatasetInfosDict
-from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCard, DatasetCardData
 
 from dataset_builder.card.captions import CAPTIONS_END, CAPTIONS_START, captions_section
 from dataset_builder.card.views import configs, infos, stored_columns
-from dataset_builder.fusionrs import FusionRS
 from dataset_builder.rights.notices import rights_section
-from dataset_builder.schema import SPLITS, TYPES
+from dataset_builder.schema import SPLITS, TYPES, VIEWS
 from dataset_builder.shards.limits import card_entry
 from dataset_builder.shards.report import BuildReport
 from fusionrs_hf.atomic import atomic_path
@@ -41,6 +38,8 @@ SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
+TASKS = ["image-text-to-text", "image-to-text", "image-to-image", "zero-shot-image-classification"]
+TAGS = ["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"]
 SPLIT_INFRARED = (
     "Rows with `ir_origin` `translated` hold infrared-style images made from the RGB image, not measurements."
 )
@@ -49,24 +48,23 @@ SPLIT_INFRARED = (
 def write_dataset_card(out: Path, report: BuildReport) -> None:
     """Writes `README.md`: YAML with licence, configs and `dataset_info`, and the facts by the template."""
     rights, columns = sorted({str(row["rights"]) for row in report.rows}), stored_columns(out, report)
-    data = DatasetCardData(
-        pretty_name=report.name,
-        language=["en"],
-        license=_license(rights),
-        license_name=None if _license(rights) != "other" else _license_name(report),
-        license_link=None if _license(rights) != "other" else "NOTICE.md" if report.rights else "README.md",
-        task_categories=["image-text-to-text", "image-to-text", "image-to-image", "zero-shot-image-classification"],
-        tags=["remote-sensing", "infrared", "rgb-infrared", "vision-language", "datasets"],
-        size_categories=[next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
+    shown = configs(report, columns)
+    front = {
+        "language": ["en"],
+        "license": _license(rights),
+        "size_categories": [next((name for limit, name in SIZES if report.rows_kept < limit), "n>10M")],
+        "task_categories": TASKS,
+        "pretty_name": report.name,
+        **_license_terms(report, rights),
+        "tags": TAGS,
         **card_entry(report.identity["recipe"].get("ir_range") or {}),
-    )
-    MetadataConfigs(configs(report, columns)).to_dataset_card_data(data)
-    DatasetInfosDict(infos(report, columns)).to_dataset_card_data(data)
-    card = DatasetCard.from_template(
-        data,
-        template_path=str(DATASET_CARD),
+        "configs": [{"config_name": name, **config} for name, config in sorted(shown.items())],
+        "dataset_info": infos(report, columns),
+    }
+    card = jinja2.Template(DATASET_CARD.read_text(encoding="utf-8")).render(
+        card_data=yaml.dump(front, sort_keys=False, allow_unicode=True).strip(),
         report=report,
-        configs=configs(report, columns),
+        configs=shown,
         splits=SPLITS,
         table=_table(report),
         sources=sources_with_rights(report),
@@ -85,7 +83,7 @@ def write_dataset_card(out: Path, report: BuildReport) -> None:
         cell=markdown_cell,
     )
     with atomic_path(out / "README.md") as temporary:
-        temporary.write_text(str(card).rstrip() + "\n", encoding="utf-8")
+        temporary.write_text(card.rstrip() + "\n", encoding="utf-8")
 
 
 def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping[str, Any]) -> None:
@@ -100,16 +98,21 @@ def caption_readme(readme: Path, out: Path, report: BuildReport, others: Mapping
     Raises:
         InputError: The front matter cannot be read.
     """
-    ours = [config.name for config in FusionRS.BUILDER_CONFIGS]
+    from datasets import Features
+    from datasets.info import DatasetInfo, DatasetInfosDict
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    ours, features = [view.name for view in VIEWS], DatasetCardData()
+    DatasetInfosDict(default=DatasetInfo(features=Features(others))).to_dataset_card_data(features)
     try:
         bare = f"---\n{{}}\n---\n# {markdown_text(report.name)}\n"
         before = readme.read_text(encoding="utf-8") if readme.exists() else bare
         card = DatasetCard(before, ignore_metadata_errors=True)
         theirs = [config for config in card.data.get("configs") or [] if config["config_name"] not in ours]
         card.data.configs = [{key: config[key] for key in config if key != "default"} for config in theirs]
-        card.data.dataset_info = None  # of rows and columns as they were
         MetadataConfigs(configs(report)).to_dataset_card_data(card.data)
-        DatasetInfosDict(infos(report, others=others)).to_dataset_card_data(card.data)
+        card.data.dataset_info = infos(report, others=features.dataset_info["features"])
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"front matter of {readme}: {' '.join(str(error).split())}; mend it, or take it out"
@@ -125,11 +128,14 @@ def _license(rights: list[str]) -> str:
     return HUB_LICENSES.get(rights[0], "other") if len(rights) == 1 else "other"
 
 
-def _license_name(report: BuildReport) -> str:
+def _license_terms(report: BuildReport, rights: list[str]) -> dict[str, str]:
     """Says in the front matter, of a published copy, what a user must know before all else."""
+    if _license(rights) != "other":
+        return {}
     conditions = {name for item in report.rights.get("codes", ()) for name in item["conditions"]}
     strict = [name.replace("_", "-") for name in ("non_commercial", "share_alike") if name in conditions]
-    return "-".join(["per-row-rights", *strict])
+    link = "NOTICE.md" if report.rights else "README.md"
+    return {"license_name": "-".join(["per-row-rights", *strict]), "license_link": link}
 
 
 def _table(report: BuildReport) -> list[dict[str, Any]]:

@@ -51,18 +51,20 @@ def run_tasks(
     description: str = "shards",
     launch: Launch = HERE,
     show: bool = True,
+    modules: Sequence[str] = (),
 ) -> None:
     """Runs every task of this process that has no result yet; memory does not grow with the number of tasks.
 
     Args:
         tasks: Picklable; a task's place is its identity: the tasks must be the same when a run continues.
         make_worker: Picklable; called once in each process.
-        workers: Processes (spawned) or actors; None: one per CPU, or on Ray as many as it has room for; 1: all runs in
+        workers: Processes or actors; None: one per CPU, or on Ray as many as it has room for; 1: all runs in
             this process.
         manifest_dir: Folder of results, one JSON file a finished task.
         description: What the progress bar calls the work.
         launch: Where to run, and which tasks.
         show: Whether there is a bar of tasks.
+        modules: What processes on this machine import, once for all of them.
 
     Raises:
         ChildProcessError: A worker process died, killed or out of memory; what is finished is kept.
@@ -83,8 +85,10 @@ def run_tasks(
         running = run_on_ray(waiting, make_worker, manifest_dir, workers, launch)
     else:
         workers = min(workers or os.cpu_count() or 1, total - before)
-        run = run_here if workers <= 1 else run_processes
-        running = run(waiting, make_worker, workers, manifest_dir)
+        if workers <= 1:
+            running = run_here(waiting, make_worker, manifest_dir)
+        else:
+            running = run_processes(waiting, make_worker, manifest_dir, workers, modules)
     hidden = not (show and total > before)
     for _ in tqdm(running, desc=description, total=total, initial=before, unit="shard", disable=hidden):
         pass

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import fft
 
 from dataset_builder.filters.gray_gate import GRAY_R2, is_gray_curve, is_only_gray
 from dataset_builder.filters.image_rules import grey_of
@@ -134,6 +133,8 @@ def _shift_scores(a: np.ndarray, b: np.ndarray, reach: int) -> np.ndarray:
     norm = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
     if norm < 1e-6:
         return np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    from scipy import fft  # slow to import, and a process that only plans needs none
+
     product = fft.rfft2(a)
     product *= np.conj(fft.rfft2(b))
     near = np.arange(-reach, reach + 1)

@@ -1,7 +1,6 @@
 """Connected components that grow: labels of nodes, into which edges are merged batch by batch."""
 
 import numpy as np
-from scipy import sparse
 
 
 def merge(labels: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -16,6 +15,8 @@ def merge(labels: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray
     left, right = left[apart], right[apart]
     if not len(left):
         return labels
+    from scipy import sparse  # slow to import, and small builds join nothing
+
     touched = np.zeros(len(labels), dtype=bool)
     touched[left] = touched[right] = True
     nodes = np.flatnonzero(touched).astype(np.int32)

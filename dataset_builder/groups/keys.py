@@ -2,13 +2,16 @@
 
 import hashlib
 import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from scipy.fft import dctn
 
 HASH_BITS = 64
+SIDE, LOW = 32, 8  # pixels that are transformed, and coefficients that are kept, along a side
+DCT = np.cos(np.pi * np.arange(LOW)[:, None] * (np.arange(SIDE) + 0.5) / SIDE) * np.sqrt(2 / SIDE)  # orthonormal, II
+DCT[0] /= np.sqrt(2)
 
 
 def perceptual_hash(images: Sequence[np.ndarray]) -> list[str]:
@@ -22,12 +25,30 @@ def perceptual_hash(images: Sequence[np.ndarray]) -> list[str]:
     """
     if not images:
         return []
-    small = [Image.fromarray(image).convert("L").resize((32, 32), Image.Resampling.LANCZOS) for image in images]
-    spectrum = dctn(np.stack(small).astype(np.float64), axes=(1, 2), norm="ortho")  # (images, 32, 32)
+    low = DCT @ _small(images) @ DCT.T  # (images, 8, 8)
     # A flat image's coefficients are rounding noise: without it they are zero, and the hash the same everywhere.
-    low = spectrum[:, :8, :8].reshape(-1, HASH_BITS).round(6)  # (images, 64)
+    low = low.reshape(-1, HASH_BITS).round(6)  # (images, 64)
     bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
     return [row.tobytes().hex() for row in np.packbits(bits, axis=1)]
+
+
+def _small(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns float64 `(images, 32, 32)`: grays by Pillow's Lanczos filter.
+
+    Four images of one size are resized as the bands of one, of which none knows of the others: nearly twice as fast.
+    """
+    small = np.empty((len(images), SIDE, SIDE))
+    by_shape = defaultdict(list)
+    for index, image in enumerate(images):
+        by_shape[image.shape[:2]].append(index)
+    for places in by_shape.values():
+        for start in range(0, len(places), len("CMYK")):
+            four = places[start : start + len("CMYK")]
+            grays = [Image.fromarray(images[index]).convert("L") for index in four]
+            bands = Image.merge("CMYK", grays + grays[:1] * (len("CMYK") - len(four)))
+            resized = np.asarray(bands.resize((SIDE, SIDE), Image.Resampling.LANCZOS))  # (32, 32, 4)
+            small[four] = np.moveaxis(resized, -1, 0)[: len(four)]
+    return small
 
 
 class _Punctuation(dict):

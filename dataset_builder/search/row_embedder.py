@@ -3,22 +3,24 @@
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from dataset_builder.search.store import ROW_FEATURES
-from fusionrs_hf.encoders import Encoder
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.images import Limits, open_image, readable_infrared
 from fusionrs_hf.processing_fusionrs_images import BROKEN, check_rgb
+
+if TYPE_CHECKING:
+    from fusionrs_hf.encoders import Encoder
 
 NOT_FINITE = "embedding_not_finite"
 
 
 class RowEmbedder:
-    """Rows in, columns of the index out; an image that several rows of a batch share is encoded once.
+    """Rows in, columns of the index out; a text is encoded once, and an image once for the rows of a batch.
 
     A row's text embedding is the normalised mean of those of its captions of both kinds. What cannot be decoded, or is
     too long, is left out with a reason in `skipped`: `rgb: unreadable`, `rgb: not_rgb`, `ir: unreadable`,
@@ -31,8 +33,9 @@ class RowEmbedder:
         ir_range: Limits of infrared above 8 bit, or by `ir_band`.
     """
 
-    def __init__(self, encoder: Encoder, modalities: Sequence[str], ir_range: Limits) -> None:
+    def __init__(self, encoder: "Encoder", modalities: Sequence[str], ir_range: Limits) -> None:
         self.encoder, self.modalities, self.ir_range = encoder, modalities, ir_range
+        self.known: dict[str, np.ndarray] = {}  # embeddings of texts
 
     def __call__(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
         """Returns a batch's columns, see `EmbeddingStore.write`."""
@@ -104,13 +107,13 @@ class RowEmbedder:
             [text for kind in ("captions", "ir_captions") for text in row.get(kind) or [] if text.strip()]
             for row in rows
         ]
-        every = sorted({text for row_texts in texts for text in row_texts})
+        every = sorted({text for row_texts in texts for text in row_texts} - self.known.keys())
         tokens = tokenizer(every)["input_ids"] if every else []
         short = [text for text, ids in zip(every, tokens) if len(ids) <= tokenizer.model_max_length]
-        embeddings = dict(zip(short, self.encoder.text(short)))
+        self.known |= zip(short, self.encoder.text(short))
         means = []
         for row_texts, reasons in zip(texts, skipped):
-            vectors = [embeddings[text] for text in row_texts if text in embeddings]
+            vectors = [self.known[text] for text in row_texts if text in self.known]
             if len(vectors) < len(row_texts):
                 reasons.append("text: too_long")
             mean = np.mean(vectors, axis=0) if vectors else None

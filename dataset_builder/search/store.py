@@ -54,7 +54,7 @@ class IndexMeta:
         dim: Length of an embedding.
         modalities: Which of rgb, ir, fused and text are embedded.
         dtype: Of the stored embeddings, `float32` or `float16`.
-        source: What opens the rows again, see `retrieval.Rows`.
+        source: What opens the rows again, see `rows.Rows`.
         shards: Number of files.
         batch_size, bf16: As computed; they change the last bits.
         ir_range: Limits of infrared above 8 bit that were used.

@@ -57,7 +57,7 @@ def embed(arguments: argparse.Namespace) -> None:
     from dataset_builder.building.auto_range import settled_range
     from dataset_builder.cli import parse_option
     from dataset_builder.recipe import load_recipe
-    from dataset_builder.search import retrieval
+    from dataset_builder.search import embedding
     from dataset_builder.search.rows import describe_rows, describe_sources
     from dataset_builder.shards.limits import parse_limits
     from dataset_builder.sources import open_source
@@ -72,7 +72,7 @@ def embed(arguments: argparse.Namespace) -> None:
         place = describe_sources(recipe.sources, recipe.base, scene)
     else:
         place = describe_rows(arguments.dataset, arguments.split.split(","), scene)
-    settings = retrieval.EmbedSettings(
+    settings = embedding.EmbedSettings(
         modalities=arguments.modalities.split(","),
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
@@ -81,7 +81,7 @@ def embed(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         factory=arguments.factory,
     )
-    meta = retrieval.embed(place, arguments.model, arguments.output, settings, arguments.overwrite)
+    meta = embedding.embed(place, arguments.model, arguments.output, settings, arguments.overwrite)
     print(f"{meta.rows} rows in {arguments.output}: {_counts(meta.embedded)} embeddings of length {meta.dim}")
     if meta.ir_clipped_ratio is not None:
         print(f"infrared above 8 bit: {100 * meta.ir_clipped_ratio:.1f} % of its pixels lie beyond ir_range")
@@ -106,7 +106,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add("--geojson", type=path, metavar="OUT", help="footprints of what is found, WGS 84")
     add("--sheet", type=path, metavar="OUT", help="PNG with the images found")
     add("--json", action="store_true", help="print JSON, not a table")
-    add("--model", help="the index's model, where it has moved")
+    add("--model", help="the index's model, where it has moved; or its export, for a quick --text")
     add("--dataset", help="the index's dataset or scene, where it has moved; for --sheet")
     parser.set_defaults(run=search)
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
 from dataset_builder.shards.folder import TRAVELS
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import reading
@@ -35,6 +33,8 @@ def bring_dataset(dataset: str, *, revision: str | None = None, splits: Sequence
     """Returns the local folder of a dataset on the Hub; arguments and errors as of `open_dataset`."""
     if Path(dataset).exists() or not is_hub_id(str(dataset)):
         raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
+    from huggingface_hub import snapshot_download  # slow to import, and a folder that is here needs none
+
     patterns = ["data/*.parquet", "README.md", *TRAVELS]
     if splits is not None:
         patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]

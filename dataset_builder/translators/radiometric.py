@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from dataset_builder.translators.stage import check_band
 
@@ -56,6 +55,8 @@ def _radiometric(rgb: np.ndarray, band: str) -> np.ndarray:
     for top in range(0, len(rgb), lines):  # memory stays small for large tiles
         value[top : top + lines] = _formula(rgb[top : top + lines], band)
     if band == "lwir":
+        from scipy import ndimage  # slow to import, for one band
+
         value = ndimage.gaussian_filter(value, 1.5)
     np.clip(value, 0, 1, out=value)
     return np.rint(np.multiply(value, 255, out=value), out=value).astype(np.uint8)

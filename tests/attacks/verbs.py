@@ -15,7 +15,7 @@ PATIENCE_S = 180.0  # until a verb counts as hanging
 POLL_S = 0.005
 PRELOADED = (
     *("dataset_builder.pipeline", "dataset_builder.recaption", "dataset_builder.audit.verb"),
-    *("dataset_builder.publish.copies", "dataset_builder.publish.takedown", "dataset_builder.search.retrieval"),
+    *("dataset_builder.publish.copies", "dataset_builder.publish.takedown", "dataset_builder.search.embedding"),
     *("dataset_builder.search.results", "fusionrs_hf.cli", "fusionrs_hf.convert_open_clip", "fusionrs_hf.export"),
     *("training.train_clip", "training.train_vlm", "training.evaluate_clip", "dataset_builder.cli", "training.cli"),
 )

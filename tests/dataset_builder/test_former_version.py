@@ -19,7 +19,7 @@ from dataset_builder.publish.takedown import remove
 from dataset_builder.recaption import caption_dataset
 from dataset_builder.recipe import BuildRecipe, load_recipe
 from dataset_builder.schema import COLUMNS, FEATURES
-from dataset_builder.search import retrieval
+from dataset_builder.search import embedding
 from dataset_builder.search.rows import describe_rows
 from dataset_builder.shards.folder import light_batches, read_batches
 from dataset_builder.shards.layout import DATA_SCHEMA
@@ -138,8 +138,8 @@ def test_its_rows_are_embedded_and_trained_on(tmp_path):
     tiny.clip_model().save_pretrained(tmp_path / "model")
     tiny.clip_processor().save_pretrained(tmp_path / "model")
     place = describe_rows(str(FORMER / "dataset"), ("train", "test"), {})
-    settings = retrieval.EmbedSettings()
-    meta = retrieval.embed(place, str(tmp_path / "model"), tmp_path / "index", settings)
+    settings = embedding.EmbedSettings()
+    meta = embedding.embed(place, str(tmp_path / "model"), tmp_path / "index", settings)
     assert meta is not None
     assert len(load_pairs(str(FORMER / "dataset"), "train")) == 3
 

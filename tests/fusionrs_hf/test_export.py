@@ -7,8 +7,9 @@ import torch
 from transformers import AutoProcessor, BertConfig, Dinov2Config
 
 from fusionrs_hf import export
-from fusionrs_hf.encoders import Encoder
+from fusionrs_hf.encoders import Encoder, model_fingerprint
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.exported_text import embed_text, export_facts
 from fusionrs_hf.folder_manifest import read_manifest
 from tests.made import tiny
 
@@ -69,6 +70,16 @@ def test_the_files_give_the_models_embeddings_for_any_batch_and_length(exported,
         np.testing.assert_allclose(found, encoder.ir(images), atol=1e-5)
         found = run(exported, "text", processor(text=texts, return_tensors="np"))
         np.testing.assert_allclose(found, encoder.text(texts), atol=1e-5)
+
+
+def test_a_text_alone_is_embedded_without_torch(exported, model):
+    facts, texts = export_facts(exported), ["water", "a dark forest over wet ground"]
+    expected = Encoder(model, tiny.clip_processor()).text(texts)
+    np.testing.assert_allclose([embed_text(exported, facts, text) for text in texts], expected, atol=1e-5)
+    assert facts.fingerprint == model_fingerprint(model, tiny.clip_processor())
+    with pytest.raises(InputError, match="has 31 tokens, at most 16 are read"):
+        embed_text(exported, facts, "water " * 30)
+    assert export_facts(exported.parent / "model") is None
 
 
 def test_the_folder_says_what_is_in_it(exported):

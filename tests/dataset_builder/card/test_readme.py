@@ -5,8 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
-from datasets import get_dataset_config_names, load_dataset
-from huggingface_hub import DatasetCard
+from datasets import DatasetInfo, SplitDict, SplitInfo, get_dataset_config_names, load_dataset
+from datasets.info import DatasetInfosDict
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCard, DatasetCardData
 from PIL import Image
 
 from dataset_builder.card.croissant import write_croissant
@@ -124,6 +126,26 @@ def test_every_config_of_the_card_loads_the_rows_the_builder_gives(folder, tmp_p
             assert plain[split].features == ours[split].features
             for name in set(plain[split].features) - set(IMAGE_COLUMNS):
                 assert plain[split][name][:] == ours[split][name][:]
+
+
+def test_the_front_matter_is_what_datasets_itself_would_write(text):
+    card, written = DatasetCard(text), DatasetCardData()
+    features = {config.name: config.features for config in FusionRS.BUILDER_CONFIGS}
+    DatasetInfosDict(
+        {
+            info["config_name"]: DatasetInfo(
+                features=features[info["config_name"]],
+                splits=SplitDict((split["name"], SplitInfo(**split)) for split in info["splits"]),
+                download_size=info["download_size"],
+                dataset_size=info["dataset_size"],
+            )
+            for info in card.data.dataset_info
+        }
+    ).to_dataset_card_data(written)
+    MetadataConfigs.from_dataset_card_data(card.data).to_dataset_card_data(written)
+    assert written.dataset_info == card.data.dataset_info
+    assert written.configs == card.data.configs
+    assert str(card).rstrip() == text.rstrip()  # also in the order of keys and the breaks of lines
 
 
 def test_the_front_matter_is_what_the_hub_reads(text, report):

@@ -190,6 +190,39 @@ def test_when_the_main_process_is_killed_its_workers_end(tmp_path):
     assert len(workers) == 2 and not any(map(running, workers))
 
 
+NOTED = """
+import os, pathlib
+from dataset_builder.engine.run import run_tasks
+from dataset_builder.engine.tasks import results
+
+class Asks:
+    def __call__(self, name):
+        import noted
+        return [os.environ.get(name), os.getpid()]
+
+if __name__ == "__main__":
+    here = pathlib.Path(__file__).parent
+    for name in ("FIRST", "SECOND"):
+        os.environ[name] = "set"
+        run_tasks([name] * 8, Asks, 2, here / name, modules=["noted"])
+        found = list(results(here / name, 8))
+        print([value for value, _ in found] == ["set"] * 8, os.getpid() in {pid for _, pid in found})
+        del os.environ[name]
+"""
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there each process is started by itself")
+def test_processes_import_once_for_all_and_see_the_environment_of_today(tmp_path):
+    log = tmp_path / "log"
+    (tmp_path / "noted.py").write_text(f"with open({str(log)!r}, 'a') as file:\n    file.write('x')\n")
+    (tmp_path / "script.py").write_text(NOTED)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, ["", *sys.path])])}
+    command = [sys.executable, tmp_path / "script.py"]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment, cwd=tmp_path).stdout
+    assert told.splitlines() == ["True False"] * 2
+    assert log.read_text() == "x"
+
+
 class Elsewhere(Squarer):
     """Adds which GPUs the process may use."""
 

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 
 from dataset_builder.groups.keys import caption_digest, caption_key, normalize_caption, perceptual_hash
 
@@ -26,6 +27,21 @@ def test_perceptual_hash_equals_the_sum_formula_of_the_dct():
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (32, 32), dtype=np.uint8) for _ in range(5)]  # already 32 x 32: Lanczos is identity
     assert perceptual_hash(images) == [slow_hash(image) for image in images]
+
+
+def protocol_hash(image):
+    """One image by itself, as the protocol says it."""
+    grey = Image.fromarray(image).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    low = dctn(np.asarray(grey, dtype=float), norm="ortho")[:8, :8].ravel().round(6)
+    return np.packbits(low > np.median(low[1:])).tobytes().hex()
+
+
+def test_an_image_hashes_as_by_itself_whatever_is_hashed_with_it():
+    rng = np.random.default_rng(3)
+    shapes = [(300, 200), (20, 33), (32, 32), (64, 64), (1, 7), (300, 200, 3)]
+    images = [rng.integers(0, 256, shapes[rng.integers(len(shapes))], dtype=np.uint8) for _ in range(61)]
+    images += [np.kron(np.eye(4, dtype=np.uint8) * 200, np.ones((16, 16), np.uint8))] * 3  # symmetric: many ties
+    assert perceptual_hash(images) == [protocol_hash(image) for image in images]
 
 
 def test_perceptual_hash_survives_brightness_and_size_but_not_content():

@@ -22,7 +22,7 @@ FORKS.set_forkserver_preload(
     [
         "dataset_builder.pipeline",
         "dataset_builder.recaption",
-        "dataset_builder.search.retrieval",
+        "dataset_builder.search.embedding",
         "tests.dataset_builder.made.verb_folders",
     ]
 )

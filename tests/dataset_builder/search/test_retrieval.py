@@ -1,6 +1,8 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from datasets import Dataset, load_dataset
 from PIL import Image
 
 from dataset_builder.schema import FEATURES
-from dataset_builder.search import retrieval
+from dataset_builder.search import embedding, retrieval
 from dataset_builder.search.row_embedder import RowEmbedder
 from dataset_builder.search.rows import Rows, describe_rows
 from dataset_builder.search.store import ROW_FEATURES, EmbeddingStore
@@ -19,6 +21,7 @@ from dataset_builder.shards.opening import bring_dataset
 from fusionrs_hf.cli import main
 from fusionrs_hf.encoders import Encoder, load_clip, model_fingerprint
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.export import export_onnx
 from tests.made import tiny, tiny_dataset
 
 pytest.importorskip("faiss")
@@ -40,7 +43,7 @@ def dataset(tmp_path_factory):
 
 def embed(data, model, folder, splits=("train", "test"), **settings):
     place = describe_rows(str(data), splits, {})
-    return retrieval.embed(place, str(model), folder, retrieval.EmbedSettings(**settings))
+    return embedding.embed(place, str(model), folder, embedding.EmbedSettings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +99,7 @@ def contents(folder):
 
 
 def test_a_killed_run_continues_at_the_next_shard_to_the_same_bytes(dataset, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(retrieval, "SHARDS_PER_FILE", 1)
+    monkeypatch.setattr(embedding, "SHARDS_PER_FILE", 1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     embed(dataset, model, whole, batch_size=3)
     with monkeypatch.context() as patch:
@@ -137,6 +140,15 @@ def test_an_image_that_rows_share_is_encoded_once_a_batch(monkeypatch):
     columns = embedder(tiny_dataset.rows("train", 3, 0))  # two bands a tile
     assert seen == [3]
     np.testing.assert_array_equal(columns["rgb_embedding"][0::2], columns["rgb_embedding"][1::2])
+
+
+def test_a_text_that_rows_share_is_encoded_once(monkeypatch):
+    embedder, seen = row_embedder(modalities=["text"]), []
+    plain = embedder.encoder.text
+    monkeypatch.setattr(embedder.encoder, "text", lambda texts: seen.extend(texts) or plain(texts))
+    first, second = (embedder(tiny_dataset.rows("train", 3, 0)) for _ in range(2))  # batches of the same rows
+    assert len(seen) == len(set(seen)) > 0
+    np.testing.assert_array_equal(first["text_embedding"], second["text_embedding"])
 
 
 def png(image):
@@ -229,6 +241,30 @@ def test_another_model_is_refused_and_the_same_elsewhere_is_not(index, model, tm
     tiny.clip_model(seed=1, modality_embedding=True).save_pretrained(tmp_path / "same")
     with pytest.raises(InputError, match="has the fingerprint .* but .* was embedded with .*embed again"):
         retrieval.search_index(store.folder, query, str(tmp_path / "same"), k=1)
+
+
+@pytest.mark.slow
+@pytest.mark.every_change
+def test_an_export_answers_texts_as_its_model_does_without_torch(index, model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    export_onnx(str(model), tmp_path / "onnx")
+    asked = {"index": str(index), "query": "bright water"}
+    code = (
+        "import json, sys; from dataset_builder.search.retrieval import search_index; "
+        "hits = search_index(**json.loads(sys.argv[1])); assert 'torch' not in sys.modules; "
+        "print(json.dumps([[hit.row['sample_id'], hit.score] for hit in hits]))"
+    )
+    command = [sys.executable, "-c", code, json.dumps({**asked, "model": str(tmp_path / "onnx")})]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    hits = retrieval.search_index(**asked)
+    assert [name for name, _ in found] == [hit.row["sample_id"] for hit in hits]
+    np.testing.assert_allclose([score for _, score in found], [hit.score for hit in hits], atol=1e-5)
+    with pytest.raises(InputError, match="exported encoders, which answer --text; for images give the model itself"):
+        retrieval.search_index(index, retrieval.Query(rgb=tmp_path / "a.png"), str(tmp_path / "onnx"))
+    facts = json.loads((tmp_path / "onnx" / "encoders.json").read_text())
+    (tmp_path / "onnx" / "encoders.json").write_text(json.dumps(facts | {"fingerprint": "0" * 64}))
+    with pytest.raises(InputError, match="has the fingerprint 000000000000, but"):
+        retrieval.search_index(index, "water", str(tmp_path / "onnx"))
 
 
 def test_the_fingerprint_counts_weights_fusion_and_image_settings():
