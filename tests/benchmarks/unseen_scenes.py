@@ -14,7 +14,6 @@ tests/benchmarks/results/unseen_scenes.json.
 
 import json
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +116,6 @@ def train_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> d
     from fusionrs_hf.encoders import Encoder, load_clip
     from training import train_clip
 
-    started = time.monotonic()
     recipe, left_out = name.split("-")
     dataset, trained = str(demo / "dataset"), demo / "clip"
     if not (name == f"{DEMO}-none" and seed == 0 and (trained / "model.safetensors").is_file()):
@@ -129,12 +127,8 @@ def train_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> d
             options["leave_out_scenes"] = left_out
         arguments = [part for option, value in options.items() for part in (f"--{option}", str(value))]
         train_clip.main(["--config", file, *arguments])
-    seconds = round(time.monotonic() - started, 1)
     encoder = Encoder(*load_clip(str(trained)))
-    return {
-        "train_s": seconds,
-        "parts": {part.name: score(encoder, part) for part in parts_of(dataset, left_out, scenes)},
-    }
+    return {"parts": {part.name: score(encoder, part) for part in parts_of(dataset, left_out, scenes)}}
 
 
 def score_start(demo: Path, scenes: Path) -> dict[str, Any]:
@@ -216,7 +210,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "labels": LABELS,
         "seeds": arguments.seeds,
         "hardware": HARDWARE,
-        "train_s": {f"{name}-{seed}": run["train_s"] for (name, seed), run in runs.items() if "train_s" in run},
         **summary(joined(runs, arguments.seeds)),
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
