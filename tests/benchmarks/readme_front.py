@@ -22,6 +22,7 @@ def front_table(results: Mapping[str, Mapping]) -> str:
         captions_row(results["caption_specificity"]),
         judge_row(results["grounded_claims_sealed_second"]),
         retrieval_row(results["retrieval_controls"]),
+        unseen_row(results["unseen_scenes"]),
         recipe_row(results["ablation"]),
         effect_row(results["caption_effect"]),
         vlm_row(results["vlm_reading"]),
@@ -90,6 +91,19 @@ def recipe_row(report: Mapping) -> list[str]:
     )
     what = "CLIP: our recipe, mean recall on the held-out region in %"
     return [what, f"{100 * chosen['mean'][0]:.1f}", control, CLIP]
+
+
+def unseen_row(report: Mapping) -> list[str]:
+    """R@1 between RGB and infrared on scenes that were not trained on."""
+    pool = report["pools"]["unseen"]
+    share = {label: f"{100 * pool[label]['R@1'][0]:.1f}" for label in report["labels"]}
+    seeds = "one seed" if len(report["seeds"]) == 1 else f"{len(report['seeds'])} seeds"
+    control = (
+        f"towers as loaded {share['loaded']}, the demo's recipe {share['demo']}, the same head before training "
+        f"{share['start']}; {pool['tiles']} tiles, {seeds}"
+    )
+    what = "CLIP: finds infrared by RGB and back on scenes never trained on, R@1 in %"
+    return [what, share["whitened"], control, CLIP]
 
 
 def effect_row(report: Mapping) -> list[str]:

@@ -4,9 +4,9 @@
 
 The recipe `clip_whitened.yaml` and the demo's, with equal steps and seeds. Each is trained on all scenes of the
 sample's training split and scored on their held-out regions, and on scenes that have no training row; and once
-without each scene and scored on that scene's held-out region: leave-one-scene-out. Below --scenes lie, unpacked,
-packages of two further scenes (see `translator_quality`). Beside them the towers before any training: all layers as
-loaded, their features standardised by the training rows of each fold; the layers that the recipe keeps,
+without each scene and scored on that scene's held-out region: leave-one-scene-out. --scenes is the folder of
+grounded_claims/requirements-tiles.txt, with two further scenes. Beside them the towers before any training: all
+layers as loaded, their features standardised by the training rows of each fold; the layers that the recipe keeps,
 standardised; and these whitened, as its head starts. Where --demo holds a trained CLIP, it is the demo's recipe on
 all scenes, seed 0. Runs are kept under --work, so an interrupted bench continues. Writes
 tests/benchmarks/results/unseen_scenes.json.
@@ -14,7 +14,6 @@ tests/benchmarks/results/unseen_scenes.json.
 
 import json
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +116,6 @@ def train_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> d
     from fusionrs_hf.encoders import Encoder, load_clip
     from training import train_clip
 
-    started = time.monotonic()
     recipe, left_out = name.split("-")
     dataset, trained = str(demo / "dataset"), demo / "clip"
     if not (name == f"{DEMO}-none" and seed == 0 and (trained / "model.safetensors").is_file()):
@@ -129,12 +127,8 @@ def train_one(name: str, seed: int, demo: Path, folder: Path, scenes: Path) -> d
             options["leave_out_scenes"] = left_out
         arguments = [part for option, value in options.items() for part in (f"--{option}", str(value))]
         train_clip.main(["--config", file, *arguments])
-    seconds = round(time.monotonic() - started, 1)
     encoder = Encoder(*load_clip(str(trained)))
-    return {
-        "train_s": seconds,
-        "parts": {part.name: score(encoder, part) for part in parts_of(dataset, left_out, scenes)},
-    }
+    return {"parts": {part.name: score(encoder, part) for part in parts_of(dataset, left_out, scenes)}}
 
 
 def score_start(demo: Path, scenes: Path) -> dict[str, Any]:
@@ -197,13 +191,15 @@ def joined(runs: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[in
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is missing, two one-thread processes at a time, then writes the tables."""
     parser = make_parser(__doc__.splitlines()[0], "runs/bench/unseen", "JOB")
-    parser.add_argument("--scenes", type=Path, default=Path(".demo-packages"), help="folder of two further scenes")
+    parser.add_argument("--scenes", type=Path, required=True, help="folder of two further scenes")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.one:
         name, seed = arguments.one[0], int(arguments.one[1])
         run_one(name, seed, arguments.demo, arguments.work / f"{name}-{seed}", arguments.scenes)
         return
+    if missing := [name for name, read in SCENES.items() if read(arguments.scenes) is None]:
+        parser.error(f"{arguments.scenes} has no {' and no '.join(missing)}; install requirements-tiles.txt into it")
     demo = arguments.demo.resolve()
     travel(steps(arguments.packages.resolve(), demo, seed=0)[:2], demo)  # weights and dataset
     jobs = [(f"{recipe}-{fold}", seed) for seed in arguments.seeds for recipe in RECIPES for fold in FOLDS]
@@ -214,7 +210,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "labels": LABELS,
         "seeds": arguments.seeds,
         "hardware": HARDWARE,
-        "train_s": {f"{name}-{seed}": run["train_s"] for (name, seed), run in runs.items() if "train_s" in run},
         **summary(joined(runs, arguments.seeds)),
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
