@@ -21,6 +21,7 @@ img2dataset lives in an environment of its own (--peer). Writes tests/benchmarks
 """
 
 import argparse
+import ctypes
 import json
 import logging
 import os
@@ -31,8 +32,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,15 +52,17 @@ PEER = {
     "img2dataset file": ("file.parquet", {}),
 }
 WORKERS = 2
+ROWS_PER_SHARD = 200  # several shards in the smaller run, too: both sizes are read by all workers
+PR_SET_CHILD_SUBREAPER = 36  # of Linux: processes whose parent ends become children of this one
 
 
 def recipe_of(task: str, tiles: Path) -> dict:
     """Returns the recipe of a build; both pass the same rules."""
     if task == "pairs":
         source = {"kind": "pairs", "path": str(tiles), "rgb": "rgb", "ir": "ir", "ir_band": "nir"}
-        source |= {"captions": str(tiles / "pairs.jsonl")}
+        source |= {"captions": str(tiles / "pairs.jsonl"), "pairs_per_shard": ROWS_PER_SHARD}
     else:
-        source = {"kind": "folder", "path": str(tiles / "rgb")}
+        source = {"kind": "folder", "path": str(tiles / "rgb"), "images_per_shard": ROWS_PER_SHARD}
     recipe = {"name": task, "sources": [{**source, "source_dataset": "tiles", "rights": "CC0-1.0"}]}
     recipe |= {"translate": {"translator": "radiometric", "band": "nir"}} if task == "translate" else {}
     return {**recipe, "splits": {"by": "hash"}}
@@ -111,12 +114,30 @@ def run(name: str, work: Path, peer: Path | None) -> dict:
     else:
         command = [sys.executable, "-m", "tests.benchmarks.build_throughput", "--work", str(work), "--one", name]
     before = _cpu_seconds()
-    told = subprocess.run(command, check=True, capture_output=True, env=environment, text=True).stdout.splitlines()
+    told = _output(command, environment).splitlines()
     found = json.loads(told[-1]) | {"cpu": _cpu_seconds() - before}
     if name in PEER:
         counts = [json.loads(path.read_text()) for path in out.glob("*_stats.json")]
         found |= {"read": sum(one["count"] for one in counts), "kept": sum(one["successes"] for one in counts)}
     return found
+
+
+def _output(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Returns what a command writes, when all processes of its group have ended: also those that outlive it.
+
+    A build's workers are forked by a server that is still there when the build ends; what they spent counts only when
+    that server has been waited for.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, **pipes, env=environment, start_new_session=True)
+    told, errors = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, told, errors)
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-process.pid, 0)
+    return told
 
 
 def _cpu_seconds() -> float:

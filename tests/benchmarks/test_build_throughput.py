@@ -1,9 +1,12 @@
+import os
+import sys
+
 import pyarrow.parquet as pq
 import pytest
 
 from dataset_builder.pipeline import BuildRecipe, build
 from tests.benchmarks.build_peers import map_rows
-from tests.benchmarks.build_throughput import TASKS, image_bytes, recipe_of
+from tests.benchmarks.build_throughput import TASKS, _cpu_seconds, _output, image_bytes, recipe_of
 from tests.benchmarks.build_tiles import write_tiles
 
 SAME = ("rgb_phash", "ir_phash")
@@ -15,6 +18,15 @@ def tiles(tmp_path_factory):
     write_tiles(folder, 12)
     (folder / "rgb" / "000003.jpg").write_bytes((folder / "rgb" / "000005.jpg").read_bytes())
     return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted by Linux alone")
+def test_processor_time_of_orphans_is_counted():
+    busy = "import time; end = time.process_time() + .3\nwhile time.process_time() < end: pass"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy!r}]); print('done')"
+    before = _cpu_seconds()
+    assert _output([sys.executable, "-c", code], os.environ) == "done\n"
+    assert _cpu_seconds() - before >= 0.3
 
 
 @pytest.mark.slow
