@@ -12,13 +12,12 @@ inputs and this code alone, whatever the number of workers and however often a b
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from dataset_builder.building.auto_range import settled_range
 from dataset_builder.building.identity import fingerprint, finished_report, identity_of
@@ -27,6 +26,7 @@ from dataset_builder.building.inputs import LISTING, Entry, entries
 from dataset_builder.building.merging import Merged, forced_ids, merge
 from dataset_builder.building.policy import is_kept, keep_policy
 from dataset_builder.building.reading import ReadWorker, Stage, caption_stage, decoding_by, make_stages
+from dataset_builder.building.reporting import by_reason, folder_bytes, total_results
 from dataset_builder.building.timing import Clock, timings, timings_line
 from dataset_builder.building.work_folder import (
     LIGHT,
@@ -256,13 +256,13 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     """Joins what was read to groups and splits, and writes it; the report comes last."""
     out, work, clock = run.out, run.work, run.clock
     with clock("merge"):
-        rows_read, reasons, seconds = _totals(results(work / "read", shards))
+        rows_read, reasons, seconds = total_results(results(work / "read", shards))
         merged = merge(work, shards, run.recipe, lambda names: output.claim(f"{WORK}/plan/{name}" for name in names))
         reasons += merged.reasons
     if not merged.kept:
         output.discard()
         remedy = next((words for reason, words in REMEDIES.items() if reasons[reason]), "check sources and filters")
-        raise InputError(f"none of {rows_read} rows was kept ({_by_reason(reasons)}); {remedy}")
+        raise InputError(f"none of {rows_read} rows was kept ({by_reason(reasons)}); {remedy}")
     with clock("write"):
         output.refuse_strays("data")
         output.claim([*merged.outputs, *(f"{WORK}/write/{result_file(n)}" for n in range(len(merged.outputs)))])
@@ -284,10 +284,10 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
         with atomic_path(out / LISTING) as temporary:
             shutil.copyfile(work / LISTING, temporary)
         write_json(out / "build_report.json", report.as_dict())  # last: it says that the build is whole
-    sizes = {"work": _size(work), "written": sum(file["bytes"] for file in files)}
+    sizes = {"work": folder_bytes(work), "written": sum(file["bytes"] for file in files)}
     spent = timings(clock.seconds, seconds, rows_read, sizes)
     logger.info(
-        "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), _by_reason(reasons)
+        "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), by_reason(reasons)
     )
     if report.captions:
         logger.info("%s", left_without(report.captions))
@@ -295,24 +295,6 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     if timings_file is not None:
         write_json(timings_file, spent)
     return report
-
-
-def _by_reason(reasons: Counter) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
-
-
-def _totals(read: Iterable[Mapping[str, Any]]) -> tuple[int, Counter, Counter]:
-    """Returns rows read, rows that left by reason, and seconds by stage."""
-    rows, reasons, seconds = 0, Counter(), Counter()
-    for result in read:
-        rows += result["rows"]
-        reasons.update(result["reasons"])
-        seconds.update(result["seconds"])
-    return rows, reasons, seconds
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _report(

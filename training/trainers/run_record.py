@@ -15,7 +15,7 @@ from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.records import read_record
-from training.trainers.run_log import base_models
+from training.trainers.run_log import HANDLING, base_models
 
 RECORD = ".training.json"
 FORMAT = 1
@@ -26,7 +26,6 @@ TOLD_LATER = ("training_log.json", "metrics.json", "origin.json")  # in a model'
 # Fields of the Trainer that say where and what it reports, or how fast it reads: they change no weight.
 ELSEWHERE = ("_", "output", "logging", "log_", "report", "run_name", "hub", "push", "local", "disable_tqdm")
 ELSEWHERE += ("dataloader_num_workers", "dataloader_prefetch", "dataloader_pin", "project", "trackio")
-HANDLING = ("overwrite", "keep_checkpoints")  # our fields that say what becomes of the folder
 STEADY = ("constant", "constant_with_warmup", "inverse_sqrt")  # schedules that do not ask where training ends
 
 

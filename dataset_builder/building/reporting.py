@@ -1,0 +1,26 @@
+"""What a build tells at its end: rows and reasons of all shards, and what they take."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def by_reason(reasons: Counter) -> str:
+    """Returns counts of rows that left as words, by reason."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
+
+
+def total_results(read: Iterable[Mapping[str, Any]]) -> tuple[int, Counter, Counter]:
+    """Returns rows read, rows that left by reason, and seconds by stage, over the results of all shards."""
+    rows, reasons, seconds = 0, Counter(), Counter()
+    for result in read:
+        rows += result["rows"]
+        reasons.update(result["reasons"])
+        seconds.update(result["seconds"])
+    return rows, reasons, seconds
+
+
+def folder_bytes(folder: Path) -> int:
+    """Returns the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
