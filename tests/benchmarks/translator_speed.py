@@ -142,9 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scratch", type=Path, required=True, help="empty folder for rasters, 1 GB")
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
-    parser.add_argument(
-        "--scenes", type=int, nargs="*", default=SCENES, help="sides of the rasters, pixels; none: leave memory out"
-    )
+    parser.add_argument("--scenes", type=int, nargs="*", default=SCENES, help="sides of rasters, px; none: no memory")
     parser.add_argument("--output", type=Path, default=RESULT, help=f"JSON to write (default: {RESULT.name})")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
