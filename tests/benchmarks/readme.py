@@ -251,7 +251,7 @@ def render(template: str) -> str:
         reading_runs=", ".join(map(str, reading["seeds"])),
         rates=read("caption_throughput"),
         specificity=read("caption_specificity"),
-        translator=readme_translator.facts(read("translator_quality")),
+        translator=readme_translator.facts(read("translator_quality"), read("translator_speed")),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),

@@ -9,17 +9,19 @@ RIVALS = {"gray": "gray, fitted", "radiometric": "formula", "linear": "linear", 
 WAYS = {"learned": "display", "learned_without_formula": "display, model alone", "learned_reflectance": "reflectance"}
 
 
-def facts(quality: Mapping) -> dict[str, object]:
+def facts(quality: Mapping, speed: Mapping) -> dict[str, object]:
     """What the template asks for."""
     flagged = [row["value"] for row in quality["bars"] if row["bar"].startswith("unseen scenes, all tiles: flagged")]
     known = [f"{100 * part['flagged_share']:.0f} %" for part in quality["scenes"].values() if part["known"]]
     return {
         "quality": quality,
+        "speed": speed,
         "bars": bars_held(quality),
         "second": bars_held(quality["second"]) if "second" in quality else None,
         "known": known_table(quality),
         "unseen": unseen_table(quality),
         "flagged": {"unseen": flagged[0], "known": " and ".join(known)},
+        "memory": memory_table(speed),
     }
 
 
@@ -76,3 +78,9 @@ def told(value: object) -> str:
     if isinstance(value, list):
         return f"{value[0]} of {value[1]}" if isinstance(value[0], int) else ", ".join(f"{part:.4f}" for part in value)
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def memory_table(speed: Mapping) -> str:
+    """Peak memory by the size of a raster."""
+    rows = [[f"{row['side']:,} x {row['side']:,}", f"{row['peak_mb']:.0f}"] for row in speed["memory"]]
+    return table(["pixels", "peak, MB"], 1, rows)

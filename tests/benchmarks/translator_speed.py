@@ -34,9 +34,9 @@ RESULT = Path(__file__).parent / "results" / "translator_speed.json"
 SAMPLE = "dataset_builder/sample"
 TILES, SIDE, BATCH = 1_000, 128, 16
 SCENES = (2_500, 5_000, 10_000)  # sides in pixels
-CHILD = (
-    "import resource, sys; from fusionrs_hf.cli import main; main(sys.argv[1:]); "
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+CHILD = (  # VmHWM is of this process alone; ru_maxrss begins with what its parent held
+    "import sys; from fusionrs_hf.cli import main; main(sys.argv[1:]); "
+    "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 )
 
 
@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scratch", type=Path, required=True, help="empty folder for rasters, 1 GB")
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
-    parser.add_argument("--scenes", type=int, nargs="+", default=SCENES, help="sides of the rasters, pixels")
+    parser.add_argument("--scenes", type=int, nargs="*", default=SCENES, help="sides of rasters, px; none: no memory")
     parser.add_argument("--output", type=Path, default=RESULT, help=f"JSON to write (default: {RESULT.name})")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
