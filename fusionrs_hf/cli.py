@@ -124,9 +124,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         log_to_stderr()
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from fusionrs_hf.hub_client import bound_answers
-
-        bound_answers()
         code = arguments.run(arguments)
         sys.stdout.flush()
     except (InputError, OSError) as error:

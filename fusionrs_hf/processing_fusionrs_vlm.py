@@ -201,10 +201,13 @@ def _in_text_order(images: object, text: object) -> list:
             f"images= holds lists, one a text, but images[{odd}] is {type(listed[odd]).__name__}; give [] to a text "
             "without images, or all images in one list"
         )
-    texts = [text] if isinstance(text, str) else text
-    if texts is not None and len(texts) != len(nested):
+    texts = [text] if isinstance(text, str) else list(text or ())
+    numbered = list(enumerate(texts))
+    if len(numbered) != len(nested):  # as stock processors take it: no list for a text without images
+        numbered = [(index, sample) for index, sample in numbered if IMAGE_TOKEN in sample]
+    if texts and len(numbered) != len(nested):
         raise ValueError(f"images= holds a list for each text, got {len(nested)} lists and {len(texts)} texts")
-    for index, (entry, sample) in enumerate(zip(nested, texts or ())):
+    for entry, (index, sample) in zip(nested, numbered):
         if len(entry) != (wanted := sample.count(IMAGE_TOKEN)):
             raise ValueError(f"text[{index}] has {wanted} {IMAGE_TOKEN} but images[{index}] holds {len(entry)} images")
     return [image for entry in nested for image in entry]

@@ -45,6 +45,9 @@ def loading(where: object, what: str, remedy: str = "bring it again") -> Iterato
         what: What is expected there, such as `a CLIP`.
         remedy: What to do.
     """
+    from fusionrs_hf.hub_client import bound_answers
+
+    bound_answers()
     names = where if isinstance(where, tuple) else (where,)
     where = " and ".join(map(str, names))
     try:

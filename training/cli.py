@@ -84,7 +84,15 @@ def train(arguments: argparse.Namespace) -> None:
     elif {"-h", "--help"} & set(arguments.options):
         print(_own_help(arguments.method))
     else:
-        import_module(method.page).main(arguments.options)
+        _run_page(method.page, arguments.options)
+
+
+def _run_page(page: str, options: list[str]) -> None:
+    """Calls a page's `main`; what it asks the Hub for is answered within bounds."""
+    from fusionrs_hf.hub_client import bound_answers
+
+    bound_answers()
+    import_module(page).main(options)
 
 
 def _own_help(name: str) -> str:
@@ -104,7 +112,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.method is None:
         arguments.parser.print_help()
     else:
-        import_module(EVAL[arguments.method]).main(arguments.options)
+        _run_page(EVAL[arguments.method], arguments.options)
 
 
 def _add_method(parser: argparse.ArgumentParser, methods: Mapping[str, object]) -> None:

@@ -127,6 +127,9 @@ def _of_report(report: Any, where: str) -> dict[str, list[float]]:
 def _of_card(name: str) -> dict[str, list[float]]:
     from huggingface_hub import hf_hub_download
 
+    from fusionrs_hf.hub_client import bound_answers
+
+    bound_answers()
     try:
         text = read_text(hf_hub_download(name, "README.md", repo_type="dataset"))
     except (OSError, ValueError) as error:  # no card, no network, or no dataset: told by whoever reads the rows

@@ -35,6 +35,9 @@ def bring_dataset(dataset: str, *, revision: str | None = None, splits: Sequence
         raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
     from huggingface_hub import snapshot_download  # slow to import, and a folder that is here needs none
 
+    from fusionrs_hf.hub_client import bound_answers
+
+    bound_answers()
     patterns = ["data/*.parquet", "README.md", *TRAVELS]
     if splits is not None:
         patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]

@@ -211,6 +211,7 @@ def test_a_saved_folder_holds_only_the_code_that_it_needs(tmp_path, model, proce
         "modeling_fusionrs_layers.py",
         "modeling_fusionrs_vlm.py",
         "modeling_fusionrs_vlm_start.py",
+        "processing_fusionrs_arrays.py",
         "processing_fusionrs_images.py",
         "processing_fusionrs_vlm.py",
     }

@@ -54,7 +54,7 @@ def encode_pairs(processor: FusionRSVLMProcessor, rows: Dataset, prompt: str) ->
     content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": prompt}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     inputs = [
-        processor(images=[row["rgb"], row["ir"]], text=text, ir_bands=row["ir_band"], return_tensors="pt")
+        processor(images=[row["rgb"], row["ir"]], text=text, ir_bands=row.get("ir_band"), return_tensors="pt")
         for row in rows
     ]
     return torch.stack([part["pixel_values"] for part in inputs]), inputs[0]["input_ids"]

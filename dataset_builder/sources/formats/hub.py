@@ -35,6 +35,9 @@ def hub_rows(name: str, split: str, config: str | None, revision: str | None) ->
     """Returns the rows of a split as a stream (`datasets.IterableDataset`); images are `{bytes, path}`."""
     import datasets
 
+    from fusionrs_hf.hub_client import bound_answers
+
+    bound_answers()
     rows = datasets.load_dataset(name, config, split=split, streaming=True, revision=revision)
     return rows.decode(False)
 

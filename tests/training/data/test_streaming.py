@@ -112,8 +112,11 @@ def test_a_streamed_run_resumes_exactly_in_a_later_pass(folders, dataset, tmp_pa
     ("refused", "message"),
     [
         ({"max_steps": -1}, "streaming needs max_steps, got -1; give the number"),
-        ({"train_rows": 4}, "train_rows and ir_view: shuffled need all rows at hand; drop them, or streaming"),
-        ({"ir_view": "shuffled"}, "train_rows and ir_view: shuffled need all rows"),
+        (
+            {"train_rows": 4},
+            "train_rows, leave_out_scenes and ir_view: shuffled need all rows at hand; drop them, or streaming",
+        ),
+        ({"ir_view": "shuffled"}, "train_rows, leave_out_scenes and ir_view: shuffled need all rows"),
         ({"shuffle_buffer": 0}, "shuffle_buffer must be 1 or more, got 0"),
     ],
 )
