@@ -30,6 +30,7 @@ BLOCKS = {  # name in the markers -> the page that shows it; its template is `te
 }
 FRONT_RESULTS = (
     *("build_throughput", "split_leaks", "caption_specificity", "grounded_claims_sealed_second", "retrieval_controls"),
+    *("grounded_claims_things_sealed_second", "translator_quality"),
     *("unseen_scenes", "ablation", "caption_effect", "vlm_reading", "train_step", "recall_speed"),
 )
 IMAGE_DIRECTIONS = {
