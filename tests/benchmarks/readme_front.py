@@ -71,13 +71,11 @@ def judge_row(report: Mapping, about: str) -> list[str]:
 
 def translator_row(report: Mapping) -> list[str]:
     """R2 against the sensor's near infrared, on the held-out region of a known scene."""
-    r2 = {
-        name: f"{method['r2']:.2f}"
-        for name, method in report["scenes"]["s2_virginia"]["bands"]["nir"]["methods"].items()
-    }
+    methods = report["scenes"]["s2_virginia"]["bands"]["nir"]["methods"]
+    r2 = {name: f"{method['r2']:.2f}" for name, method in methods.items()}
     control = (
-        f"boosted trees a pixel {r2['trees']}, the formula {r2['radiometric']}, gray {r2['gray']}; on scenes it never saw no "
-        "better than formula and gray, and flagged there"
+        f"boosted trees a pixel {r2['trees']}, the formula {r2['radiometric']}, gray {r2['gray']}; on scenes it never "
+        "saw no better than formula and gray, and flagged there"
     )
     return ["Translates RGB to near infrared, R2 against the sensor", r2["learned"], control, TRANSLATOR]
 
