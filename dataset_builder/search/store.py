@@ -27,6 +27,7 @@ from fusionrs_hf.records import read_record
 from fusionrs_hf.weights import loading
 
 MODALITIES = ("rgb", "ir", "fused", "text")
+FACTORY_CHARACTERS = 200
 DTYPES = ("float32", "float16")
 FORMAT = 1
 ROW_FEATURES = {
@@ -277,6 +278,10 @@ def check_factory(factory: str, dim: int) -> None:
     """Raises InputError for an index description that FAISS does not know, before anything is embedded."""
     import faiss
 
+    if len(factory) > FACTORY_CHARACTERS:  # FAISS follows nested descriptions until its stack ends
+        raise InputError(
+            f"--factory has {len(factory)} characters, expected at most {FACTORY_CHARACTERS}; Flat is exact"
+        )
     try:
         faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:

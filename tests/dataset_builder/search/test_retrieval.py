@@ -313,6 +313,10 @@ def test_images_are_found_again_and_changed_data_is_told(dataset, index, tmp_pat
         (["embed", "DATA", "--modalities", "x", "--model", "MODEL", "--output", "OUT"], "modalities must be of rgb"),
         (["embed", "DATA", "--split", "x", "--model", "MODEL", "--output", "OUT"], "splits must be of train"),
         (["embed", "DATA", "--factory", "Flt", "--model", "MODEL", "--output", "OUT"], "of --factory 'Flt'"),
+        (
+            ["embed", "DATA", "--factory", "(" * 201, "--model", "MODEL", "--output", "OUT"],
+            "--factory has 201 characters, expected at most 200",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(index, dataset, model, tmp_path, arguments, fragment, capsys):
