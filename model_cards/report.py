@@ -1,21 +1,16 @@
 """The demo's results as one HTML page that needs nothing beside it: images and charts are inside."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
-from model_cards import TEMPLATES
 from model_cards.charts import Curve, line_chart
 from model_cards.clip import CONTROLS, Retrieval, direction_title, subset_title
 from model_cards.facts import BaseModel, percent
-from model_cards.markdown import UNSEEN
+from model_cards.pages import write_page
 from model_cards.vlm import FactScore
 
 
@@ -159,23 +154,17 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "percent": percent,
-        "data_uri": data_uri,
         "chart": line_chart,
         "direction": direction_title,
         "subset": subset_title,
         "duration": duration,
     }
-    page = environment.get_template("report.html").render(
+    write_page(
+        out_html,
+        "report.html",
+        filters,
         demo=demo,
         controls=CONTROLS,
         headline=[row for row in demo.retrieval if row.direction in ("rgb_to_ir", "ir_to_rgb")],
@@ -183,23 +172,6 @@ def write_report(out_html: Path, demo: DemoResults) -> None:
         columns=list(dict.fromkeys(name for counts in demo.dataset.rows.values() for name in counts)),
         fact_controls=list(dict.fromkeys(name for score in demo.fact_scores for name in score.controls)),
     )
-    out_html.write_text(page, encoding="utf-8")
-
-
-def visible(value: object) -> object:
-    """Texts without characters that no reader sees: escaping alone leaves NUL and marks that turn text around."""
-    return UNSEEN.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def data_uri(image: Image.Image) -> str:
-    """Returns an image as a `data:` address, PNG, so that every grey level is the stored one.
-
-    Args:
-        image: Mode RGB or L, 8 bit.
-    """
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def duration(seconds: float) -> str:

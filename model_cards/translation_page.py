@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from model_cards import TEMPLATES
 from model_cards.bands import BAND_NAMES
-from model_cards.report import data_uri, visible
+from model_cards.pages import write_page
 
 TEMPLATE = "translation_page.html"
 
@@ -51,16 +49,7 @@ def write_translation_page(path: Path, model: str, tiles: Sequence[TranslatedTil
         model: What the translator is called.
         tiles: In the order shown, those of a scene and band one after the other.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=visible,
-        trim_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
     groups = [
         (key, list(group)) for key, group in groupby(tiles, key=lambda tile: (tile.scene, tile.band, tile.known))
     ]
-    page = environment.get_template(TEMPLATE).render(model=model, groups=groups, bands=BAND_NAMES)
-    path.write_text(page, encoding="utf-8")
+    write_page(path, TEMPLATE, {}, model=model, groups=groups, bands=BAND_NAMES)

@@ -18,7 +18,6 @@ from model_cards.report import (
     DemoResults,
     Pair,
     Search,
-    data_uri,
     duration,
     write_report,
 )
@@ -218,8 +217,3 @@ def test_ticks_are_round_and_cover_the_range(low, high, expected):
 
 def test_duration_reads_as_minutes_and_seconds():
     assert [duration(seconds) for seconds in (9.6, 59.7, 125)] == ["10 s", "1 min 00 s", "2 min 05 s"]
-
-
-def test_data_uri_keeps_grey_levels():
-    encoded = data_uri(IR).partition(",")[2]
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))), np.asarray(IR))
