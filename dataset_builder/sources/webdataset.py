@@ -3,7 +3,6 @@
 import gzip
 import itertools
 import logging
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +12,16 @@ from typing import Any, BinaryIO
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
 from dataset_builder.sources.formats.paths import UnsafeNameError, parts_of, printable, readable, split_of
 from dataset_builder.sources.formats.tar import DamagedTarError, Member, content_of, members
-from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
+from dataset_builder.sources.formats.tar_samples import (
+    DAMAGED,
+    Keys,
+    Sample,
+    TarWalk,
+    is_passed_over,
+    joined,
+    key_of,
+    packed,
+)
 from dataset_builder.sources.formats.text import plain_text
 from fusionrs_hf.bounded_json import parse_json
 from fusionrs_hf.bounds import IMAGE_BYTES, MEMBERS_OF_SAMPLE, ROW_BYTES, TEXT_BYTES
@@ -22,11 +30,10 @@ from fusionrs_hf.errors import InputError, shown
 logger = logging.getLogger(__name__)
 
 PLAIN, COMPRESSED = (".tar",), (".tar.gz", ".tgz")
-DAMAGED = (DamagedTarError, EOFError, gzip.BadGzipFile, zlib.error)
 TO_THE_END = -1
-HELD_BYTES = 1 << 30  # of a compressed tar whose keys are scattered
 # Tar, first byte, the one after the last; and instead of these bytes the samples, each by the starts of its members.
-Shard = tuple[str, int, int] | tuple[str, int, int, Sequence[Sequence[int]]]
+Piece = tuple[str, int, int] | tuple[str, int, int, Sequence[Sequence[int]]]
+Shard = Sequence[Piece]  # small tars share one
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,9 @@ class WebDatasetSource:
         caption_origin: source, hand, rule or model.
         ir_band, ir_origin, ir_unit: Of the members `ir`.
         source_dataset: Column; without it, the name of `path`.
-        samples_per_shard: Samples that are read as one unit of work. To know where they start, all headers are walked
-            first (some 20 s per million members on a local disk). None: a tar is a unit, and nothing is walked;
-            members of a key that are not neighbours are an error then.
+        samples_per_shard: Samples that are read as one unit of work, of one large tar or of several small ones. To
+            know where they start, all headers are walked first (some 20 s per million members on a local disk). None:
+            a tar is a unit, and nothing is walked; members of a key that are no neighbours are an error then.
     """
 
     path: str | Path
@@ -91,20 +98,15 @@ class WebDatasetSource:
         object.__setattr__(self, "source_dataset", self.source_dataset or path.resolve().name.split(".")[0])
 
     def shards(self) -> Iterator[Shard]:
-        """Yields (tar, first byte, byte after the last or -1): samples that start there.
+        """Yields pieces of tars, `samples_per_shard` at a time: (tar, first byte, byte after the last or -1).
 
-        Where members of a key are no neighbours, the starts of each sample's members follow, and the bytes are 0.
+        They are of samples that start there. Where members of a key are no neighbours, the starts of each sample's
+        members follow, and the bytes are 0.
 
         Raises:
             InputError: There are no tars, or a file is none from its first byte on.
         """
-        for name in self._tars():
-            with self._open(name) as file:
-                self._check_first(file, name)
-                if self.samples_per_shard is None or name.endswith(COMPRESSED):
-                    yield name, 0, TO_THE_END
-                else:
-                    yield from self._cut(file, name)
+        return packed(self._pieces(), self.samples_per_shard or 1)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per sample, image bytes unchanged.
@@ -112,7 +114,20 @@ class WebDatasetSource:
         Raises:
             InputError: Members of a key are no neighbours in a tar that was not walked, or memory has no room.
         """
-        name, start, stop, *scattered = shard
+        for piece in shard:
+            yield from self._read(*piece)
+
+    def _pieces(self) -> Iterator[tuple[Piece, int]]:
+        """Yields pieces with the number of their samples; those of a tar that is not walked fill a shard."""
+        for name in self._tars():
+            with self._open(name) as file:
+                self._check_first(file, name)
+                if self.samples_per_shard is None or name.endswith(COMPRESSED):
+                    yield (name, 0, TO_THE_END), self.samples_per_shard or 1
+                else:
+                    yield from self._cut(file, name)
+
+    def _read(self, name: str, start: int, stop: int, *scattered: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
         with self._open(name) as file:
             if scattered:
                 yield from (self._row(name, self._placed(file, name, starts)) for starts in scattered[0])
@@ -159,25 +174,22 @@ class WebDatasetSource:
             if not isinstance(error, DamagedTarError) or error.args[0] == 0:
                 raise InputError(f"{self._path(name)} is no tar ({error.args[-1]}); get it again") from error
 
-    def _cut(self, file: BinaryIO, name: str) -> Iterator[Shard]:
-        """Yields the shards of a plain tar: ranges of bytes, or places where members of a key lie apart."""
-        walk, size, damage = TarWalk(), self.samples_per_shard, ()
-        try:
-            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
-                walk.add(sample)
-        except DamagedTarError as error:
-            logger.warning("%s is damaged from byte %s on: %s", self._path(name), *error.args)
-            damage = error.args[:1]
-        if walk.passed_over:
-            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+    def _cut(self, file: BinaryIO, name: str) -> Iterator[tuple[Piece, int]]:
+        """Yields the pieces of a plain tar: ranges of bytes, or places where members of a key lie apart."""
+        (walk, damage), size = self._walk(file, name), self.samples_per_shard
+        if damage is not None:
+            logger.warning("%s is damaged from byte %s on: %s", self._path(name), *damage.args)
         if walk.is_scattered():
             logger.warning("%s has members of one key that are no neighbours; it is read by their places", name)
             samples = walk.joined(lambda start: key_of(next(members(file, self._length(name), start)).name))
-            yield from ((name, 0, 0, tuple(samples[at : at + size])) for at in range(0, len(samples), size))
-            yield from ((name, at, TO_THE_END) for at in damage)
+            parts = (tuple(samples[at : at + size]) for at in range(0, len(samples), size))
+            yield from (((name, 0, 0, part), len(part)) for part in parts)
+            if damage is not None:
+                yield (name, damage.args[0], TO_THE_END), 1
             return
-        starts = [0, *walk.starts()[size::size].tolist(), TO_THE_END]
-        yield from ((name, first, last) for first, last in itertools.pairwise(starts))
+        starts = walk.starts()
+        edges = itertools.pairwise([0, *starts[size::size].tolist(), TO_THE_END])
+        yield from (((name, *edge), min(size, len(starts) - at * size)) for at, edge in enumerate(edges))
 
     def _streamed(self, file: BinaryIO, name: str, start: int, stop: int) -> Iterator[Sample]:
         """Yields the samples that start in a range of bytes; those of a whole tar joined where that is needed."""
@@ -187,39 +199,25 @@ class WebDatasetSource:
                 if keys is not None and keys.adds_to_earlier(sample):
                     raise InputError(
                         f"{self._path(name)} has members of the key {shown(printable(sample.key))} that are no "
-                        f"neighbours; "
-                        "set samples_per_shard, or write the tar sorted by name"
+                        "neighbours; set samples_per_shard, or write the tar sorted by name"
                     )
                 yield sample
             return
-        walk = TarWalk()
+        walk, _ = self._walk(file, name)  # damage is told when what is before it is read
+        samples = self._samples(file, name, 0, TO_THE_END, load=True)
+        yield from joined(samples, self._path(name)) if walk.is_scattered() else samples
+
+    def _walk(self, file: BinaryIO, name: str) -> tuple[TarWalk, Exception | None]:
+        """Returns what the headers of a tar tell, and what ended them before their end."""
+        walk, damage = TarWalk(), None
         try:
             for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
                 walk.add(sample)
-        except DAMAGED:
-            pass  # told when what is before it is read
-        if walk.passed_over:
-            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
-        samples = self._samples(file, name, 0, TO_THE_END, load=True)
-        yield from self._held(samples, name) if walk.is_scattered() else samples
-
-    def _held(self, samples: Iterator[Sample], name: str) -> Iterator[Sample]:
-        """Yields the samples of a tar whose keys are scattered, all held in memory until the last was read."""
-        keys, size, damage = Keys(hold=True), 0, None
-        try:
-            for sample in samples:
-                size += sum(len(content or b"") for content in sample.parts.values())
-                if size > HELD_BYTES:
-                    raise InputError(
-                        f"{self._path(name)} has members of a key that are no neighbours, and more than {HELD_BYTES} "
-                        "bytes to hold until they are joined; unpack it to a plain .tar, or write it sorted by name"
-                    )
-                keys.adds_to_earlier(sample)
         except DAMAGED as error:
             damage = error
-        yield from keys.samples
-        if damage is not None:
-            raise damage
+        if walk.passed_over:
+            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+        return walk, damage
 
     def _samples(
         self, file: BinaryIO, name: str, start: int, stop: int, load: bool, walk: TarWalk | None = None

@@ -1,15 +1,24 @@
 """Samples of a tar: which members share a key, also where they are no neighbours."""
 
+import gzip
 import re
+import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from dataset_builder.sources.formats.paths import composed, name_key
+from dataset_builder.sources.formats.tar import DamagedTarError
+from fusionrs_hf.errors import InputError
 
 KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
+T = TypeVar("T")
+DAMAGED = (DamagedTarError, EOFError, gzip.BadGzipFile, zlib.error)
+HELD_BYTES = 1 << 30  # of a compressed tar whose keys are scattered
 MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
 
 
@@ -49,6 +58,24 @@ def is_passed_over(name: str) -> bool:
     return parts[-1].startswith(MAC[0]) or MAC[1] in parts[:-1]
 
 
+def packed(pieces: Iterable[tuple[T, int]], limit: int) -> Iterator[tuple[T, ...]]:
+    """Yields pieces in their order, as many together as hold at most `limit` samples, or one that holds more.
+
+    Args:
+        pieces: Each with its number of samples.
+        limit: Samples.
+    """
+    held, total = [], 0
+    for piece, samples in pieces:
+        if held and total + samples > limit:
+            yield tuple(held)
+            held, total = [], 0
+        held.append(piece)
+        total += samples
+    if held:
+        yield tuple(held)
+
+
 class Keys:
     """Joins samples of one key as they come, those whose parts differ.
 
@@ -70,6 +97,30 @@ class Keys:
         earlier.parts |= sample.parts
         earlier.reason = earlier.reason or sample.reason
         return True
+
+
+def joined(samples: Iterable[Sample], path: Path) -> Iterator[Sample]:
+    """Yields the samples of a tar whose keys are scattered, all held in memory until the last was read.
+
+    Raises:
+        InputError: Memory has no room for them.
+        DamagedTarError and others of `DAMAGED`: The tar ends early; what is before it was yielded.
+    """
+    keys, size, damage = Keys(hold=True), 0, None
+    try:
+        for sample in samples:
+            size += sum(len(content or b"") for content in sample.parts.values())
+            if size > HELD_BYTES:
+                raise InputError(
+                    f"{path} has members of a key that are no neighbours, and more than {HELD_BYTES} bytes to hold "
+                    "until they are joined; unpack it to a plain .tar, or write it sorted by name"
+                )
+            keys.adds_to_earlier(sample)
+    except DAMAGED as error:
+        damage = error
+    yield from keys.samples
+    if damage is not None:
+        raise damage
 
 
 class TarWalk:
