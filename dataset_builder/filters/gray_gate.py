@@ -36,15 +36,16 @@ def is_gray_curve(ir: np.ndarray, rgb: np.ndarray, min_r2: float = GRAY_R2) -> b
         rgb: uint8 `(h, w, 3)` of the same size.
         min_r2: Share of the variance that a curve explains from which the answer is yes. A flat image gives no.
     """
-    if ir.size > SAMPLED and _curve_r2(ir[::16], rgb[::16]) < min_r2 - 0.01:
+    if ir.size > SAMPLED and _curve_r2(ir[::16], rgb[::16], min_r2 - 0.01) < min_r2 - 0.01:
         return False
-    return _curve_r2(ir, rgb) >= min_r2
+    return _curve_r2(ir, rgb, min_r2) >= min_r2
 
 
-def _curve_r2(ir: np.ndarray, rgb: np.ndarray) -> float:
-    """Returns the share of the variance that the best monotone curve of the luminance explains; 0 for a flat image."""
-    from scipy.optimize import isotonic_regression  # of translated rows alone: others start without it
+def _curve_r2(ir: np.ndarray, rgb: np.ndarray, enough: float) -> float:
+    """Returns the share of the variance that the best monotone curve of the luminance explains; 0 for a flat image.
 
+    Where no curve at all explains `enough`, it is what the best of any form explains.
+    """
     level = np.rint(rgb.reshape(-1, 3) @ GRAYS[0]).astype(np.int64)
     values = ir.ravel().astype(np.float64)
     count = np.bincount(level, minlength=256)
@@ -54,6 +55,10 @@ def _curve_r2(ir: np.ndarray, rgb: np.ndarray) -> float:
     if total <= 0 or len(count) < 2:
         return 0.0
     within = (values**2).sum() - (count * mean**2).sum()
+    if 1 - within / total < enough:
+        return float(1 - within / total)
+    from scipy.optimize import isotonic_regression  # slow to import, and few images come as near
+
     curves = (isotonic_regression(mean, weights=count, increasing=rising).x for rising in (True, False))
     between = min((count * (mean - curve) ** 2).sum() for curve in curves)
     return float(1 - (within + between) / total)
