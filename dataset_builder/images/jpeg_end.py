@@ -22,7 +22,7 @@ class _Frame:
 
     def __init__(self, data: bytes) -> None:
         self.kind, self.components, self.size, self.interval = None, {}, (0, 0), 0
-        self.codes: dict[tuple[int, int], dict[int, str]] = {}  # (class, table) -> bits by symbol
+        self.codes: dict[tuple[int, int], tuple[bytes, bytes]] = {}  # (class, table) -> codes by length, symbols
         self.scans: list[tuple[dict[int, tuple[int, int]], int, int, int, int, int]] = []
         at = 2
         while at + 4 <= len(data):
@@ -56,15 +56,20 @@ class _Frame:
             self.interval = int.from_bytes(body[:2], "big")
         elif marker == DHT:
             while len(body) > 16:
-                counts, table = body[1:17], (body[0] >> 4, body[0] & 15)
-                symbols = body[17 : 17 + sum(counts)]
-                self.codes[table], code, place = {}, 0, 0
-                for length, count in enumerate(counts, 1):
-                    for _ in range(count):
-                        self.codes[table][symbols[place]] = format(code, f"0{length}b")
-                        code, place = code + 1, place + 1
-                    code <<= 1
+                counts = body[1:17]
+                self.codes[body[0] >> 4, body[0] & 15] = counts, body[17 : 17 + sum(counts)]
                 body = body[17 + sum(counts) :]
+
+    def bits(self, table: tuple[int, int], symbol: int) -> str | None:
+        """Returns the code of a symbol in a table, None where it has none."""
+        counts, symbols = self.codes[table]
+        code, place = 0, 0
+        for length, count in enumerate(counts, 1):
+            found = symbols.find(symbol, place, place + count)
+            if found >= 0:
+                return format(code + found - place, f"0{length}b")
+            code, place = (code + count) << 1, place + count
+        return None
 
     def _scan(self, body: bytes, start: int, stop: int) -> None:
         count = body[0]
@@ -128,7 +133,7 @@ def _ends_early(frame: _Frame, data: bytes, pixels: np.ndarray) -> bool:
     flat = ""  # one unit as grey as the one before: no difference, no detail
     for component, (dc, ac) in tables.items():
         blocks = 1 if len(tables) == 1 else frame.components[component][0] * frame.components[component][1]
-        steady, plain = frame.codes[0, dc].get(0), frame.codes[1, ac].get(0)
+        steady, plain = frame.bits((0, dc), 0), frame.bits((1, ac), 0)
         if steady is None or plain is None:
             return True  # its tables cannot write such a unit
         flat += (steady + plain) * blocks

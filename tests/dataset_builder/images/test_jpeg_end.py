@@ -82,11 +82,12 @@ def test_headers_say_what_is_coded_and_by_which_tables(form, luma, unit):
     assert tables == {1: (0, 0), 2: (1, 1), 3: (1, 1)} and (first, last, low_bit) == (0, 63, 0)
     assert data[stop:] == b"\xff\xd9" and data[start - 14 : start - 12] == b"\xff\xda"
     # Tables K.3 to K.6 of ITU-T T.81, which encoders use by default.
-    assert [frame.codes[0, 0][symbol] for symbol in (0, 1, 5, 6, 11)] == ["00", "010", "110", "1110", "111111110"]
-    assert [frame.codes[0, 1][symbol] for symbol in (0, 2, 3, 11)] == ["00", "10", "110", "11111111110"]
-    assert [frame.codes[1, 0][symbol] for symbol in (0x00, 0x01, 0xF0)] == ["1010", "00", "11111111001"]
-    assert [frame.codes[1, 1][symbol] for symbol in (0x00, 0x01, 0xF0)] == ["00", "01", "1111111010"]
-    assert [len(frame.codes[table]) for table in ((0, 0), (0, 1), (1, 0), (1, 1))] == [12, 12, 162, 162]
+    assert [frame.bits((0, 0), symbol) for symbol in (0, 1, 5, 6, 11)] == ["00", "010", "110", "1110", "111111110"]
+    assert [frame.bits((0, 1), symbol) for symbol in (0, 2, 3, 11)] == ["00", "10", "110", "11111111110"]
+    assert [frame.bits((1, 0), symbol) for symbol in (0x00, 0x01, 0xF0)] == ["1010", "00", "11111111001"]
+    assert [frame.bits((1, 1), symbol) for symbol in (0x00, 0x01, 0xF0)] == ["00", "01", "1111111010"]
+    assert frame.bits((0, 0), 12) is None
+    assert [len(frame.codes[table][1]) for table in ((0, 0), (0, 1), (1, 0), (1, 1))] == [12, 12, 162, 162]
 
 
 def test_a_grey_file_has_one_component_and_units_of_eight():
