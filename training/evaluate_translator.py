@@ -8,6 +8,7 @@ does; those whose level is known (`--levels`) as reflectance, too. Values are in
 given as it is and after the best scale and offset. Intervals resample blocks of neighbouring tiles.
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -219,8 +220,8 @@ def evaluate(
     return result
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Scores a translator; writes the results."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval translator", description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
     parser.add_argument("--dataset", required=True, help="folder or Hub id with sensor infrared")
@@ -228,7 +229,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--levels", type=path, help="YAML: by scene, what is known of its level")
     parser.add_argument("--page", type=path, help="HTML to write: good and bad tiles with their intervals")
     parser.add_argument("--output", type=path, required=True, help="JSON to write")
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores a translator; writes the results."""
+    arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     levels = read_levels(arguments.levels)
     pictures: list[TranslatedTile] = []

@@ -3,6 +3,7 @@
 fusionrs eval vlm --model runs/vlm --dataset runs/dataset --output runs/vlm/metrics.json
 """
 
+import argparse
 import dataclasses
 import logging
 import sys
@@ -245,8 +246,8 @@ def load_vlm(name: str) -> tuple[FusionRSVLMForConditionalGeneration, FusionRSVL
     return model, processor
 
 
-def main(argv: Sequence[str] | None = None) -> VlmResults:
-    """Scores a saved model; writes and returns the metrics."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-VLM")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
@@ -262,7 +263,12 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
         "--bf16", action="store_true", help="multiply in bfloat16: three times as fast where it is fast"
     )
     parser.add_argument("--output", type=path, help="metrics.json to write")
-    options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> VlmResults:
+    """Scores a saved model; writes and returns the metrics."""
+    options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
     name, blind, output, bf16 = (options.pop(key) for key in ("model", "blind", "output", "bf16"))
     if blind is None and (Path(name) / "base" / "config.json").is_file():
         blind = str(Path(name) / "base")

@@ -5,6 +5,7 @@
 By generation alone, for any `AutoModelForImageTextToText` that takes two images.
 """
 
+import argparse
 import logging
 import sys
 from collections import Counter
@@ -140,8 +141,8 @@ def claim_support(texts: Sequence[str], facts: Sequence[InfraredFacts]) -> dict[
     return {kind: ClaimSupport.of_verdicts(counts) for kind, counts in sorted(verdicts.items())}
 
 
-def main(argv: Sequence[str] | None = None) -> NeedResults:
-    """Scores a saved model; writes and returns the result."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a model that takes two images")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
@@ -151,7 +152,12 @@ def main(argv: Sequence[str] | None = None) -> NeedResults:
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
     parser.add_argument("--output", type=path, help="JSON to write")
-    options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> NeedResults:
+    """Scores a saved model; writes and returns the result."""
+    options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
         model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
