@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError, shown
@@ -80,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", type=path, required=True, help="unpacked labeled_rgbt_pairs")
     parser.add_argument("--splits", type=path, required=True, help="splits/rgbt_splits of the dataset's repository")
     parser.add_argument("--thermal", choices=("thermal8", "thermal16"), default="thermal8")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
     return parser
 
 

@@ -20,7 +20,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.records import read_record
@@ -184,7 +184,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Arguments(prog="fusionrs eval hit-uav", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
     parser.add_argument("--dataset", type=path, required=True, help="clone of HIT-UAV, or its normal_json")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
     return parser
 
 

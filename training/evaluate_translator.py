@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.translators.learned import LearnedTranslator
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.errors import InputError, shown
 from model_cards.facts import place_name
 from model_cards.translation_page import TranslatedTile, write_translation_page
@@ -227,8 +227,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", required=True, help="folder or Hub id with sensor infrared")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--levels", type=path, help="YAML: by scene, what is known of its level")
-    parser.add_argument("--page", type=path, help="HTML to write: good and bad tiles with their intervals")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
+    parser.add_argument("--page", type=file_to_write, help="HTML to write: good and bad tiles with their intervals")
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
     return parser
 
 

@@ -20,7 +20,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from dataset_builder.shards.limits import declared_ir_range, reading_limits
-from fusionrs_hf.arguments import Arguments, path, whole
+from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
@@ -262,7 +262,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bf16", action="store_true", help="multiply in bfloat16: three times as fast where it is fast"
     )
-    parser.add_argument("--output", type=path, help="metrics.json to write")
+    parser.add_argument("--output", type=file_to_write, help="metrics.json to write")
     return parser
 
 

@@ -23,7 +23,7 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
 from dataset_builder.shards.limits import declared_ir_range
-from fusionrs_hf.arguments import Arguments, path, whole
+from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
 from training.data.held_folders import adding, holding
@@ -151,7 +151,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
-    parser.add_argument("--output", type=path, help="JSON to write")
+    parser.add_argument("--output", type=file_to_write, help="JSON to write")
     return parser
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
+from dataset_builder.schema import REQUIRED, SPLITS
 from dataset_builder.shards.layout import QUARANTINE_SCHEMA
 from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
-BATCH_ROWS = 64  # with images
-LIGHT_ROWS = 10_000  # without
+LIGHT_ROWS = 10_000  # without images
 TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
 
 
@@ -47,22 +46,6 @@ def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> lis
             if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
                 raise InputError(f"column {column} of {path} is {kind}, expected images: struct<bytes, path>")
     return shards
-
-
-def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[pa.Table, dict[str, list]]]:
-    """Yields a shard's rows, some at a time, as stored and as the batch that stages read.
-
-    Args:
-        path: Of the shard.
-        columns: To read; None: all. Columns of the record that are not read or not there are null in the batch.
-    """
-    wanted = [name for name in pq.read_schema(path).names if columns is None or name in columns]
-    for arrow in plain_batches(path, None, wanted, BATCH_ROWS):
-        table = pa.Table.from_batches([arrow])
-        batch = {name: table[name].to_pylist() if name in wanted else [None] * len(table) for name in COLUMNS}
-        batch |= {name: [values or [] for values in batch[name]] for name in LIST_COLUMNS}
-        batch["_reason"] = [None if image else "ir_missing" for image in batch["ir"]]
-        yield table, batch
 
 
 def footer_sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ TEXTS = ("", "\x1b[2J\u202e", "x" * 100_000, "../../etc/passwd", "a\nb")
 WHOLE = ("-7", "1.5", LONG, "nan", "x")
 NUMBERS = ("nan", "-inf", LONG, "x", "-1e300")
 TRUTHS = ("x", "2", "[]")
-PATHS = ("", "x" * 5_000, "/dev/null", "PIPE", "FOLDER", "a\x1b[2Jb")
+PATHS = ("", "x" * 5_000, "DEVICE", "PIPE", "FOLDER", "a\x1b[2Jb")
 DOCUMENTS = ("[" * 5_000, "5", "x", '{"a": NaN}', '{"x": [1]}', LONG)
 METHODS = ("train clip", "train vlm", "train translator")  # their flags are fields of recipes
 
@@ -63,7 +63,7 @@ def _wrong_for(action: argparse.Action) -> tuple[str, ...]:
     name = getattr(action.type, "__name__", "")
     if name == "read":  # of `arguments.whole` and `arguments.number`
         return WHOLE
-    return PATHS if name == "path" else TEXTS
+    return PATHS if name in ("path", "file_to_write") else TEXTS
 
 
 def _fields(verb: str) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ none ends in a traceback or exit code 70, none works longer than `SECONDS` or wa
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,18 +74,23 @@ def judge(room: Room, commands: Iterable[Sequence[object]], untouched: Sequence[
 
 
 def wrong_entry(room: Room, entry: Entry) -> None:
-    (room.path / "folder").mkdir()
-    (room.path / "folder" / "thesis.txt").write_text("of the user\n")
-    os.mkfifo(room.path / "pipe")
-    places = {"PIPE": str(room.path / "pipe"), "FOLDER": str(room.path / "folder")}
+    folder = room.path / "folder"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("of the user\n")
+    os.mkfifo(folder / "pipe")
+    places = {"PIPE": str(folder / "pipe"), "FOLDER": str(folder), "DEVICE": str(folder / "device")}
+    if os.geteuid() == 0:
+        os.mknod(folder / "device", 0o666 | stat.S_IFCHR, os.makedev(1, 3))  # as /dev/null, which root could replace
+    else:
+        (folder / "device").symlink_to("/dev/null")
     base = base_command(room, entry.verb)
     values = [places.get(value, value) for value in entry.wrong]
     if entry.place is None:
         commands = ([*base, f"{entry.name}={value}"] for value in values)
     else:
         place = entry.place + len(entry.verb.split())
-        commands = ([*base[:place], value, *base[place + 1 :]] for value in [*values, "/dev/null", str(room.path)])
-    judge(room, commands, [room.stock.home, room.path / "folder"])
+        commands = ([*base[:place], value, *base[place + 1 :]] for value in [*values, *places.values()])
+    judge(room, commands, [room.stock.home, folder])
 
 
 def wrong_key(room: Room, kind: str, change: Callable[[dict, Any], None]) -> None:
