@@ -11,9 +11,9 @@ from typing import NamedTuple
 MEGA = 1_000_000
 
 # One image, one text, one row, one answer.
-IMAGE_BYTES = 200 * MEGA
+IMAGE_BYTES = 100 * MEGA
 TEXT_BYTES = 1 * MEGA
-ROW_BYTES = 400 * MEGA
+ROW_BYTES = 200 * MEGA
 TEXTS_OF_ROW = 10_000
 ANSWER_BYTES = 4 * MEGA
 # Tables and archives.

@@ -26,6 +26,7 @@ from dataset_builder.shards.limits import declared_ir_range
 from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
+from fusionrs_hf.weights import check_model, check_source, loading
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import balanced_sample, match_table, other_of_band
@@ -160,7 +161,10 @@ def main(argv: Sequence[str] | None = None) -> NeedResults:
     options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
-        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        check_source(name)
+        with loading(name, "a model that takes two images"):
+            model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        check_model(model, name)
         results = evaluate(model, processor, **options)
     for condition, scores in results.facts.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
