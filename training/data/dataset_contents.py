@@ -64,7 +64,8 @@ def origin_counts(dataset: str, split: str) -> Counter[str | None]:
             if name.startswith(f"{split}-")
         )
     else:
-        rows = load_dataset(dataset, split=split, streaming=True, columns=["ir_origin"]).with_format("arrow")
+        with loading(dataset, "rows of a dataset"):
+            rows = load_dataset(dataset, split=split, streaming=True, columns=["ir_origin"]).with_format("arrow")
         columns = (table["ir_origin"] for table in rows.iter(batch_size=ROWS_AT_ONCE))
     with loading(dataset, "rows of a dataset"):
         for column in columns:
