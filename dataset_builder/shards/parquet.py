@@ -14,7 +14,7 @@ from fusionrs_hf.atomic import atomic_path
 
 ROW_GROUP_ROWS = 100  # what the Hub's viewer asks for where rows hold images
 ROW_GROUP_BYTES = 64 * 2**20  # of images, with which a group ends earlier: it is held, and read, whole
-DICTIONARY_BYTES = 256 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
+DICTIONARY_BYTES = 128 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
 
 
 class ShardWriter:

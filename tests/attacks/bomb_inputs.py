@@ -157,20 +157,20 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
         "row_too_large",
     ),
     **{
-        ("build", f"forty images of {size} MB in rows, {'stored once' if once else 'each stored'}"): (
+        ("build", f"sixteen images of {size} MB in rows, {'stored once' if once else 'each stored'}"): (
             partial(
                 table,
                 name="t.parquet",
                 rgb="image",
-                write=lambda path, size=size, once=once: in_child(_images, path, size * MEGA, 40, once),
+                write=lambda path, size=size, once=once: in_child(_images, path, size * MEGA, 16, once),
             ),
             said,
         )
         for size, said in ((190, "row_too_large"), (95, "unreadable"))
         for once in (True, False)
     },
-    ("build", "forty named images of 95 MB"): (
-        partial(table, name="t.jsonl", write=lambda path: _named_images(path, 95 * MEGA, 40)),
+    ("build", "sixteen named images of 95 MB"): (
+        partial(table, name="t.jsonl", write=lambda path: _named_images(path, 95 * MEGA, 16)),
         "unreadable",
     ),
     ("build", "twelve images of 16,777,216 pixels"): (
