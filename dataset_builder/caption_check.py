@@ -15,7 +15,8 @@ from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.engine.run import run_shards
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import REQUIRED
-from dataset_builder.shards.folder import find_shards, read_batches
+from dataset_builder.shards.batches import read_batches
+from dataset_builder.shards.folder import find_shards
 from dataset_builder.shards.limits import declared_ir_range
 from dataset_builder.shards.opening import open_dataset
 from fusionrs_hf.atomic import write_json

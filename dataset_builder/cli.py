@@ -5,7 +5,7 @@ Imports argparse alone: what a verb needs is imported when it runs, so that help
 
 import argparse
 
-from fusionrs_hf.arguments import number, path, whole
+from fusionrs_hf.arguments import file_to_write, number, path, whole
 from fusionrs_hf.errors import InputError, shown
 
 MOST_WORKERS = 4_096
@@ -49,7 +49,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     add("--date", metavar="DAY", help="with --remove: YYYY-MM-DD for the tombstones (default: none)")
     add("--overwrite", action="store_true", help="replace another build in OUT: the files that it wrote, no others")
     add("--dry-run", action="store_true", help="count the rows of each source, estimate time and disk; write nothing")
-    add("--timings", type=path, metavar="FILE", help="JSON file for the seconds of each step and stage")
+    add("--timings", type=file_to_write, metavar="FILE", help="JSON file for the seconds of each step and stage")
     parser.set_defaults(run=build)
 
 
@@ -103,7 +103,7 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
     add("dataset", help="folder with data/{split}-*.parquet, or a Hub dataset id; stays as it is")
     add("output", type=path, nargs="?", help="folder for the dataset with its new captions")
     add("--check", action="store_true", help="score the captions that are there; writes no dataset")
-    add("--report", type=path, help="with --check: JSON file for the scores")
+    add("--report", type=file_to_write, help="with --check: JSON file for the scores")
     add("--captioner", metavar="{grounded,endpoint,local}", help="who writes (default: grounded)")
     add("--config", type=path, help="YAML: a build recipe with `caption`, or the keys of `caption`")
     add(
@@ -226,7 +226,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="compare all pairs, not those across splits alone: checks the groups (default: up to a million rows)",
     )
-    add("--report", type=path, help="JSON file for all that was found")
+    add("--report", type=file_to_write, help="JSON file for all that was found")
     add("--workers", type=whole(1, MOST_WORKERS), help="processes and threads (default: all processors)")
     add("--fail-on-contamination", action="store_true", help=f"exit code {EXIT_FAULTY} if --against shares anything")
     parser.set_defaults(run=audit)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from fusionrs_hf.atomic import check_replaceable
 from fusionrs_hf.bounds import DIGITS, PATH_CHARACTERS
 from fusionrs_hf.errors import InputError, shown
 
@@ -55,6 +56,16 @@ def path(text: str) -> Path:
     if not text or "\0" in text or len(text) > PATH_CHARACTERS:
         raise argparse.ArgumentTypeError(f"must be a path, got {shown(text)}")
     return Path(text)
+
+
+def file_to_write(text: str) -> Path:
+    """Reads the path of a file to write: none that is there as anything else, such as a folder, a pipe or a device."""
+    found = path(text)
+    try:
+        check_replaceable(found)
+    except (InputError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return found
 
 
 def device(text: str) -> str:

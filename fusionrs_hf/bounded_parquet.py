@@ -51,8 +51,10 @@ def bounded_batches(
         readable = [name for name in asked if name.split(".")[0] not in plan.unreadable]
         with pq.ParquetFile(path, pre_buffer=False, read_dictionary=plan.by_index) as file:
             for batch in file.iter_batches(plan.rows, row_groups=[group], columns=readable):
-                for part, large in _parts(batch):
-                    yield _completed(part, large, schema, asked) if plan.unreadable else (part, large)
+                if plan.unreadable:
+                    yield from (_completed(part, large, schema, asked) for part, large in _parts(batch))
+                else:
+                    yield from _parts(batch)
 
 
 def plain_batches(
@@ -141,20 +143,31 @@ def _parts(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]
     while start < len(batch):
         filled = np.cumsum(np.where(sizes[start:] > ROW_BYTES, 0, sizes[start:]))
         stop = start + max(1, int(np.searchsorted(filled, BATCH_BYTES, "right")))
-        part = batch.slice(start, stop - start)
-        arrays = [
-            _resolved(_without(column, large[start:stop] | (sizes[start:stop] > ROW_BYTES)))
-            for column, large in zip(part.columns, too_large, strict=True)
-        ]
-        kinds = [kind.with_type(array.type) for kind, array in zip(batch.schema, arrays, strict=True)]
-        if arrays:
-            part = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kinds, batch.schema.metadata))
-        yield part, whole[start:stop]
+        large = [column[start:stop] | (sizes[start:stop] > ROW_BYTES) for column in too_large]
+        yield _part(batch.slice(start, stop - start), large), whole[start:stop]  # nothing here holds on to it
         start = stop
 
 
+def _part(batch: pa.RecordBatch, too_large: Sequence[np.ndarray]) -> pa.RecordBatch:
+    """Returns a batch with plain values, without those that are too large."""
+    if not batch.num_columns:
+        return batch
+    arrays = [_resolved(_without(*pair)) for pair in zip(batch.columns, too_large, strict=True)]
+    kinds = [kind.with_type(array.type) for kind, array in zip(batch.schema, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kinds, batch.schema.metadata))
+
+
 def _without(column: pa.Array, large: np.ndarray) -> pa.Array:
-    return pc.if_else(pa.array(~large), column, pa.nulls(len(column), column.type)) if large.any() else column
+    """Returns a column with nulls where rows are too large; the values of a dictionary are not copied."""
+    if not large.any():
+        return column
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(_without(column.indices, large), column.dictionary)
+    if pa.types.is_struct(column.type) and column.type.num_fields:
+        parts = [_without(column.field(place), large) for place in range(column.type.num_fields)]
+        null = large | column.is_null().to_numpy(zero_copy_only=False)
+        return pa.StructArray.from_arrays(parts, fields=list(column.type), mask=pa.array(null))
+    return pc.if_else(pa.array(~large), column, pa.nulls(len(column), column.type))
 
 
 def _resolved(column: pa.Array) -> pa.Array:

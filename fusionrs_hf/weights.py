@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fusionrs_hf.bounded_json import parse_json, read_object
 from fusionrs_hf.bounds import REPORT_BYTES, TENSORS
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.hub_answers import asking_hub
 from fusionrs_hf.repository_names import is_hub_id
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ def loading(where: object, what: str, remedy: str = "bring it again") -> Iterato
         what: What is expected there, such as `a CLIP`.
         remedy: What to do.
     """
-    from fusionrs_hf.hub_client import bound_answers
-
-    bound_answers()
     names = where if isinstance(where, tuple) else (where,)
     where = " and ".join(map(str, names))
     try:
-        yield
+        with asking_hub():
+            yield
     except (InputError, MemoryError):
         raise
     except OSError as error:

@@ -89,10 +89,10 @@ def train(arguments: argparse.Namespace) -> None:
 
 def _run_page(page: str, options: list[str]) -> None:
     """Calls a page's `main`; what it asks the Hub for is answered within bounds."""
-    from fusionrs_hf.hub_client import bound_answers
+    from fusionrs_hf.hub_answers import asking_hub
 
-    bound_answers()
-    import_module(page).main(options)
+    with asking_hub():
+        import_module(page).main(options)
 
 
 def _own_help(name: str) -> str:

@@ -8,6 +8,7 @@ image searches all 279 of the other kind and only its own partner is right; R@1,
 directions. Not documented: whether the 8-bit or the 16-bit thermal images were read (8-bit here, `--thermal` chooses).
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError, shown
@@ -72,15 +73,20 @@ def score_pairs(rgb: np.ndarray, ir: np.ndarray) -> dict:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Scores a model; writes the results."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval caltech-pairs", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
     parser.add_argument("--dataset", type=path, required=True, help="unpacked labeled_rgbt_pairs")
     parser.add_argument("--splits", type=path, required=True, help="splits/rgbt_splits of the dataset's repository")
     parser.add_argument("--thermal", choices=("thermal8", "thermal16"), default="thermal8")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores a model; writes the results."""
+    arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pairs = read_pairs(arguments.dataset, arguments.splits, arguments.thermal)
     if len(pairs) != PAIRS:

@@ -18,7 +18,7 @@ from datasets import Dataset
 from scipy import sparse
 
 from dataset_builder.shards.limits import declared_ir_range, parse_limits, reading_limits
-from fusionrs_hf.arguments import Arguments, number, path
+from fusionrs_hf.arguments import Arguments, file_to_write, number
 from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
@@ -251,7 +251,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="with --text_tower: score these towers as loaded, control (a) (default: what the model's log names)",
     )
     add("--text_tower")
-    add("--output", type=path, help="metrics.json to write, with all that is printed and the rank of each query")
+    add(
+        "--output",
+        type=file_to_write,
+        help="metrics.json to write, with all that is printed and the rank of each query",
+    )
     return parser
 
 

@@ -9,6 +9,7 @@ class is there; the probe on the official 2,029 / 290 / 579 images, class-balanc
 prompts, and that images with none of the four classes count for AP but not for the best class.
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -19,7 +20,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.records import read_record
@@ -178,13 +179,18 @@ def probe(features: np.ndarray, data: Presence) -> dict:
     return precision_table(np.stack(columns, axis=1), data.present[part["test"]]) | {"C": strengths}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Scores a model; writes the results."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval hit-uav", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a CLIP")
     parser.add_argument("--dataset", type=path, required=True, help="clone of HIT-UAV, or its normal_json")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores a model; writes the results."""
+    arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     encoder, data = Encoder.for_scores(*load_clip(arguments.model)), read_presence(arguments.dataset)
     if len(data) != IMAGES:

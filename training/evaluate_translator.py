@@ -8,6 +8,7 @@ does; those whose level is known (`--levels`) as reflectance, too. Values are in
 given as it is and after the best scale and offset. Intervals resample blocks of neighbouring tiles.
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.translators.learned import LearnedTranslator
-from fusionrs_hf.arguments import Arguments, path
+from fusionrs_hf.arguments import Arguments, file_to_write, path
 from fusionrs_hf.errors import InputError, shown
 from model_cards.facts import place_name
 from model_cards.translation_page import TranslatedTile, write_translation_page
@@ -219,16 +220,21 @@ def evaluate(
     return result
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Scores a translator; writes the results."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval translator", description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
     parser.add_argument("--dataset", required=True, help="folder or Hub id with sensor infrared")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--levels", type=path, help="YAML: by scene, what is known of its level")
-    parser.add_argument("--page", type=path, help="HTML to write: good and bad tiles with their intervals")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write")
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    parser.add_argument("--page", type=file_to_write, help="HTML to write: good and bad tiles with their intervals")
+    parser.add_argument("--output", type=file_to_write, required=True, help="JSON to write")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores a translator; writes the results."""
+    arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     levels = read_levels(arguments.levels)
     pictures: list[TranslatedTile] = []

@@ -3,6 +3,7 @@
 fusionrs eval vlm --model runs/vlm --dataset runs/dataset --output runs/vlm/metrics.json
 """
 
+import argparse
 import dataclasses
 import logging
 import sys
@@ -19,7 +20,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import FACT_KINDS, InfraredFacts
 from dataset_builder.shards.limits import declared_ir_range, reading_limits
-from fusionrs_hf.arguments import Arguments, path, whole
+from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
@@ -245,8 +246,8 @@ def load_vlm(name: str) -> tuple[FusionRSVLMForConditionalGeneration, FusionRSVL
     return model, processor
 
 
-def main(argv: Sequence[str] | None = None) -> VlmResults:
-    """Scores a saved model; writes and returns the metrics."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-VLM")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
@@ -261,8 +262,13 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     parser.add_argument(
         "--bf16", action="store_true", help="multiply in bfloat16: three times as fast where it is fast"
     )
-    parser.add_argument("--output", type=path, help="metrics.json to write")
-    options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+    parser.add_argument("--output", type=file_to_write, help="metrics.json to write")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> VlmResults:
+    """Scores a saved model; writes and returns the metrics."""
+    options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
     name, blind, output, bf16 = (options.pop(key) for key in ("model", "blind", "output", "bf16"))
     if blind is None and (Path(name) / "base" / "config.json").is_file():
         blind = str(Path(name) / "base")

@@ -5,6 +5,7 @@
 By generation alone, for any `AutoModelForImageTextToText` that takes two images.
 """
 
+import argparse
 import logging
 import sys
 from collections import Counter
@@ -22,9 +23,10 @@ import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
 from dataset_builder.shards.limits import declared_ir_range
-from fusionrs_hf.arguments import Arguments, path, whole
+from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
+from fusionrs_hf.weights import check_model, check_source, loading
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
 from training.scoring.fact_tables import balanced_sample, match_table, other_of_band
@@ -140,8 +142,8 @@ def claim_support(texts: Sequence[str], facts: Sequence[InfraredFacts]) -> dict[
     return {kind: ClaimSupport.of_verdicts(counts) for kind, counts in sorted(verdicts.items())}
 
 
-def main(argv: Sequence[str] | None = None) -> NeedResults:
-    """Scores a saved model; writes and returns the result."""
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser."""
     parser = Arguments(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a model that takes two images")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
@@ -150,11 +152,19 @@ def main(argv: Sequence[str] | None = None) -> NeedResults:
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
-    parser.add_argument("--output", type=path, help="JSON to write")
-    options = vars(parser.parse_args(sys.argv[1:] if argv is None else argv))
+    parser.add_argument("--output", type=file_to_write, help="JSON to write")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> NeedResults:
+    """Scores a saved model; writes and returns the result."""
+    options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
-        model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        check_source(name)
+        with loading(name, "a model that takes two images"):
+            model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
+        check_model(model, name)
         results = evaluate(model, processor, **options)
     for condition, scores in results.facts.items():
         logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusionrs_hf.arguments import Arguments, number, path
+from fusionrs_hf.arguments import Arguments, file_to_write, number, path
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError, shown
@@ -224,7 +224,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fusion_weight", type=number(0, 1), help="of infrared in the mean (default: the model's)")
     parser.add_argument("--templates", type=path, help="prompts of your own, one a line, {} for the class")
     parser.add_argument("--probe", action="store_true", help="also a linear probe, trained on the images not scored")
-    parser.add_argument("--output", type=path, required=True, help="JSON to write, beside it the list of images")
+    parser.add_argument(
+        "--output", type=file_to_write, required=True, help="JSON to write, beside it the list of images"
+    )
     return parser
 
 

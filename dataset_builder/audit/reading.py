@@ -79,6 +79,8 @@ class ParquetRows:
                     place += 1
                     if not self.only_grouped or row.get("joint_group_id"):
                         yield _as_record(row, f"{path.name}, row {place}") | {"_split": split, "_reason": None}
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read ({error}); bring the file again") from error
 

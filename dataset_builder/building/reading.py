@@ -15,6 +15,7 @@ from dataset_builder.captioning.funnel import CaptionTally
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
+from dataset_builder.images.decoded_size import DECODED_BYTES, decoded_bytes
 from dataset_builder.images.decoding import DecodeStage, sha256, store_rgb
 from dataset_builder.recipe import BuildRecipe
 from dataset_builder.rights.tombstones import excluded_ids, without
@@ -24,7 +25,7 @@ from dataset_builder.shards.parquet import ShardWriter, shard_writer
 from dataset_builder.sources import Source
 from dataset_builder.translators import make_translate_stage
 
-BATCH_ROWS, BATCH_BYTES = 64, 64 * 2**20  # a batch ends at the first of both; bytes are of encoded images
+BATCH_ROWS, BATCH_BYTES = 64, 64 * 2**20  # of encoded images; a batch ends at the first of both, or `DECODED_BYTES`
 
 Stage = Callable[[dict[str, list]], dict[str, list]]
 
@@ -143,13 +144,15 @@ def _batches(rows: Iterator[dict]) -> Iterator[dict[str, list]]:
 
 def _chunks(rows: Iterator[dict]) -> Iterator[list[dict]]:
     """Cuts rows into lists of `BATCH_ROWS`, or fewer where their images are large: a batch is decoded whole."""
-    chunk, size = [], 0
+    chunk, size, decoded = [], 0, 0
     for row in rows:
         chunk.append(row)
-        size += sum(len((row.get(name) or {}).get("bytes") or b"") for name in IMAGE_COLUMNS)
-        if len(chunk) == BATCH_ROWS or size >= BATCH_BYTES:
+        images = [row.get(name) for name in IMAGE_COLUMNS]
+        size += sum(len((image or {}).get("bytes") or b"") for image in images)
+        decoded += decoded_bytes(*images)
+        if len(chunk) == BATCH_ROWS or size >= BATCH_BYTES or decoded >= DECODED_BYTES:
             yield chunk
-            chunk, size = [], 0
+            chunk, size, decoded = [], 0, 0
     if chunk:
         yield chunk
 

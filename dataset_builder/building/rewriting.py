@@ -13,8 +13,8 @@ from dataset_builder.captioning.funnel import CAPTIONER_COLUMNS, CaptionTally, F
 from dataset_builder.captioning.stage import CaptionStage
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.recipe import CaptionRecipe
+from dataset_builder.shards.batches import read_batches
 from dataset_builder.shards.counts import Counts, add_sizes, new_sizes
-from dataset_builder.shards.folder import read_batches
 from dataset_builder.shards.layout import split_of
 from dataset_builder.shards.lines import rejected_file, write_lines
 from dataset_builder.shards.parquet import file_sha256, shard_writer

@@ -36,7 +36,7 @@ from dataset_builder.shards.counts import Counts, add_sizes, new_sizes, sizes_by
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA, complete, split_of
 from dataset_builder.shards.limits import limits_of, with_limits
-from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
+from dataset_builder.shards.parquet import file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from fusionrs_hf import __version__
 from fusionrs_hf.atomic import atomic_path, write_json
@@ -229,8 +229,8 @@ class PublishWorker:
             with shard_writer(
                 self.target / "data" / name, with_limits(DATA_SCHEMA, limits_of(file.schema_arrow))
             ) as writer:
-                for batch in file.iter_batches(ROW_GROUP_ROWS):
-                    table, dropped = redact(complete(pa.Table.from_batches([batch])), self.policy, self.level)
+                for group in range(file.num_row_groups):
+                    table, dropped = redact(complete(file.read_row_group(group)), self.policy, self.level)
                     for column, row_counts in dropped.items():
                         left_out.setdefault(column, Counter()).update(row_counts)
                     writer.write(table)

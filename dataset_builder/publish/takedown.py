@@ -31,7 +31,7 @@ from dataset_builder.rights.tombstones import PENDING, PLAN, TOMBSTONES, read_to
 from dataset_builder.shards.counts import shard_sizes
 from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import split_of, stored_schema
-from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, shard_writer
+from dataset_builder.shards.parquet import file_sha256, shard_writer
 from dataset_builder.shards.report import BuildReport, build_report, check_whole, former_manifest
 from dataset_builder.shards.report_parts import CaptionReport
 from fusionrs_hf.atomic import atomic_path, write_json
@@ -210,8 +210,8 @@ def _filter_rows(path: Path, change: Mapping[str, Any]) -> int:
     remove, mark = (pa.array(change[name], pa.string()) for name in ("remove", "mark"))
     schema = stored_schema(pq.read_schema(path))
     with pq.ParquetFile(path, pre_buffer=False) as file, shard_writer(path, schema) as writer:
-        for batch in file.iter_batches(ROW_GROUP_ROWS):
-            table = pa.Table.from_batches([batch])
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
             table = table.filter(pc.invert(pc.is_in(table["sample_id"], remove)))
             if len(mark):
                 marked = pc.or_kleene(pc.is_in(table["sample_id"], mark), table["is_eval_representative"])

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from fusionrs_hf.arguments import device, path, whole
+from fusionrs_hf.arguments import device, file_to_write, path, whole
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add("--ir-band", help="band of --ir, and of the rows to find (default: any)")
     add("--in", dest="gallery", metavar="{rgb,ir,fused,text}", help="searched embeddings")
     add("--k", type=whole(1, 1_000_000), default=10, help="how many (default: %(default)s)")
-    add("--geojson", type=path, metavar="OUT", help="footprints of what is found, WGS 84")
-    add("--sheet", type=path, metavar="OUT", help="PNG with the images found")
+    add("--geojson", type=file_to_write, metavar="OUT", help="footprints of what is found, WGS 84")
+    add("--sheet", type=file_to_write, metavar="OUT", help="PNG with the images found")
     add("--json", action="store_true", help="print JSON, not a table")
     add("--model", help="the index's model, where it has moved; or its export, for a quick --text")
     add("--dataset", help="the index's dataset or scene, where it has moved; for --sheet")

@@ -7,13 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.schema import COLUMNS, LIST_COLUMNS, REQUIRED, SPLITS
-from dataset_builder.shards.layout import QUARANTINE_SCHEMA
+from dataset_builder.schema import REQUIRED, SPLITS
+from dataset_builder.shards.layout import DATA_SCHEMA, QUARANTINE_SCHEMA
 from fusionrs_hf.bounded_parquet import plain_batches
 from fusionrs_hf.errors import InputError
 
-BATCH_ROWS = 64  # with images
-LIGHT_ROWS = 10_000  # without
+LIGHT_ROWS = 10_000  # without images
 TRAVELS = ("LICENSE*", "*.jsonl", "NOTICE.md", "rights.yaml")  # beside the data, as `fusionrs push` publishes them
 
 
@@ -22,10 +21,10 @@ def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> lis
 
     Args:
         folder: Of the dataset.
-        columns: What each must have.
+        columns: What each must have, as the record says.
 
     Raises:
-        InputError: There are none, one is no Parquet, or lacks a column.
+        InputError: There are none, one is no Parquet, lacks a column, or has one of another type.
     """
     names = sorted(path.name for path in (folder / "data").glob("*.parquet"))
     shards = [name for split in SPLITS for name in names if name.split("-")[0] == split]
@@ -38,31 +37,37 @@ def find_shards(folder: Path, columns: Sequence[str] = (*REQUIRED, "ir")) -> lis
         path = folder / "data" / name
         try:
             schema = pq.read_schema(path)
-        except (pa.ArrowException, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not Parquet ({error}); bring the dataset again") from error
         if missing := [column for column in columns if column not in schema.names]:
             raise InputError(f"{path} lacks the columns {', '.join(missing)}; see dataset_builder/schema.py")
-        for column in ("rgb", "ir"):
-            kind = schema.field(column).type
-            if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-                raise InputError(f"column {column} of {path} is {kind}, expected images: struct<bytes, path>")
+        for column in columns:
+            kind, expected = schema.field(column).type, DATA_SCHEMA.field(column).type
+            if not _is_kind(kind, expected):
+                named = f"images: {expected}" if pa.types.is_struct(expected) else expected
+                raise InputError(f"column {column} of {path} is {kind}, expected {named}; build the dataset again")
     return shards
 
 
-def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[pa.Table, dict[str, list]]]:
-    """Yields a shard's rows, some at a time, as stored and as the batch that stages read.
+def _is_kind(kind: pa.DataType, expected: pa.DataType) -> bool:
+    """Whether a column can be read as the record's, large or as indices into a dictionary."""
+    if pa.types.is_dictionary(kind):
+        return _is_kind(kind.value_type, expected)
+    if pa.types.is_list(expected):
+        return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_kind(
+            kind.value_type, expected.value_type
+        )
+    if pa.types.is_struct(expected):
+        return pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type)
+    if pa.types.is_string(expected):
+        return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    return kind == expected or pa.types.is_null(kind)
 
-    Args:
-        path: Of the shard.
-        columns: To read; None: all. Columns of the record that are not read or not there are null in the batch.
-    """
-    wanted = [name for name in pq.read_schema(path).names if columns is None or name in columns]
-    for arrow in plain_batches(path, None, wanted, BATCH_ROWS):
-        table = pa.Table.from_batches([arrow])
-        batch = {name: table[name].to_pylist() if name in wanted else [None] * len(table) for name in COLUMNS}
-        batch |= {name: [values or [] for values in batch[name]] for name in LIST_COLUMNS}
-        batch["_reason"] = [None if image else "ir_missing" for image in batch["ir"]]
-        yield table, batch
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_null)) or (
+        pa.types.is_dictionary(kind) and _is_bytes(kind.value_type)
+    )
 
 
 def footer_sha256(path: Path) -> str:

@@ -18,6 +18,7 @@ from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.bounded_json import NotJsonError, parse_json, read_object
 from fusionrs_hf.bounded_yaml import NotYamlError, front_matter
 from fusionrs_hf.errors import InputError, shown
+from fusionrs_hf.hub_answers import asking_hub
 
 logger = logging.getLogger(__name__)
 
@@ -127,11 +128,9 @@ def _of_report(report: Any, where: str) -> dict[str, list[float]]:
 def _of_card(name: str) -> dict[str, list[float]]:
     from huggingface_hub import hf_hub_download
 
-    from fusionrs_hf.hub_client import bound_answers
-
-    bound_answers()
     try:
-        text = read_text(hf_hub_download(name, "README.md", repo_type="dataset"))
+        with asking_hub():
+            text = read_text(hf_hub_download(name, "README.md", repo_type="dataset"))
     except (OSError, ValueError) as error:  # no card, no network, or no dataset: told by whoever reads the rows
         logger.debug("no card of %s (%s)", name, error)
         return {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataset_builder.shards.folder import TRAVELS
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.hub_answers import asking_hub
 from fusionrs_hf.output_folder import reading
 from fusionrs_hf.repository_names import is_hub_id
 
@@ -35,14 +36,12 @@ def bring_dataset(dataset: str, *, revision: str | None = None, splits: Sequence
         raise InputError(f"dataset {dataset} is no folder; give one with data/train-*.parquet, or a Hub id owner/name")
     from huggingface_hub import snapshot_download  # slow to import, and a folder that is here needs none
 
-    from fusionrs_hf.hub_client import bound_answers
-
-    bound_answers()
     patterns = ["data/*.parquet", "README.md", *TRAVELS]
     if splits is not None:
         patterns = [pattern for split in splits for pattern in (f"data/{split}-*.parquet", f"{split}/*.parquet")]
     try:
-        return Path(snapshot_download(str(dataset), repo_type="dataset", revision=revision, allow_patterns=patterns))
+        with asking_hub():
+            return Path(snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fusionrs_hf.atomic import atomic_path
 
 ROW_GROUP_ROWS = 100  # what the Hub's viewer asks for where rows hold images
-DICTIONARY_BYTES = 256 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
+ROW_GROUP_BYTES = 64 * 2**20  # of images, with which a group ends earlier: it is held, and read, whole
+DICTIONARY_BYTES = 128 * 2**20  # a group's RGB images stay one dictionary: one that several bands share is stored once
 
 
 class ShardWriter:
-    """Streams rows into one Parquet file with groups of `ROW_GROUP_ROWS` rows, however the tables are cut.
+    """Streams rows into one Parquet file, however the tables are cut: in groups of `ROW_GROUP_ROWS` rows.
+
+    A group whose images come to `ROW_GROUP_BYTES` ends there.
 
     Args:
         path: File to write, at once (`atomic_path` makes the whole atomic).
@@ -35,25 +39,31 @@ class ShardWriter:
             use_content_defined_chunking=True,
         )
         self.waiting: list[pa.Table] = []
-        self.rows = 0
+        self.rows = self.waiting_rows = self.waiting_bytes = 0
 
     def write(self, table: pa.Table) -> None:
         """Adds rows; whole row groups are written, the rest waits."""
-        self.waiting.append(table.cast(self.writer.schema))
-        if sum(map(len, self.waiting)) >= ROW_GROUP_ROWS:
-            whole = pa.concat_tables(self.waiting)
-            self.rows += len(whole) - len(whole) % ROW_GROUP_ROWS
-            self.writer.write_table(whole.slice(0, len(whole) - len(whole) % ROW_GROUP_ROWS), ROW_GROUP_ROWS)
-            self.waiting = [whole.slice(len(whole) - len(whole) % ROW_GROUP_ROWS)]
+        table, start = table.cast(self.writer.schema), 0
+        for row, size in enumerate(_image_bytes(table)):
+            self.waiting_rows += 1
+            self.waiting_bytes += size
+            if self.waiting_rows == ROW_GROUP_ROWS or self.waiting_bytes >= ROW_GROUP_BYTES:
+                self.waiting.append(table.slice(start, row + 1 - start))
+                self._write_group()
+                start = row + 1
+        if start < len(table):
+            self.waiting.append(table.slice(start))
+
+    def _write_group(self) -> None:
+        self.writer.write_table(pa.concat_tables(self.waiting), ROW_GROUP_ROWS)
+        self.rows += self.waiting_rows
+        self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
 
     def close(self) -> int:
         """Writes what waits and the footer; returns the number of rows in the file."""
-        rest = pa.concat_tables(self.waiting) if self.waiting else self.writer.schema.empty_table()
-        if len(rest):
-            self.writer.write_table(rest, ROW_GROUP_ROWS)
-        self.rows += len(rest)
+        if self.waiting:
+            self._write_group()
         self.writer.close()
-        self.waiting = []
         return self.rows
 
     def abandon(self) -> None:
@@ -61,6 +71,15 @@ class ShardWriter:
         with suppress(OSError, pa.ArrowException):
             self.writer.close()
         self.writer.is_open = False  # else it is closed, in vain, once more
+
+
+def _image_bytes(table: pa.Table) -> list[int]:
+    """Returns the bytes of each row's encoded images."""
+    sizes = np.zeros(len(table), np.int64)
+    for name in {"rgb", "ir"} & set(table.column_names):
+        lengths = pc.binary_length(pc.struct_field(table[name], "bytes"))
+        sizes += pc.fill_null(lengths, 0).to_numpy()
+    return sizes.tolist()
 
 
 @contextmanager

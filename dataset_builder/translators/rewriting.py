@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dataset_builder.images.decoding import DecodeStage
 from dataset_builder.schema import LIST_COLUMNS
-from dataset_builder.shards.folder import read_batches
+from dataset_builder.shards.batches import read_batches
 from dataset_builder.shards.layout import DATA_SCHEMA
 from dataset_builder.shards.parquet import shard_writer
 from dataset_builder.translators.stage import TranslateStage

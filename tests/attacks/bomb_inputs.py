@@ -112,6 +112,7 @@ def header(path: Path, text: bytes) -> None:
 HEAD = b"file_name,text\n00.png"
 LINE = b'{"file_name": "01.png", "text": "dry ground"}\n'
 LONG = b'{"file_name": "00.png", "text": "'
+MEGA = 1_000_000
 SIDE = 4_096  # pixels, of the largest image that a build takes
 IDS = b"".join(b"%06x\n" % number for number in range(140_000))
 BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
@@ -152,12 +153,29 @@ BOMBS: dict[tuple[str, str], tuple[Callable[[Room], Command], str]] = {
         "row_too_large",
     ),
     ("build", "an image of 900 MB in a row"): (
-        partial(table, name="t.parquet", rgb="image", write=lambda path: in_child(_images, path, 900_000_000, 1)),
+        partial(table, name="t.parquet", rgb="image", write=lambda path: in_child(_images, path, 900 * MEGA, 1)),
         "row_too_large",
     ),
-    ("build", "forty images of 190 MB in rows"): (
-        partial(table, name="t.parquet", rgb="image", write=lambda path: in_child(_images, path, 190_000_000, 40)),
+    **{
+        ("build", f"sixteen images of {size} MB in rows, {'stored once' if once else 'each stored'}"): (
+            partial(
+                table,
+                name="t.parquet",
+                rgb="image",
+                write=lambda path, size=size, once=once: in_child(_images, path, size * MEGA, 16, once),
+            ),
+            said,
+        )
+        for size, said in ((190, "row_too_large"), (95, "unreadable"))
+        for once in (True, False)
+    },
+    ("build", "sixteen named images of 95 MB"): (
+        partial(table, name="t.jsonl", write=lambda path: _named_images(path, 95 * MEGA, 16)),
         "unreadable",
+    ),
+    ("build", "twelve images of 16,777,216 pixels"): (
+        partial(table, name="t.parquet", rgb="image", write=lambda path: in_child(_pictures, path, 12)),
+        '"rows"',
     ),
     ("build", "a member of 2 GB"): (partial(tars, name="t.tar.gz", members={"a.txt": 2 * GIGA}), "row_too_large"),
     ("build", "an image of 2 GB in an archive"): (
@@ -254,11 +272,33 @@ def _texts(path: Path, value: Callable[[], object]) -> None:
     bombs.parquet(path, {"file_name": names, "text": [first, *[plain] * 5]})
 
 
-def _images(path: Path, size: int, count: int) -> None:
+def _images(path: Path, size: int, count: int, once: bool = True) -> None:
+    """Writes rows with images of zeros, equal and stored once, or each in a page of its own."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    data = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([bytes(size)]))
-    bombs.parquet(path, {"image": data, "text": ["dry ground"] * count})
+    if once:
+        data = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([bytes(size)]))
+        bombs.parquet(path, {"image": data, "text": ["dry ground"] * count})
+        return
+    schema = pa.schema([("image", pa.binary()), ("text", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
+        for number in range(count):
+            image = bytes(size - 1) + bytes([number])
+            writer.write_table(pa.table({"image": [image], "text": ["dry ground"]}, schema=schema))
+
+
+def _named_images(path: Path, size: int, count: int) -> None:
+    folder = path.parent / "photos"
+    folder.mkdir()
+    for number in range(count):
+        bombs.sparse(folder / f"{number}.png", bombs.png(8, 8)[:60], size)
+    path.write_text("".join(f'{{"file_name": "{number}.png", "text": "dry ground"}}\n' for number in range(count)))
+
+
+def _pictures(path: Path, count: int) -> None:
+    image = bombs.png(SIDE, SIDE)  # what follows its end makes each another
+    bombs.parquet(path, {"image": [image + b"%d" % n for n in range(count)], "text": ["dry ground"] * count})
 
 
 def _ids(path: Path, count: int) -> None:

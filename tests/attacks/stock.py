@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.attacks import own_data
 from tests.attacks.verbs import run
 
 IMAGES, PER_SHARD = 18, 3
@@ -37,6 +38,8 @@ def make_stock(home: Path) -> Stock:
     write_photos(stock.photos)
     write_recipe(stock.recipe, stock.photos)
     in_child(_models, stock)
+    in_child(own_data.write_sources, home / "sources")
+    in_child(own_data.write_scored, home / "scored")
     for arguments in (build(stock, stock.base), embed(stock, stock.index), train_clip(stock, stock.run)):
         done = run(arguments, home / "log")
         if done.code != 0:
@@ -90,7 +93,7 @@ def recipe_of(source: dict, **changes: object) -> dict:
         "sources": [source],
         "translate": {"translator": "radiometric", "band": "nir"},
         "caption": {},
-        "filters": {"rgb_ir_misaligned": False, "ir_is_gray_of_rgb": False},
+        "filters": {"rgb_ir_misaligned": False, "ir_is_gray_of_rgb": False, "image_too_small": {"min_side": 8}},
         "groups": {"relations": ["bytes"]},
         "splits": {"validation": 0.2, "test": 0.2},
         "max_shard_bytes": 40_000,
@@ -187,6 +190,25 @@ def train_clip(stock: Stock, out: Path, *options: object) -> list[object]:
     return ["train", "clip", *(part for name, value in fields.items() for part in (f"--{name}", value)), *options]
 
 
+def train_translator(stock: Stock, out: Path, *options: object) -> list[object]:
+    fields = {
+        "dataset": stock.rows,
+        "output_dir": out,
+        "bands": "nir",
+        "tile_px": 32,
+        "max_steps": 2,
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-2,
+        "logging_steps": 1,
+        "save_steps": 1,
+        "report_to": "none",
+        "use_cpu": True,
+        "disable_tqdm": True,
+    }
+    named = (part for name, value in fields.items() for part in (f"--{name}", value))
+    return ["train", "translator", *named, "--channels", 4, 4, 4, *options]
+
+
 def train_vlm(stock: Stock, out: Path, *options: object) -> list[object]:
     fields = {
         "dataset": stock.rows,
@@ -220,4 +242,5 @@ WRITERS = {  # verbs that write a folder of their own
     "train clip": train_clip,
     "train vlm": train_vlm,
 }
+TRAINERS = {"train clip": train_clip, "train vlm": train_vlm, "train translator": train_translator}
 OVERWRITE = {"train clip": ("--overwrite", "true"), "train vlm": ("--overwrite", "true")}  # of others: the flag alone

@@ -21,7 +21,8 @@ from dataset_builder.recipe import BuildRecipe, load_recipe
 from dataset_builder.schema import COLUMNS, FEATURES
 from dataset_builder.search import embedding
 from dataset_builder.search.rows import describe_rows
-from dataset_builder.shards.folder import light_batches, read_batches
+from dataset_builder.shards.batches import read_batches
+from dataset_builder.shards.folder import light_batches
 from dataset_builder.shards.layout import DATA_SCHEMA
 from dataset_builder.sources.repository import RepositorySource
 from fusionrs_hf.errors import InputError

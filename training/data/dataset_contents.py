@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from datasets import get_dataset_split_names, load_dataset
 
 from dataset_builder.schema import SPLITS
+from dataset_builder.shards.folder import find_shards
 from fusionrs_hf.errors import InputError, shown
-from fusionrs_hf.weights import check_source
+from fusionrs_hf.weights import check_source, loading
 from training.clip_arguments import IR_ORIGINS
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def split_names(dataset: str) -> list[str]:
     if folder.is_dir():
         there = {path.name.split("-")[0] for path in (folder / "data").glob("*.parquet")}
     else:
-        there = set(get_dataset_split_names(dataset))
+        with loading(dataset, "a dataset"):
+            there = set(get_dataset_split_names(dataset))
     if names := [split for split in SPLITS if split in there]:
         return names
     raise InputError(f"{dataset} has no data of {', '.join(SPLITS)}; give a dataset as `fusionrs build` writes it")
@@ -55,16 +57,20 @@ def origin_counts(dataset: str, split: str) -> Counter[str | None]:
     check_source(dataset)
     folder, counts = Path(dataset), Counter()
     if folder.is_dir():
+        names = find_shards(folder, ["ir_origin"]) if split in split_names(dataset) else []
         columns = (
-            pq.read_table(path, columns=["ir_origin"])["ir_origin"]
-            for path in sorted((folder / "data").glob(f"{split}-*.parquet"))
+            pq.read_table(folder / "data" / name, columns=["ir_origin"])["ir_origin"]
+            for name in names
+            if name.startswith(f"{split}-")
         )
     else:
-        rows = load_dataset(dataset, split=split, streaming=True, columns=["ir_origin"]).with_format("arrow")
+        with loading(dataset, "rows of a dataset"):
+            rows = load_dataset(dataset, split=split, streaming=True, columns=["ir_origin"]).with_format("arrow")
         columns = (table["ir_origin"] for table in rows.iter(batch_size=ROWS_AT_ONCE))
-    for column in columns:
-        for one in pc.value_counts(column.cast(pa.string())).to_pylist():
-            counts[one["values"]] += one["counts"]
+    with loading(dataset, "rows of a dataset"):
+        for column in columns:
+            for one in pc.value_counts(column.cast(pa.string())).to_pylist():
+                counts[one["values"]] += one["counts"]
     return counts
 
 

@@ -15,13 +15,15 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dataset_builder.groups.keys import caption_key
 from dataset_builder.schema import stable_seed
+from dataset_builder.shards.folder import find_shards
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from fusionrs_hf.weights import check_source
+from fusionrs_hf.weights import check_source, loading
 from training.data.augmentation import DRAWS, PairAugmentation
 from training.data.embedded_images import embedded
 
+COLUMNS = (*("sample_id", "rgb", "ir", "ir_origin", "ir_band", "captions", "ir_captions"), "is_eval_representative")
 SUBSET_SEED = 42  # of the shuffle whose prefixes are the published scales (arXiv 2606.17020)
 
 
@@ -40,11 +42,12 @@ def load_pairs(dataset: str, split: str, ir_origin: str | None = "sensor", repre
     check_source(dataset)
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
-        if not any((Path(dataset) / "data").glob(f"{split}-*.parquet")):
+        if not any(name.startswith(f"{split}-") for name in find_shards(Path(dataset), COLUMNS)):
             raise InputError(f"{dataset} has no {split} split: there is no data/{split}-*.parquet in it")
     data_files = {split: f"data/{split}-*.parquet"} if Path(dataset).is_dir() else None
-    rows = embedded(load_dataset(dataset, data_files=data_files, split=split))
-    table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()
+    with loading(dataset, "rows of a dataset"):
+        rows = embedded(load_dataset(dataset, data_files=data_files, split=split))
+        table = rows.select_columns(["ir_origin", "is_eval_representative"]).to_dict()
     keep = [
         index
         for index, (origin, representative) in enumerate(zip(table["ir_origin"], table["is_eval_representative"]))
@@ -64,7 +67,8 @@ def has_split(dataset: str, split: str) -> bool:
     if Path(dataset).is_dir():
         return any((Path(dataset) / "data").glob(f"{split}-*.parquet"))
     check_source(dataset)
-    return split in get_dataset_split_names(dataset)
+    with loading(dataset, "a dataset"):
+        return split in get_dataset_split_names(dataset)
 
 
 def first_rows(rows: Dataset, count: int | None) -> Dataset:

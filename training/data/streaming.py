@@ -11,10 +11,12 @@ from datasets import IterableDataset, load_dataset
 from datasets.distributed import split_dataset_by_node
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
+from dataset_builder.shards.folder import find_shards
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
-from fusionrs_hf.weights import check_source
+from fusionrs_hf.weights import check_source, loading
 from training.data.embedded_images import embedded
+from training.data.pairs import COLUMNS
 
 FACTS = ("ir_band", "ir_origin", "image_group_id", "source_dataset", "source_locator")
 
@@ -23,15 +25,17 @@ def _read(dataset: str, ir_origin: str | None, columns: tuple[str, ...] | None =
     check_source(dataset)
     if Path(dataset).is_dir():
         require_finished(Path(dataset))
-    rows = load_dataset(
-        dataset,
-        data_files={"train": "data/train-*.parquet"} if Path(dataset).is_dir() else None,
-        split="train",
-        streaming=True,
-        filters=[("ir_origin", "==", ir_origin)] if ir_origin else None,
-        columns=list(columns) if columns else None,
-    )
-    return rows if columns else embedded(rows)
+        find_shards(Path(dataset), COLUMNS)
+    with loading(dataset, "rows of a dataset"):
+        rows = load_dataset(
+            dataset,
+            data_files={"train": "data/train-*.parquet"} if Path(dataset).is_dir() else None,
+            split="train",
+            streaming=True,
+            filters=[("ir_origin", "==", ir_origin)] if ir_origin else None,
+            columns=list(columns) if columns else None,
+        )
+        return rows if columns else embedded(rows)
 
 
 def read_facts(dataset: str, ir_origin: str | None) -> datasets.Dataset:
@@ -44,7 +48,9 @@ def read_facts(dataset: str, ir_origin: str | None) -> datasets.Dataset:
     Raises:
         InputError: There are no such rows.
     """
-    tables = list(_read(dataset, ir_origin, FACTS).with_format("arrow").iter(batch_size=10_000))
+    rows = _read(dataset, ir_origin, FACTS).with_format("arrow")
+    with loading(dataset, "rows of a dataset"):
+        tables = list(rows.iter(batch_size=10_000))
     if not tables:
         raise InputError(f"{dataset} has no train rows with ir_origin={ir_origin}")
     return datasets.Dataset(pa.concat_tables(tables))

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Revi
 from huggingface_hub.hf_api import RepoFile
 
 from fusionrs_hf.errors import InputError
-from fusionrs_hf.hub_client import bound_answers
+from fusionrs_hf.hub_answers import asking_hub
 from fusionrs_hf.redaction import redacted_text
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ class Repository:
     """
 
     def __init__(self, repo_type: str, repo_id: str, sleep: Callable[[float], None] | None = None) -> None:
-        bound_answers()
         self.api, self.repo_type, self.repo_id, self.sleep = HfApi(), repo_type, repo_id, sleep or time.sleep
 
     def ask(self, method: str, *args: Any, **options: Any) -> Any:
@@ -54,7 +53,8 @@ class Repository:
         """Returns what a call returns, repeated where the Hub is busy or the connection fails."""
         for attempt in range(ATTEMPTS):
             try:
-                return call()
+                with asking_hub():
+                    return call()
             except Exception as error:
                 if attempt == ATTEMPTS - 1 or not is_passing(error):
                     raise

@@ -3,7 +3,6 @@
 from importlib import import_module
 from pathlib import Path
 
-from huggingface_hub import HfApi
 from transformers import TrainingArguments
 
 from training.release import door
@@ -40,5 +39,5 @@ def release(kind: str, folder: Path, dataset: str, training: TrainingArguments) 
     if "/" not in repo_id:
         repository = Repository("model", repo_id)
         with in_a_line(repository, lambda: f"the model is in {folder}; push it by `fusionrs push {kind}`"):
-            repo_id = f"{HfApi().whoami()['name']}/{repo_id}"
+            repo_id = f"{repository.patiently(repository.api.whoami)['name']}/{repo_id}"
     return door.push(kind, folder, repo_id, private=bool(training.hub_private_repo), revision=training.hub_revision)

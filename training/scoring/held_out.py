@@ -14,6 +14,7 @@ from huggingface_hub import hf_hub_download
 from dataset_builder.groups.splits import representatives
 from fusionrs_hf.bounded_json import read_object
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.hub_answers import asking_hub
 from training.data.dataset_contents import split_names
 from training.data.pairs import load_pairs
 from training.data.scenes import scene_of
@@ -77,7 +78,8 @@ def training_log(model: str) -> dict[str, Any]:
     path = Path(model) / LOG_NAME
     try:
         if not Path(model).is_dir():
-            path = Path(hf_hub_download(model, LOG_NAME))
+            with asking_hub():
+                path = Path(hf_hub_download(model, LOG_NAME))
         return read_object(path, "bring the model again")
     except (OSError, ValueError):  # not there, no network, or no JSON: a model of others
         return {}

@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from dataset_builder.shards.parquet import file_sha256
 from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.hub_answers import asking_hub
 from fusionrs_hf.records import read_record
 from training.trainers.run_log import HANDLING, base_models
 
@@ -132,7 +133,8 @@ def _contents(place: str, name: str, splits: Sequence[str]) -> str | None:
     folder = Path(place)
     if not folder.is_dir():
         try:
-            return (HfApi().dataset_info if name == "dataset" else HfApi().model_info)(place).sha
+            with asking_hub():
+                return (HfApi().dataset_info if name == "dataset" else HfApi().model_info)(place).sha
         except (OSError, ValueError, httpx2.HTTPError):
             return None
     if name == "dataset":

@@ -6,6 +6,7 @@ from typing import Any
 from dataset_builder.sources.formats.paths import printable
 from fusionrs_hf.bounds import IMAGE_BYTES
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.hub_answers import asking_hub
 
 
 def hub_splits(name: str, config: str | None, revision: str | None, base: Path) -> list[str]:
@@ -22,7 +23,8 @@ def hub_splits(name: str, config: str | None, revision: str | None, base: Path) 
     import datasets
 
     try:
-        return datasets.get_dataset_split_names(name, config, revision=revision)
+        with asking_hub():
+            return datasets.get_dataset_split_names(name, config, revision=revision)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -35,11 +37,8 @@ def hub_rows(name: str, split: str, config: str | None, revision: str | None) ->
     """Returns the rows of a split as a stream (`datasets.IterableDataset`); images are `{bytes, path}`."""
     import datasets
 
-    from fusionrs_hf.hub_client import bound_answers
-
-    bound_answers()
-    rows = datasets.load_dataset(name, config, split=split, streaming=True, revision=revision)
-    return rows.decode(False)
+    with asking_hub():
+        return datasets.load_dataset(name, config, split=split, streaming=True, revision=revision).decode(False)
 
 
 def read_from_hub(name: str, path: str) -> tuple[dict[str, Any], str | None]:
@@ -60,7 +59,7 @@ def read_from_hub(name: str, path: str) -> tuple[dict[str, Any], str | None]:
     if not file.startswith((f"hf://datasets/{name}@", f"hf://datasets/{name}/")) or ".." in file.split("/"):
         return image, "unsafe_path"
     try:
-        with xopen(path, "rb") as opened:
+        with asking_hub(), xopen(path, "rb") as opened:
             data = opened.read(IMAGE_BYTES + 1)
         return (image, "image_too_large") if len(data) > IMAGE_BYTES else (image | {"bytes": data}, None)
     except FileNotFoundError:

@@ -54,7 +54,10 @@ def read_span(file: Path, start: int, stop: int, columns: Sequence[str]) -> Iter
     try:
         for batch, too_large in bounded_batches(file, range(start, stop), columns, BATCH_ROWS):
             rows = batch.to_pylist()
+            del batch  # its images are held once
             yield from (TooLarge(row) if large else row for row, large in zip(rows, too_large.tolist(), strict=True))
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(
             f"{file} is damaged in row groups {start} to {stop - 1} ({_line(error)}); copy it anew"

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataset_builder.schema import FEATURES, new_row
+from dataset_builder.shards import parquet
 from dataset_builder.shards.parquet import ROW_GROUP_ROWS, file_sha256, plan_shards, shard_writer, write_shard
 
 
@@ -87,3 +88,18 @@ def test_a_shard_does_not_show_before_it_is_whole(tmp_path):
 )
 def test_rows_are_cut_into_shards_by_bytes(sizes, ranges):
     assert plan_shards(sizes, max_bytes=10) == ranges
+
+
+def test_a_group_ends_where_its_images_are_many_bytes_however_rows_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 1_000)
+    rows = table(10, lambda index: bytes(400) if index % 2 else bytes(600))
+    for name, step in (("whole", 10), ("pieces", 3)):
+        with shard_writer(tmp_path / f"{name}.parquet", rows.schema) as writer:
+            for start in range(0, 10, step):
+                writer.write(rows.slice(start, step))
+            assert sum(map(len, writer.waiting)) < 2
+            assert writer.close() == 10
+    file = pq.ParquetFile(tmp_path / "whole.parquet")
+    assert file.read().equals(rows)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [2] * 5
+    assert file_sha256(tmp_path / "whole.parquet") == file_sha256(tmp_path / "pieces.parquet")

@@ -1,4 +1,6 @@
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -102,3 +104,31 @@ def test_the_collator_refuses_a_row_without_a_group_or_with_an_empty_caption(tmp
         PairCollator(tiny.clip_processor())([row, row | {"image_group_id": None}])
     with pytest.raises(InputError, match="row scene/train0/swir has an empty caption; run the build's caption stage"):
         PairCollator(tiny.clip_processor(), 0.0)([row | {"captions": [" "]}])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.write_bytes(b""), "is not Parquet"),
+        (lambda path: path.write_bytes(b"PAR1" + bytes(100)), "is not Parquet"),
+        (lambda path: write_table({"sample_id": ["a"]}, path), "lacks the columns rgb, ir"),
+        (lambda path: write_changed(path, "captions", pa.array([5] * 8)), "column captions of .* is int64"),
+        (lambda path: write_changed(path, "rgb", pa.array(["a.png"] * 8)), "is string, expected images"),
+        (lambda path: path.write_bytes(path.read_bytes()[:4] + bytes(2000) + path.read_bytes()[2004:]), "rows of a"),
+    ],
+    ids=["empty", "cut off", "other columns", "numbers as captions", "names as images", "damaged pages"],
+)
+def test_files_that_hold_no_rows_are_refused_in_a_line(tmp_path, change, said):
+    folder = tiny_dataset.write(tmp_path / "dataset")
+    change(folder / "data" / "train-00000-of-00001.parquet")
+    with pytest.raises(InputError, match=said):
+        load_pairs(str(folder), "train")
+
+
+def write_table(columns, path):
+    pq.write_table(pa.table(columns), path)
+
+
+def write_changed(path, name, values):
+    rows = pq.read_table(path).replace_schema_metadata()
+    pq.write_table(rows.set_column(rows.schema.get_field_index(name), name, values), path)
