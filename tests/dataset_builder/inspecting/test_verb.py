@@ -279,6 +279,13 @@ def test_what_no_source_reads_is_told(tmp_path):
         inspect_place(tmp_path / "gray.tif")
 
 
+def test_of_many_images_some_are_opened_from_the_first_to_the_last_and_how_many_is_said(tmp_path):
+    for index in range(70):
+        png(tmp_path / f"{index:02d}.png", np.full((4, 4 if index < 69 else 6, 3), index, np.uint8))
+    facts = inspect_place(tmp_path).facts
+    assert facts[0] == "70 images: of 64 that were opened 64 PNG RGB; px 4 x 4, 6 x 4"
+
+
 def test_names_cannot_leave_the_comments(tmp_path):
     raster(tmp_path / "s.tif", FLAT, ["red\nname: x", "green\x1b[31m", "blue", "nir"])
     text = inspect_place(tmp_path / "s.tif").text()
