@@ -183,8 +183,8 @@ def load_recipe(path: Path | str) -> BuildRecipe:
     """
     if not (path := Path(path)).exists() or path.is_dir():
         raise InputError(
-            f"recipe {path} {'is a folder' if path.is_dir() else 'does not exist'}; `fusionrs inspect IMAGES > my.yaml` "
-            f"writes one for a file or folder of images, and those to copy are in {Path(__file__).parent / 'recipes'}"
+            f"recipe {path} {'is a folder' if path.is_dir() else 'does not exist'}; `fusionrs inspect IMAGES > "
+            f"my.yaml` writes one for images of yours, and those to copy are in {Path(__file__).parent / 'recipes'}"
         )
     return BuildRecipe.from_mapping(read_yaml(path), base=path.parent, where=str(path))
 

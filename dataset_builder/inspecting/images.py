@@ -135,7 +135,8 @@ def _looks(path: Path, names: Sequence[str]) -> tuple[str, int, np.ndarray | Non
         smallest = min(smallest, *image.size)
         values += [_above_8_bit(image)] if image.mode in WIDE_MODES else []
     shown = ", ".join(f"{count} {form}" for form, count in forms.most_common(5))
-    told = f"{'' if len(opened) == len(names) else f'of {len(opened)} that were opened '}{shown}; px {', '.join(size for size, _ in sizes.most_common(3)) or 'unknown'}"
+    shown = shown if len(opened) == len(names) else f"of {len(opened)} that were opened {shown}"
+    told = f"{shown}; px {', '.join(size for size, _ in sizes.most_common(3)) or 'unknown'}"
     return told, smallest, np.concatenate(values) if values else None
 
 
