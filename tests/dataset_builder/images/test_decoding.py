@@ -14,6 +14,7 @@ from dataset_builder.images.decoding import (
     store_rgb,
 )
 from fusionrs_hf.processing_fusionrs_images import check_rgb
+from tests.fusionrs_hf.test_image_depth import raster
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 GREY = NOISE[..., 0]
@@ -66,6 +67,12 @@ def animated():
 )
 def test_rgb_that_cannot_be_used_gets_its_reason(data, reason):
     assert reason_of(rgb=data) == reason
+
+
+def test_a_tiff_of_deep_bands_is_called_so_and_not_unreadable():
+    deep = raster("GTiff", np.uint16)
+    assert reason_of(rgb=deep) == reason_of(ir=deep) == "colour_above_8_bit"
+    assert reason_of(rgb=deep[:100]) == "unreadable"
 
 
 @pytest.mark.parametrize("cut", range(30, 6000, 600))
