@@ -34,7 +34,7 @@ def has_colour_above_8_bit(image: Image.Image, data: bytes) -> bool:
 
 
 def is_deep_colour_tiff(data: bytes) -> bool:
-    """Tells whether bytes that Pillow cannot open are a TIFF of several channels above 8 bit, which it has no mode for.
+    """Tells whether bytes that Pillow cannot open are a TIFF of several channels above 8 bit: it has no mode for them.
 
     Raises:
         Exception: Any of `BROKEN`: the bytes are no TIFF, or a broken one.
