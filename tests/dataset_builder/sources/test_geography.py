@@ -79,7 +79,7 @@ def test_a_box_with_a_pole_at_its_edge_reaches_around_what_it_shows(epsg, box, w
 
 @pytest.mark.parametrize("latitude", [0, 45, -60])
 def test_a_map_that_stretches_the_ground_is_measured_and_one_made_for_a_place_is_taken_as_it_is(latitude):
-    """Web Mercator stretches by the secant of the latitude, on a sphere: the ellipsoid's radii there take its place."""
+    """Web Mercator stretches by the secant of the latitude on a sphere; here by the ellipsoid's radii there."""
     y = RADIUS * math.asinh(math.tan(math.radians(latitude)))
     up, across = ground_scale(CRS.from_epsg(3857), 1_000_000, y, 10)
     curved = 1 - 0.00669438 * math.sin(math.radians(latitude)) ** 2
