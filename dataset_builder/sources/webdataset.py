@@ -4,6 +4,7 @@ import gzip
 import itertools
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 from dataset_builder.schema import CAPTION_ORIGINS, CHOICES, new_row
 from dataset_builder.sources.formats.paths import UnsafeNameError, parts_of, printable, readable, split_of
 from dataset_builder.sources.formats.tar import DamagedTarError, Member, content_of, members
-from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of
+from dataset_builder.sources.formats.tar_samples import Keys, Sample, TarWalk, is_passed_over, key_of, tell_unread
 from dataset_builder.sources.formats.text import plain_text
 from fusionrs_hf.bounded_json import parse_json
 from fusionrs_hf.bounds import IMAGE_BYTES, MEMBERS_OF_SAMPLE, ROW_BYTES, TEXT_BYTES
@@ -98,13 +99,15 @@ class WebDatasetSource:
         Raises:
             InputError: There are no tars, or a file is none from its first byte on.
         """
+        seen: Counter[str] = Counter()
         for name in self._tars():
             with self._open(name) as file:
                 self._check_first(file, name)
                 if self.samples_per_shard is None or name.endswith(COMPRESSED):
                     yield name, 0, TO_THE_END
                 else:
-                    yield from self._cut(file, name)
+                    yield from self._cut(file, name, seen)
+        tell_unread(self.path, seen, self._wanted)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per sample, image bytes unchanged.
@@ -159,17 +162,17 @@ class WebDatasetSource:
             if not isinstance(error, DamagedTarError) or error.args[0] == 0:
                 raise InputError(f"{self._path(name)} is no tar ({error.args[-1]}); get it again") from error
 
-    def _cut(self, file: BinaryIO, name: str) -> Iterator[Shard]:
+    @property
+    def _wanted(self) -> set[str]:
+        return {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}
+
+    def _cut(self, file: BinaryIO, name: str, seen: Counter[str]) -> Iterator[Shard]:
         """Yields the shards of a plain tar: ranges of bytes, or places where members of a key lie apart."""
-        walk, size, damage = TarWalk(), self.samples_per_shard, ()
-        try:
-            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
-                walk.add(sample)
-        except DamagedTarError as error:
+        size, (walk, error) = self.samples_per_shard, self._walked(file, name)
+        damage = () if error is None else error.args[:1]
+        if error is not None:
             logger.warning("%s is damaged from byte %s on: %s", self._path(name), *error.args)
-            damage = error.args[:1]
-        if walk.passed_over:
-            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+        seen.update(walk.parts)
         if walk.is_scattered():
             logger.warning("%s has members of one key that are no neighbours; it is read by their places", name)
             samples = walk.joined(lambda start: key_of(next(members(file, self._length(name), start)).name))
@@ -179,6 +182,17 @@ class WebDatasetSource:
         starts = [0, *walk.starts()[size::size].tolist(), TO_THE_END]
         yield from ((name, first, last) for first, last in itertools.pairwise(starts))
 
+    def _walked(self, file: BinaryIO, name: str) -> tuple[TarWalk, Exception | None]:
+        """Returns what a tar's headers tell, and the damage that ends them."""
+        walk, damage = TarWalk(), None
+        try:
+            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
+                walk.add(sample)
+        except DAMAGED as error:
+            damage = error
+        walk.tell_passed_over(self._path(name))
+        return walk, damage
+
     def _streamed(self, file: BinaryIO, name: str, start: int, stop: int) -> Iterator[Sample]:
         """Yields the samples that start in a range of bytes; those of a whole tar joined where that is needed."""
         if stop != TO_THE_END or start or not name.endswith(COMPRESSED):
@@ -187,19 +201,12 @@ class WebDatasetSource:
                 if keys is not None and keys.adds_to_earlier(sample):
                     raise InputError(
                         f"{self._path(name)} has members of the key {shown(printable(sample.key))} that are no "
-                        f"neighbours; "
-                        "set samples_per_shard, or write the tar sorted by name"
+                        "neighbours; set samples_per_shard, or write the tar sorted by name"
                     )
                 yield sample
             return
-        walk = TarWalk()
-        try:
-            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
-                walk.add(sample)
-        except DAMAGED:
-            pass  # told when what is before it is read
-        if walk.passed_over:
-            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
+        walk, _ = self._walked(file, name)  # damage is told when what is before it is read
+        tell_unread(self._path(name), walk.parts, self._wanted)
         samples = self._samples(file, name, 0, TO_THE_END, load=True)
         yield from self._held(samples, name) if walk.is_scattered() else samples
 
@@ -248,8 +255,7 @@ class WebDatasetSource:
                 sample.reason = "tar_damaged"  # a member of it may be among what is lost
                 yield sample
             raise
-        if sample is not None:
-            yield sample
+        yield from () if sample is None else (sample,)
 
     def _take(self, file: BinaryIO, member: Member, sample: Sample, part: str, load: bool) -> None:
         """Adds a member to its sample."""
@@ -258,7 +264,7 @@ class WebDatasetSource:
             return
         sample.parts[part] = None
         sample.places.append(member.start)
-        if part in {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}:
+        if part in self._wanted:
             sample.reason = sample.reason or self._excess(member, sample, part)
             if load and not sample.reason:
                 sample.parts[part] = content_of(file, member)
@@ -290,17 +296,13 @@ class WebDatasetSource:
         except UnsafeNameError:
             reason = "unsafe_path"
         rgb, ir = (next((part for part in wanted if part in sample.parts), None) for wanted in (self.rgb, self.ir))
-        missing = (
-            "key_has_dots" if any(part.rpartition(".")[2] in self.rgb for part in sample.parts) else "image_missing"
-        )
+        dotted = any(part.rpartition(".")[2] in self.rgb for part in sample.parts)
+        missing = "key_has_dots" if dotted else "image_missing"
         captions, unreadable = readable(self._captions(sample))
         infrared = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
         names, _ = readable(plain_text(sample.parts[part]) for part in self.name if sample.parts.get(part))
-        images = {
-            column: {"bytes": sample.parts[part], "path": f"{place}.{part}"}
-            for column, part in (("rgb", rgb), ("ir", ir))
-            if part and not reason
-        }
+        used = {column: part for column, part in (("rgb", rgb), ("ir", ir)) if part and not reason}
+        images = {column: {"bytes": sample.parts[part], "path": f"{place}.{part}"} for column, part in used.items()}
         return new_row(
             sample_id=f"{self.source_dataset}/{place}",
             source_dataset=self.source_dataset,

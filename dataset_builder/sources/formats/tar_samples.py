@@ -1,16 +1,23 @@
 """Samples of a tar: which members share a key, also where they are no neighbours."""
 
+import logging
 import re
 from array import array
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from dataset_builder.sources.formats.paths import composed, name_key
+from dataset_builder.sources.formats.paths import composed, name_key, printable
+from fusionrs_hf.errors import shown
+
+logger = logging.getLogger(__name__)
 
 KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
 MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
+KINDS_COUNTED = 1000  # endings of members that are told apart
 
 
 @dataclass(slots=True)
@@ -49,6 +56,20 @@ def is_passed_over(name: str) -> bool:
     return parts[-1].startswith(MAC[0]) or MAC[1] in parts[:-1]
 
 
+def tell_unread(place: Path, parts: Counter[str], wanted: Collection[str]) -> None:
+    """Says in the log which members of a tar, or of a folder of tars, no field of the source takes.
+
+    Args:
+        place: Of the tar or the folder.
+        parts: Members by the rest of their names.
+        wanted: Those that are read.
+    """
+    unread = Counter({part or "no ending": count for part, count in parts.items() if part not in wanted})
+    if unread:
+        told = ", ".join(f"{count} {shown(printable(part))}" for part, count in unread.most_common(10))
+        logger.info("%s: members that are not read: %s; see rgb, ir, text and json_caption", place, told)
+
+
 class Keys:
     """Joins samples of one key as they come, those whose parts differ.
 
@@ -77,17 +98,24 @@ class TarWalk:
 
     Attributes:
         passed_over: Members that are no part of any sample.
+        parts: Members by the rest of their names after the key.
     """
 
     def __init__(self) -> None:
         self.keys, self.places, self.ends = array("Q"), array("q"), array("q")
-        self.passed_over = 0
+        self.passed_over, self.parts = 0, Counter()
 
     def add(self, sample: Sample) -> None:
         """Takes the next run of members."""
         self.keys.append(name_key(composed(sample.key)))
         self.places.extend(sample.places)
         self.ends.append(len(self.places))
+        self.parts.update(part for part in sample.parts if part in self.parts or len(self.parts) < KINDS_COUNTED)
+
+    def tell_passed_over(self, tar: Path) -> None:
+        """Says in the log how many members of a tar are no part of any sample."""
+        if self.passed_over:
+            logger.info("%s: %d members whose names start with ._ are passed over", tar, self.passed_over)
 
     def starts(self) -> np.ndarray:
         """Returns the byte at which each run starts."""
