@@ -145,15 +145,15 @@ def _above_8_bit(image: Image.Image) -> np.ndarray:
 
 
 def _tell_splits(names: Sequence[str]) -> bool:
-    return any(split_in(name.split("/")[:-1]) for name in names)
+    return any(split_in(name) for name in names)
 
 
 def _split_facts(names: Sequence[str]) -> list[str]:
-    counts = Counter(split_in(name.split("/")[:-1]) for name in names)
+    counts = Counter(split_in(name) for name in names)
     if set(counts) == {None}:
-        return ["no folder tells a split: splits are drawn by group"]
+        return ["no name of a folder or file tells a split: splits are drawn by group"]
     told = ", ".join(f"{count} {split or 'without one'}" for split, count in counts.most_common())
-    return [f"splits by the names of folders: {told}"]
+    return [f"splits by the names of folders, else of files: {told}"]
 
 
 def _caption_file(path: Path, images: Sequence[str], used: set[str]) -> str | None:

@@ -150,7 +150,7 @@ def csv_records(
                 if "field limit" not in str(error) or reader.line_num > line + 1:
                     raise InputError(
                         f"{path} has a record at byte {begin} that is no CSV ({error}); look for a quote that is not "
-                        "closed"
+                        "closed, or for lines that end in CR alone"
                     ) from error
                 overlong = True
             if overlong or record:
