@@ -345,7 +345,7 @@ def test_a_caption_file_that_names_missing_images_is_an_error(folder):
             r"entry 1 of \S+ needs file_name and one of captions, caption, text",
         ),
         ("metadata.jsonl", '{"file_name": "b.png", "text": "x"}\n{"file_name": ', r"entry 2 of \S+ is not JSON \("),
-        ("metadata.jsonl", '["b.png"]', r"""entry 1 of \S+ is no mapping but \['b.png'\]; give one that is JSON"""),
+        ("metadata.jsonl", '["b.png"]', r"""entry 1 of \S+ is no mapping but 'b.png'; give one that is JSON"""),
         ("metadata.jsonl", '{"file_name": 7, "text": "x"}', r"entry 1 of \S+ needs file_name"),
         ("metadata.csv", "file_name,caption,gsd_m\nb.png,x,far", r"entry 1 of \S+ has a gsd_m that is no number"),
         (
