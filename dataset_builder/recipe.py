@@ -178,10 +178,15 @@ def load_recipe(path: Path | str) -> BuildRecipe:
     """Reads a build's recipe; relative paths in it start from its folder.
 
     Raises:
-        InputError: Not YAML, an unknown or missing key, or a value that cannot be.
+        InputError: Not there or not YAML, an unknown or missing key, or a value that cannot be.
         OSError: The file cannot be read.
     """
-    return BuildRecipe.from_mapping(read_yaml(path), base=Path(path).parent, where=str(path))
+    if not (path := Path(path)).exists() or path.is_dir():
+        raise InputError(
+            f"recipe {path} {'is a folder' if path.is_dir() else 'does not exist'}; `fusionrs inspect IMAGES > "
+            f"my.yaml` writes one for images of yours, and those to copy are in {Path(__file__).parent / 'recipes'}"
+        )
+    return BuildRecipe.from_mapping(read_yaml(path), base=path.parent, where=str(path))
 
 
 def read_caption_recipe(path: Path | None, **overrides: Any) -> tuple[CaptionRecipe, dict[str, Sequence[float]]]:

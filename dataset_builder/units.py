@@ -1,5 +1,6 @@
 """Units and limits of stored infrared: a file's values -> stored ones, and whether values can be of a unit."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,15 @@ def outside_share(stored: np.ndarray, unit: str | None) -> float:
         return 0.0
     kind = PHYSICAL[unit]
     return float(((stored < kind.low * kind.steps) | (stored > kind.high * kind.steps)).mean())
+
+
+def is_scaled_otherwise(unit: str, scale: float, offset: float) -> bool:
+    """Whether a file's own scale and offset say that its values are not those of a physical unit as it is stored."""
+    if (scale, offset) == UNSCALED:
+        return False
+    return not (
+        math.isclose(scale * PHYSICAL[unit].steps, 1, rel_tol=1e-6) and abs(offset * PHYSICAL[unit].steps) < 0.5
+    )
 
 
 def check_unit(stored: np.ndarray, unit: str, max_share: float, where: str, remedy: str) -> None:

@@ -1,8 +1,11 @@
 """How many bits a channel of an encoded image has, where Pillow would cut colour to eight without a word."""
 
-from PIL import Image
+import io
 
-PPM_LEVELS, TIFF_BITS = 255, 258  # the largest value of 8 bit; number of the tag BitsPerSample
+from PIL import Image, TiffImagePlugin
+
+PPM_LEVELS = 255  # the largest value of 8 bit
+TIFF_BITS, TIFF_CHANNELS = 258, 277  # numbers of the tags BitsPerSample and SamplesPerPixel
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start, then the marker of the segment that tells sizes
 COMPONENTS = 40  # bytes from the codestream's start to the number of components
 AVIF_DEPTH, AVIF_HIGH = b"av1C", 0x40  # box of an AV1 image, and the flag of 10 or 12 bit in its third byte
@@ -19,8 +22,7 @@ def has_colour_above_8_bit(image: Image.Image, data: bytes) -> bool:
         arguments = [part[3] for part in image.tile]
         return any(isinstance(one, tuple) and len(one) > 1 and one[1] > PPM_LEVELS for one in arguments)
     if image.format == "TIFF":
-        bits = image.tag_v2.get(TIFF_BITS, (8,))
-        return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+        return _tiff_bits(image.tag_v2) > 8
     if image.format == "PNG":
         return any(";16" in str(part[3]) for part in image.tile)
     if image.format == "JPEG2000":
@@ -29,6 +31,24 @@ def has_colour_above_8_bit(image: Image.Image, data: bytes) -> bool:
         boxes = (data[at + 6 : at + 7] for at in _places(data, AVIF_DEPTH))
         return any(box and box[0] & AVIF_HIGH for box in boxes)
     return False
+
+
+def is_deep_colour_tiff(data: bytes) -> bool:
+    """Tells whether bytes that Pillow cannot open are a TIFF of several channels above 8 bit: it has no mode for them.
+
+    Raises:
+        Exception: Any of `BROKEN`: the bytes are no TIFF, or a broken one.
+    """
+    file = io.BytesIO(data)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+    file.seek(tags.next)
+    tags.load(file)
+    return tags.get(TIFF_CHANNELS, 1) > 1 and _tiff_bits(tags) > 8
+
+
+def _tiff_bits(tags: TiffImagePlugin.ImageFileDirectory_v2) -> int:
+    bits = tags.get(TIFF_BITS, (8,))
+    return max(bits if isinstance(bits, tuple) else (bits,))
 
 
 def _jpeg2000_bits(data: bytes) -> int:

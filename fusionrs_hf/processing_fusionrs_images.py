@@ -20,6 +20,8 @@ WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # one channel above 
 # Translators and JPEG write infrared in three channels that differ by rounding: these are one channel.
 CHANNEL_TOLERANCE = 2.0  # grey levels between channels of a pixel; beyond, the pixel is coloured
 COLOURED_SHARE = 0.01  # of the pixels; beyond, the image is coloured
+CLIPPED_BY_PERCENTILES = 0.05  # of one image: limits at percentiles of many images clip so much of some
+_TOLD: set[tuple[float, ...]] = set()  # limits that were warned of
 # What is opened, whatever its name says: no PostScript, which Pillow hands to a program, and nothing that `datasets`
 # may read otherwise elsewhere.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -115,9 +117,18 @@ def check_infrared(image: object, ir_range: Sequence[float] | None = None) -> Im
             "unit, or with a pair for each band and name ir_bands= in the call; in messages give 8 bit"
         )
     scaled, clipped_ratio = scale_infrared(array, tuple(ir_range))
-    if clipped_ratio:
-        logger.warning("ir_range %s clips %.1f %% of an infrared image", tuple(ir_range), 100 * clipped_ratio)
+    _tell_clipping(tuple(ir_range), clipped_ratio)
     return Image.fromarray(scaled)
+
+
+def _tell_clipping(limits: tuple[float, ...], ratio: float) -> None:
+    """Warns of the first image that limits clip by much; that of each image is for whoever looks for it."""
+    is_news = ratio > CLIPPED_BY_PERCENTILES and limits not in _TOLD
+    if ratio:
+        level = logging.WARNING if is_news else logging.DEBUG
+        logger.log(level, "ir_range %s clips %.1f %% of an infrared image", limits, 100 * ratio)
+    if is_news:
+        _TOLD.add(limits)
 
 
 def three_channels(image: Image.Image) -> np.ndarray | None:

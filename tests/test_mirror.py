@@ -10,6 +10,7 @@ from tests.house import PACKAGES, ROOT
 TOGETHER = {
     "dataset_builder/test_loading.py": "a build as its users load it",
     "dataset_builder/test_own_data.py": "the builder's README, run as it stands",
+    "dataset_builder/test_quarantine_reasons.py": "the reasons for which rows leave, in the code and in the README",
     "dataset_builder/test_fusionrs_versions.py": "the builder under older datasets",
     "dataset_builder/test_former_version.py": "datasets that an older version built",
     "dataset_builder/test_recaption_by_row.py": "the caption verb while an endpoint fails",

@@ -9,6 +9,7 @@ PROJECTION_STARTS = ("random", "whitened")
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
 # As options name them -> as columns do; `auto` is settled by the dataset, see `data.dataset_contents.chosen_origin`.
 IR_ORIGINS = {"auto": None, "sensor": "sensor", "translated": "translated", "any": None}
+IR_ORIGIN_SCORED = "which infrared is scored (default: the sensor's where there is some, else translated)"
 
 
 @dataclass

@@ -23,7 +23,7 @@ from fusionrs_hf.configuration_fusionrs_clip import FusionRSCLIPConfig
 from fusionrs_hf.encoders import Encoder, load_clip
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
-from training.clip_arguments import IR_ORIGINS
+from training.clip_arguments import IR_ORIGIN_SCORED, IR_ORIGINS
 from training.data.dataset_contents import chosen_origin, origin_counts, scored_split, split_names
 from training.data.held_folders import adding, holding
 from training.data.pairs import PairCollator, fit_clip_norm, load_pairs
@@ -228,12 +228,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="folder or Hub id of a FusionRS-CLIP or a plain CLIP")
     add("--dataset", required=True, help="folder or Hub id of the dataset; any subset of splits, captions or none")
     add("--split", help="which split (default: test, else validation, else train)")
-    add(
-        "--ir_origin",
-        choices=IR_ORIGINS,
-        default="auto",
-        help="which infrared is scored (default: the sensor's where there is some, else translated)",
-    )
+    add("--ir_origin", choices=IR_ORIGINS, default="auto", help=IR_ORIGIN_SCORED)
     add(
         "--ir_range",
         action="append",

@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneratio
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
 from fusionrs_hf.weights import check_model, check_source, loading
+from training.clip_arguments import IR_ORIGIN_SCORED, IR_ORIGINS
+from training.data.dataset_contents import chosen_origin, origin_counts, scored_split
 from training.data.fact_texts import fact_values, facts_sentence
 from training.data.held_folders import adding, holding
 from training.data.pairs import has_split, load_pairs
@@ -44,6 +47,7 @@ from training.scoring.fact_tables import (
     written_values,
 )
 from training.scoring.generation import encode_pairs, tampered, write_blind, write_under_conditions
+from training.scoring.held_out import TrainedOn, representative_rows
 from training.scoring.places import Following, place_scores
 from training.scoring.vlm_results import CaptionExample, Difference, FactAccuracy, VlmResults
 from training.trainers.layer_memory import remember_layers
@@ -66,13 +70,14 @@ def evaluate(
     blind: FusionRSVLMForConditionalGeneration | None = None,
     likelihood: bool = True,
     where: str = "all",
+    ir_origin: str | None = "sensor",
 ) -> VlmResults:
     """Scores what is written of held-out pairs by fact, against constants, a blind model and tampered images.
 
     Args:
         model, processor: The VLM.
         dataset: Folder or Hub id; without a training split, the constant caption is chosen on the scored rows.
-        split: Held-out split; its evaluation representatives with sensor infrared are drawn from.
+        split: Of which evaluation representatives are drawn.
         pairs: How many, balanced over bands; 0 for all.
         prompt: As in training.
         batch_size: Pairs generated at a time.
@@ -80,8 +85,9 @@ def evaluate(
         blind: The same model as it was before it saw an image, asked without images; None: not scored.
         likelihood: Score the likeliest of all values and answers, too, not only what is written.
         where: `region`: rows of scenes that training saw elsewhere; `scene`: of scenes it did not see; or `all`.
+        ir_origin: Of the rows, `sensor` or `translated`; None: both.
     """
-    rows = rows_where(load_pairs(dataset, split, representatives=True), dataset, where)
+    rows = rows_where(representative_rows(dataset, split, ir_origin), dataset, where, ir_origin)
     rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
     donors = other_of_band(rows["ir_band"], rows["image_group_id"], seed)
     facts = facts_by_condition(rows, processor, donors)
@@ -93,8 +99,7 @@ def evaluate(
         captions["blind"] = [write_blind(blind, processor, prompt)] * len(rows)
     written = {name: written_values(texts) for name, texts in captions.items()}
 
-    training_facts = measured_facts(load_pairs(dataset, "train"), processor) if has_split(dataset, "train") else None
-    constant = best_constant(training_facts or own_facts)
+    constant = best_constant(training_facts(dataset, ir_origin, processor) or own_facts)
     matches, matches_anew = match_tables(captions, facts, donors, constant)
     own = matches["own_images"]
     answers = likeliest(model, processor, pixels, donors, written, blind) if likelihood else {}
@@ -114,6 +119,14 @@ def evaluate(
         groups=group_accuracies({name: written_choices(written[name]) for name in facts}, facts, tiles, seed),
         **(likeliest_scores(answers, facts, rows, seed) if answers else {}),
     )
+
+
+def training_facts(dataset: str, ir_origin: str | None, processor: FusionRSVLMProcessor) -> list[InfraredFacts]:
+    """Returns what is measured of the training rows of an origin; nothing where there are none."""
+    counts = origin_counts(dataset, "train") if has_split(dataset, "train") else Counter()
+    if not (counts.total() if ir_origin is None else counts[ir_origin]):
+        return []
+    return measured_facts(load_pairs(dataset, "train", ir_origin), processor)
 
 
 def match_tables(
@@ -164,7 +177,7 @@ def likeliest_scores(
     }
 
 
-def rows_where(rows: Dataset, dataset: str, where: str) -> Dataset:
+def rows_where(rows: Dataset, dataset: str, where: str, ir_origin: str | None) -> Dataset:
     """Returns the rows of scenes that the training split has (`region`), or has not (`scene`), or `all`.
 
     Raises:
@@ -172,7 +185,7 @@ def rows_where(rows: Dataset, dataset: str, where: str) -> Dataset:
     """
     if where == "all":
         return rows
-    seen = {scene_of(locator) for locator in load_pairs(dataset, "train")["source_locator"]}
+    seen = TrainedOn.of_dataset(dataset, ir_origin).scenes
     kept = [
         index
         for index, locator in enumerate(rows["source_locator"])
@@ -251,7 +264,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Arguments(prog="fusionrs eval vlm", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a FusionRS-VLM")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", help="which split (default: test, else validation, else train)")
+    parser.add_argument("--ir_origin", choices=IR_ORIGINS, default="auto", help=IR_ORIGIN_SCORED)
     parser.add_argument("--pairs", type=whole(), default=150, help="held-out pairs, balanced over bands; 0: all")
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="one that it was trained to answer")
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=50)
@@ -273,8 +287,10 @@ def main(argv: Sequence[str] | None = None) -> VlmResults:
     if blind is None and (Path(name) / "base" / "config.json").is_file():
         blind = str(Path(name) / "base")
     with holding(name, options["dataset"]):
+        dataset, split = options["dataset"], scored_split(options["dataset"], options["split"])
+        options |= {"split": split, "ir_origin": chosen_origin(dataset, options["ir_origin"], split)}
         model, processor = load_vlm(name)
-        processor.ir_range = reading_limits({}, processor.ir_range, declared_ir_range(options["dataset"]))
+        processor.ir_range = reading_limits({}, processor.ir_range, declared_ir_range(dataset))
         before = load_vlm(blind)[0] if blind else None
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             results = evaluate(model, processor, blind=before, **options)

@@ -27,9 +27,11 @@ from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
 from fusionrs_hf.weights import check_model, check_source, loading
+from training.clip_arguments import IR_ORIGIN_SCORED, IR_ORIGINS
+from training.data.dataset_contents import chosen_origin, scored_split
 from training.data.held_folders import adding, holding
-from training.data.pairs import load_pairs
 from training.scoring.fact_tables import balanced_sample, match_table, other_of_band
+from training.scoring.held_out import representative_rows
 from training.scoring.image_need import ClaimSupport, NeedResults, needed
 from training.scoring.vlm_results import FactAccuracy
 
@@ -55,17 +57,18 @@ def evaluate(
     prompt: str = FACTS_PROMPT,
     batch_size: int = 32,
     seed: int = 0,
+    ir_origin: str | None = "sensor",
 ) -> NeedResults:
     """Scores what a model writes of held-out pairs when it is shown both images, one, none, or another tile's.
 
     Args:
         model, processor: Any that take two images; ours takes infrared of one channel, others of three.
         dataset: Folder or Hub id; its declared limits scale infrared above 8 bit.
-        split, pairs, seed: As for `fusionrs eval vlm`.
+        split, pairs, seed, ir_origin: As for `fusionrs eval vlm`.
         prompt: What is asked.
         batch_size: Conversations at a time.
     """
-    rows = load_pairs(dataset, split, representatives=True)
+    rows = representative_rows(dataset, split, ir_origin)
     rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
     limits = declared_ir_range(dataset)
     infrared = [check_infrared(row["ir"], limits.get(row["ir_band"])) for row in rows]
@@ -147,7 +150,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Arguments(prog="fusionrs eval vlm-need", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder or Hub id of a model that takes two images")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the dataset")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", help="which split (default: test, else validation, else train)")
+    parser.add_argument("--ir_origin", choices=IR_ORIGINS, default="auto", help=IR_ORIGIN_SCORED)
     parser.add_argument("--pairs", type=whole(), default=150, help="held-out pairs, balanced over bands; 0: all")
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
@@ -162,6 +166,8 @@ def main(argv: Sequence[str] | None = None) -> NeedResults:
     name, output = options.pop("model"), options.pop("output")
     with holding(name, options["dataset"]):
         check_source(name)
+        dataset, split = options["dataset"], scored_split(options["dataset"], options["split"])
+        options |= {"split": split, "ir_origin": chosen_origin(dataset, options["ir_origin"], split)}
         with loading(name, "a model that takes two images"):
             model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
         check_model(model, name)

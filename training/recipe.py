@@ -19,6 +19,7 @@ from fusionrs_hf.bounded_yaml import read_yaml
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.records import fits
 
+SHIPPED = ("training", "recipes")
 REFUSING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, ImportError)
 
 
@@ -121,6 +122,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     seen: list[Path] = []
+    if path.parts[:2] == SHIPPED and not path.exists():  # as the READMEs name them, from any folder
+        path = Path(__file__).parents[1] / path
     while True:
         path = path.resolve()
         if path in seen:
@@ -142,7 +145,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(
-            f"recipe {path} does not exist; recipes that ship are in training/recipes and dataset_builder/recipes"
+            f"recipe {path} does not exist; those that ship are in {Path(*SHIPPED)}, which any folder may name so"
         )
     content = read_yaml(path, "training/recipes")
     if not isinstance(content, dict):

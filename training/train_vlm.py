@@ -114,7 +114,7 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
                 told = {}
                 if arguments.projector_steps:
                     features = features or encode_sample(model, processor, rows, arguments)
-                    held = encode_validation(model, processor, arguments, training)
+                    held = encode_validation(model, processor, rows, arguments, training)
                     set_seed(training.seed)
                     told = train_projectors(model, processor.tokenizer, features, held, arguments, training)
                 if run.leads:
@@ -201,14 +201,15 @@ def encode_sample(
 def encode_validation(
     model: FusionRSVLMForConditionalGeneration,
     processor: FusionRSVLMProcessor,
+    rows: TrainingRows,
     arguments: VlmArguments,
     training: SFTConfig,
 ) -> FactFeatures | None:
     """Returns the validation rows that projectors are scored on, encoded and measured; None: there are none."""
     if not arguments.validation_pairs:
         return None
-    rows = validation_rows(arguments.dataset, arguments.validation_pairs)
-    part = rows.shard(training.world_size, training.process_index, contiguous=False)
+    held = validation_rows(arguments.dataset, rows.origin, arguments.validation_pairs)
+    part = held.shard(training.world_size, training.process_index, contiguous=False)
     return FactFeatures.encode(model.model, processor, part)
 
 
@@ -228,7 +229,7 @@ def make_trainer(
     first_question = arguments.questions_after * rows_a_step(training)
     lessons = Lessons(arguments.shares, counts, processor, training.seed, first_question, arguments.prompt)
     held = arguments.validation_pairs
-    watched = validation_rows(arguments.dataset, held) if held else rows.first(WATCHED)
+    watched = validation_rows(arguments.dataset, rows.origin, held) if held else rows.first(WATCHED)
     reading = ValidationReading(watched, processor)
     blind_loss = reading.cost(model, with_images=False)
     unread = unread_cost(counts, base["example"], processor.tokenizer)

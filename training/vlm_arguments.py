@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import PROMPT
+from training.clip_arguments import IR_ORIGINS
 
 
 @dataclass
@@ -17,6 +18,10 @@ class VlmArguments:
         metadata={"help": "Hub id or folder of the trained dual-modal CLIP, or of an image tower."}
     )
     language_model: str = field(metadata={"help": "Hub id or folder of a causal language model and its tokenizer."})
+    ir_origin: str = field(
+        default="auto",
+        metadata={"help": "Which infrared: sensor, translated, any or auto, the sensor's where there is some."},
+    )
     keep_language_layers: list[str] | None = field(
         default=None,
         metadata={"help": "Layers to keep, counted from 0: numbers and ranges such as 0-2 27-29; None: all."},
@@ -78,7 +83,9 @@ class VlmArguments:
     )
 
     def __post_init__(self) -> None:
-        """Raises InputError where projectors would never learn, or what is counted is negative."""
+        """Raises InputError where projectors would never learn, or a field has no such value."""
+        if self.ir_origin not in IR_ORIGINS:
+            raise InputError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
         if self.projector_steps == 0 and self.projector_learning_rate == 0:
             raise InputError("projectors that skip their stage must learn in the last: give projector_learning_rate")
         for name in ("text_steps", "projector_steps", "validation_pairs", "questions_after", "warn_after"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset_builder.filters import InfraredContradictsUnit, make_rules
 from dataset_builder.images.decoding import DecodeError, open_image
 from dataset_builder.recipe import AUTO, BuildRecipe
 from dataset_builder.schema import IR_BANDS, stable_seed
@@ -41,10 +42,11 @@ def settled_range(recipe: BuildRecipe, sources: Sequence[Source]) -> BuildRecipe
     if not asked:
         return recipe
     values: dict[str, list[np.ndarray]] = {}
+    rules = make_rules(recipe.filters, (InfraredContradictsUnit,))
     for number, source in enumerate(sources):
         for row in _rows(source, number, len(sources)):
             band = row["ir_band"]
-            if band in asked and len(values.get(band, ())) < IMAGES and (found := _values(row)) is not None:
+            if band in asked and len(values.get(band, ())) < IMAGES and (found := _values(row, rules)) is not None:
                 values.setdefault(band, []).append(found)
     measured = {}
     for band, parts in sorted(values.items()):
@@ -74,13 +76,15 @@ def _rows(source: Source, number: int, sources: int) -> Iterable[Mapping[str, An
             return
 
 
-def _values(row: Mapping[str, Any]) -> np.ndarray | None:
-    """Returns some values of a row's infrared, float64; None where it is 8 bit, or cannot be decoded."""
+def _values(row: Mapping[str, Any], rules: Sequence[InfraredContradictsUnit]) -> np.ndarray | None:
+    """Returns some values of a row's infrared, float64; None where it is 8 bit, cannot be decoded, or will leave."""
     try:
         image = open_image(row["ir"].get("bytes"), MAX_PIXELS)
     except DecodeError:
         return None  # told when the row is read
     if image.mode not in WIDE_MODES:
+        return None
+    if not row.get("_unit_trusted") and any(rule.judge(image, row["ir_unit"]) for rule in rules):
         return None
     values = np.asarray(image, dtype=np.float64).ravel()
     values = values[np.isfinite(values)]

@@ -5,6 +5,7 @@ one that all pixels would give.
 """
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.thresholds import threshold
-from dataset_builder.units import PHYSICAL, outside_share
+from dataset_builder.units import PHYSICAL, is_scaled_otherwise, outside_share
 from fusionrs_hf.processing_fusionrs_images import (
     CHANNEL_TOLERANCE,
     COLOURED_SHARE,
@@ -24,6 +25,8 @@ from fusionrs_hf.processing_fusionrs_images import (
     is_coloured,
 )
 
+GDAL_METADATA = 42112  # number of the TIFF tag
+ROLE = re.compile(r'<Item [^<>]{0,200}role="(scale|offset)"[^<>]{0,200}>([^<>]{1,40})</Item>')
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
 
@@ -79,7 +82,10 @@ class InfraredIsColormapped:
 
 @dataclass(frozen=True, slots=True)
 class InfraredContradictsUnit:
-    """Most values of the infrared cannot be of the physical unit that is declared for it: 3 K, a reflectance of 5."""
+    """Most values of the infrared cannot be of the physical unit that is declared for it: 3 K, a reflectance of 5.
+
+    Nor can those of a GeoTIFF whose own scale and offset make another quantity of them.
+    """
 
     reason: ClassVar[str] = "ir_unit_contradicted"
     max_share: float = threshold(0.5, "share of the pixels")
@@ -99,7 +105,19 @@ class InfraredContradictsUnit:
         """Judges an opened image; one with colours has no unit."""
         if unit not in PHYSICAL or image.mode not in ("L", *WIDE_MODES):
             return None
-        return self.reason if outside_share(np.asarray(image), unit) > self.max_share else None
+        own = declared_scaling(image)
+        otherwise = own is not None and is_scaled_otherwise(unit, *own)
+        return self.reason if otherwise or outside_share(np.asarray(image), unit) > self.max_share else None
+
+
+def declared_scaling(image: Image.Image) -> tuple[float, float] | None:
+    """Returns scale and offset that a GeoTIFF of one band declares, as GDAL writes them; None where it has neither."""
+    text = image.tag_v2.get(GDAL_METADATA) if image.format == "TIFF" else None
+    roles = dict(ROLE.findall(text)) if isinstance(text, str) else {}
+    try:
+        return (float(roles.get("scale", 1)), float(roles.get("offset", 0))) if roles else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

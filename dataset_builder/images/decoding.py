@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from dataset_builder.filters import ImageTooLarge, InfraredContradictsUnit, InfraredIsColormapped, make_rules
 from dataset_builder.images.jpeg_end import is_cut_short
 from dataset_builder.images.png import encode_png
-from fusionrs_hf.image_depth import has_colour_above_8_bit
+from fusionrs_hf.image_depth import has_colour_above_8_bit, is_deep_colour_tiff
 from fusionrs_hf.processing_fusionrs_images import (
     BROKEN,
     FORMATS,
@@ -62,7 +62,7 @@ def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DecodeError("image_too_large") from error
     except BROKEN as error:
-        raise DecodeError("unreadable") from error
+        raise DecodeError("colour_above_8_bit" if _is_deep_tiff(data) else "unreadable") from error
     if image.width * image.height > max_pixels:
         raise DecodeError("image_too_large")
     if frames > 1:
@@ -80,6 +80,13 @@ def open_image(data: bytes | None, max_pixels: int) -> Image.Image:
     if cut_short:
         raise DecodeError("truncated")
     return image
+
+
+def _is_deep_tiff(data: bytes) -> bool:
+    try:
+        return is_deep_colour_tiff(data)
+    except BROKEN:
+        return False
 
 
 def _has_no_end(kind: str | None, data: bytes) -> bool:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -49,7 +48,6 @@ def _rgb(path: Path, names: Sequence[str]) -> Found:
     looks, smallest, _ = _looks(path, names)
     facts = [f"{len(names)} images: {looks}", *_split_facts(names)]
     facts += [f"captions of {captioned} entries" if captioned else "no captions"]
-    more = {} if captioned else {}
     return Found(
         f"{path.name}: a folder of RGB images",
         facts,
@@ -58,7 +56,7 @@ def _rgb(path: Path, names: Sequence[str]) -> Found:
         bool(captioned),
         False,
         _tell_splits(names),
-        more,
+        {},
         smallest,
     )
 
@@ -122,8 +120,8 @@ def _word(text: str, words: Sequence[str] | dict[str, str]) -> str | None:
 def _looks(path: Path, names: Sequence[str]) -> tuple[str, int, np.ndarray | None]:
     """Returns forms and sizes in words, the smallest side, and values above 8 bit of some of the images."""
     forms, sizes, values, smallest = Counter(), Counter(), [], 10**9
-    step = max(1, len(names) // LOOKED_AT)
-    for name in islice(names[::step], LOOKED_AT):
+    opened = np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(int)).tolist()
+    for name in (names[index] for index in opened):
         held, reason = read_image(path, name)
         try:
             image = open_image(held["bytes"], MAX_PIXELS) if reason is None else None
@@ -137,6 +135,7 @@ def _looks(path: Path, names: Sequence[str]) -> tuple[str, int, np.ndarray | Non
         smallest = min(smallest, *image.size)
         values += [_above_8_bit(image)] if image.mode in WIDE_MODES else []
     shown = ", ".join(f"{count} {form}" for form, count in forms.most_common(5))
+    shown = shown if len(opened) == len(names) else f"of {len(opened)} that were opened {shown}"
     told = f"{shown}; px {', '.join(size for size, _ in sizes.most_common(3)) or 'unknown'}"
     return told, smallest, np.concatenate(values) if values else None
 
@@ -146,15 +145,15 @@ def _above_8_bit(image: Image.Image) -> np.ndarray:
 
 
 def _tell_splits(names: Sequence[str]) -> bool:
-    return any(split_in(name.split("/")[:-1]) for name in names)
+    return any(split_in(name) for name in names)
 
 
 def _split_facts(names: Sequence[str]) -> list[str]:
-    counts = Counter(split_in(name.split("/")[:-1]) for name in names)
+    counts = Counter(split_in(name) for name in names)
     if set(counts) == {None}:
-        return ["no folder tells a split: splits are drawn by group"]
+        return ["no name of a folder or file tells a split: splits are drawn by group"]
     told = ", ".join(f"{count} {split or 'without one'}" for split, count in counts.most_common())
-    return [f"splits by the names of folders: {told}"]
+    return [f"splits by the names of folders, else of files: {told}"]
 
 
 def _caption_file(path: Path, images: Sequence[str], used: set[str]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataset_builder.inspecting.bands import COLOURS, roles
+from dataset_builder.inspecting.bands import COLOURS, band_numbers, roles
 from dataset_builder.inspecting.found import NOT_STATED, Found, quantiles
 from dataset_builder.sources.formats.raster_files import USUAL, driver_of, open_raster
 from dataset_builder.sources.raster import Raster
@@ -78,32 +78,6 @@ def inspect_scenes(path: Path, files: Sequence[Path]) -> Found:
         one.more,
         one.smallest,
     )
-
-
-def band_numbers(source: "DatasetReader") -> tuple[dict[str, int], str]:
-    """Returns the number of each band by what it shows, and how that is known.
-
-    Raises:
-        InputError: There are fewer than three bands.
-    """
-    from rasterio.enums import ColorInterp
-
-    kinds = {number: kind for number, kind in enumerate(source.colorinterp, 1) if kind != ColorInterp.alpha}
-    described = {name: number for number, name in enumerate(source.descriptions, 1) if name}
-    if told := roles(list(described)):
-        return {role: described[name] for name, role in told.items()}, "as their descriptions say"
-    if len(kinds) < 3:
-        raise InputError(
-            f"{source.name} has {len(kinds)} band{'s' * (len(kinds) != 1)}, and RGB needs three; give a raster or a "
-            "folder with red, green and blue"
-        )
-    tagged = {kind.name: number for number, kind in kinds.items() if kind.name in COLOURS}
-    colours = {name: tagged[name] for name in COLOURS} if len(tagged) == 3 else dict(zip(COLOURS, kinds, strict=False))
-    rest = [number for number in kinds if number not in colours.values()]
-    how = "as the file's colours say" if len(tagged) == 3 else "not described, taken in the order red, green, blue"
-    if rest:
-        how += f", and {rest[0]} taken for near infrared; change `bands` where that is wrong"
-    return colours | ({"nir": rest[0]} if rest else {}), how
 
 
 def _spec(path: Path, bands: dict[str, Any], types: Sequence[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,9 @@ from dataset_builder.sources.formats.columns import pick
 from dataset_builder.sources.formats.entries import SUFFIXES, EntryFile
 from dataset_builder.sources.formats.files import is_image_name, walk
 from dataset_builder.sources.formats.paths import split_words
+from dataset_builder.sources.formats.tar_samples import is_passed_over, key_of
+from fusionrs_hf.bounded_json import parse_json
+from fusionrs_hf.bounds import TEXT_BYTES
 from fusionrs_hf.errors import InputError
 
 PARQUET = ".parquet"
@@ -130,36 +133,64 @@ def is_ours(shard: Path) -> bool:
 
 def inspect_tars(path: Path, names: Sequence[str]) -> Found:
     """Returns what a tar, or a folder of tars, is; raises InputError for one without images."""
-    members, texts, total = Counter(), 0, 0
     first = path / names[0] if names else path
-    try:
-        with tarfile.open(first) as file:
-            for member in islice((member for member in file if member.isfile()), 10 * LOOKED_AT):
-                name = PurePosixPath(member.name).name
-                if not name.startswith("."):
-                    members[name.partition(".")[2].lower()] += 1
-                    total += 1
-    except tarfile.TarError as error:
-        raise InputError(f"{first} is no tar that can be read ({error}); give one of images and texts") from error
+    members, captions = _members(first)
     images = [name for name in members if name in MEMBERS_OF_IMAGES]
-    texts = sum(members[name] for name in ("txt", "caption"))
     if not images:
+        dotted = [name for name in members if name.rpartition(".")[2] in MEMBERS_OF_IMAGES]
         raise InputError(
-            f"{first} has no members that are images among {', '.join(members) or 'none'}; see kind webdataset"
+            f"{first} has no members that are images among {', '.join(members) or 'none'}; "
+            + (f"a key ends at the first dot of a name, as .{dotted[0]} shows: " if dotted else "")
+            + "see `rgb` and `ir` of kind webdataset"
         )
+    texts = sum(members[name] for name in ("txt", "caption"))
+    field = captions.most_common(1)[0][0] if captions and not texts else None
     spec = {"kind": "webdataset", "path": str(path), "rights": NOT_STATED, "rgb": images}
-    facts = [f"{len(names) or 1} tar{'s' * (len(names) > 1)}; of the first {total} members: "]
+    spec |= {"json_caption": field} if field else {}
+    facts = [f"{len(names) or 1} tar{'s' * (len(names) > 1)}; of the first {members.total()} members: "]
     facts[0] += ", ".join(f"{count} .{name}" for name, count in members.most_common(6))
+    facts += [
+        f"captions: {texts} texts" if texts else f"captions in the field {field} of .json" if field else "no captions"
+    ]
     told = any(split_words(name) for name in names)
     return Found(
         f"{path.name}: a folder of tars" if names else f"{path.name}: a tar",
         facts,
         spec,
         False,
-        texts > 0,
+        texts > 0 or field is not None,
         False,
         told,
     )
+
+
+def _members(tar: Path) -> tuple[Counter[str], Counter[str]]:
+    """Returns a tar's first members by what follows the first dot of the name, and what fields of JSON have captions.
+
+    Raises:
+        InputError: It is no tar.
+    """
+    members, captions = Counter(), Counter()
+    try:
+        with tarfile.open(tar) as file:
+            for member in islice((member for member in file if member.isfile()), 10 * LOOKED_AT):
+                if is_passed_over(member.name):
+                    continue
+                members[part := key_of(member.name)[1]] += 1
+                if part == "json" and member.size <= TEXT_BYTES:
+                    captions.update(_caption_fields(file.extractfile(member).read()))
+    except tarfile.TarError as error:
+        raise InputError(f"{tar} is no tar that can be read ({error}); give one of images and texts") from error
+    return members, captions
+
+
+def _caption_fields(content: bytes) -> list[str]:
+    try:
+        entry = parse_json(content.decode("utf-8-sig"))
+    except (ValueError, TypeError, RecursionError):
+        return []
+    fields = entry if isinstance(entry, dict) else {}
+    return [name for name in TEXT_COLUMNS if isinstance(fields.get(name), (str, list)) and fields[name]]
 
 
 def _columns(file: Path) -> tuple[list[str], list[Mapping[str, Any]]]:

@@ -1,17 +1,21 @@
 """Where rows to embed are: described in plain values that an index keeps, so that they are found again later."""
 
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.inspecting.bands import COLOURS, roles
+from dataset_builder.inspecting.bands import COLOURS, band_numbers, roles
 from dataset_builder.shards.opening import bring_dataset, reading_all
 from dataset_builder.sources import open_source
 from dataset_builder.sources.formats.raster_files import open_raster
+from dataset_builder.sources.scene_limits import AUTO
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.repository_names import is_hub_id
+
+logger = logging.getLogger(__name__)
 
 SCENE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2")
 
@@ -81,15 +85,18 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
         dataset: A GeoTIFF, a dataset folder or a dataset's Hub id.
         splits: Of a dataset.
         scene: Fields of the scene's reader, such as `tile_px`; for a GeoTIFF only. Without `ir`, it is each infrared
-            band that they or the file name.
+            band that they or the file name; bands that nobody names are taken as `fusionrs inspect` takes them, which
+            the log says, and limits that nobody states are measured.
 
     Raises:
         InputError: It is neither, or it has fields of a scene and is none.
     """
     path = Path(dataset)
     if path.suffix.lower() in SCENE_SUFFIXES:
-        infrared = {} if "ir" in scene else _infrared(path, scene)
-        spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **infrared, **scene}
+        spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **_taken(path, scene), **scene}
+        if spec.get("limits") == AUTO:  # measured once: a search shows what was embedded
+            limits = open_source(spec, path.resolve().parent).limits
+            spec["limits"] = {name: list(pair) for name, pair in limits.items()}
         return {"sources": [spec], "base": str(path.resolve().parent)}
     if scene:
         raise InputError(f"{dataset} is no GeoTIFF ({', '.join(SCENE_SUFFIXES)}), so leave out {', '.join(scene)}")
@@ -100,17 +107,23 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
     return {"dataset": dataset, "revision": bring_dataset(dataset, splits=splits).name, "splits": list(splits)}
 
 
-def _infrared(path: Path, scene: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Returns `ir` of a scene's reader from the names of its bands; nothing where they do not tell."""
-    names = scene.get("bands")
-    if names is None and path.is_file():
-        try:
-            with open_raster(path, path.parent) as raster:
+def _taken(path: Path, scene: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `bands`, `ir` and `limits` of a scene's reader, where they are not stated and the file tells them."""
+    names, taken = scene.get("bands"), {}
+    try:
+        with open_raster(path, path.parent) as raster:
+            if names is None:
                 names = [name for name in raster.descriptions if name]
-        except OSError:  # the reader tells
-            return {}
+                if not set(COLOURS) <= set(names) and not {"ir", "rgb"} & set(scene):
+                    names, how = band_numbers(raster)
+                    logger.info("bands of %s are %s; --option bands={...} says otherwise", path, how)
+                    taken |= {"bands": names, "ir": {}}
+            if "limits" not in scene and any(kind != "uint8" for kind in raster.dtypes):
+                taken["limits"] = AUTO
+    except (OSError, InputError):
+        pass  # the reader tells
     told = {role: name for name, role in roles(list(names or ())).items() if role not in COLOURS}
-    return {"ir": told} if told else {}
+    return taken | ({"ir": told} if told and "ir" not in scene else {})
 
 
 def describe_sources(

@@ -105,7 +105,7 @@ class FolderSource:
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per image: RGB and captions, no infrared."""
         for name, places in shard:
-            name, said = self._caption_files.said(places, name)
+            name, said = self._caption_files.said(places, name, self.path)
             if said.entry:
                 image, reason = {"bytes": None, "path": said.entry}, "entry_unreadable"
             else:
@@ -121,7 +121,7 @@ class FolderSource:
                 caption_origin=[self.caption_origin] * len(said.captions),
                 **said.facts,
             ) | {
-                "_split": split_in((name or "").split("/")[:-1]),
+                "_split": split_in(name or ""),
                 "_reason": reason or (None if said.readable else "caption_unreadable"),
             }
 
@@ -154,8 +154,17 @@ class FolderSource:
             file = index.captions.files[0][0].path if len(index.captions.files) == 1 else "caption files"
             raise InputError(
                 f"{file} names {missing} of {index.images} images that are not in {self.path}, "
-                f"such as {printable(first)}; add the files or remove their lines"
+                f"such as {printable(first)}{_but_for_case(self.path / first)}; add the files or remove their lines"
             )
+
+
+def _but_for_case(path: Path) -> str:
+    """Returns words on the file that has a name but for its case, where there is one."""
+    try:
+        there = next((file.name for file in path.parent.iterdir() if file.name.lower() == path.name.lower()), None)
+    except OSError:
+        return ""
+    return f" (there is {printable(there)}: upper and lower case differ)" if there else ""
 
 
 def _suffix(name: str) -> str:

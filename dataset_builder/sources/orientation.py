@@ -1,6 +1,7 @@
 """How a raster's pixels are stored -> north-up, by exact flips and quarter turns; the rotated is refused by name."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,47 @@ class Orientation:
 def is_placed(source: "DatasetReader") -> bool:
     """Whether a raster says where its pixels lie; rasterio gives the identity where a file has no transform."""
     return not source.transform.is_identity
+
+
+def check_overlap(source: "DatasetReader", first: "DatasetReader") -> None:
+    """Raises InputError where a file of a scene cannot be laid on the grid of the first: unplaced, or of elsewhere."""
+    from rasterio._err import CPLE_BaseError  # what GDAL reports, which rasterio has no public name for
+    from rasterio.warp import transform_bounds
+
+    for file, other in ((source, first), (first, source)):
+        if not is_placed(file) or bool(other.crs) > bool(file.crs):
+            raise InputError(
+                f"{file.name} ({file.width} x {file.height} px) has no reference by which it and {other.name} "
+                f"({other.width} x {other.height} px) could be laid on one another; give it one, such as by "
+                "gdal_edit.py -a_srs EPSG:CODE -a_ullr LEFT TOP RIGHT BOTTOM"
+            )
+    one, two = (first, source) if source.crs and source.crs.is_projected else (source, first)
+    box, there = _bounds(one), _bounds(two)
+    try:
+        box = transform_bounds(one.crs, two.crs, *box) if one.crs else box
+    except CPLE_BaseError:
+        return  # of no place: reading says so
+    turns = (-360, 0, 360) if two.crs and two.crs.is_geographic else (0,)
+    if all(map(math.isfinite, box)) and not any(_meet(box, there, turn) for turn in turns):
+        raise InputError(
+            f"{source.name} shows another place than {first.name}: in the map of {two.name} the edges are at "
+            f"{_shown(box)} and {_shown(there)} (left, bottom, right, top); give bands of one place"
+        )
+
+
+def _bounds(file: "DatasetReader") -> tuple[float, float, float, float]:
+    """Returns left, bottom, right and top, whatever way the file is stored."""
+    west, south, east, north = file.bounds
+    return min(west, east), min(south, north), max(west, east), max(south, north)
+
+
+def _meet(one: Sequence[float], other: Sequence[float], turn: float) -> bool:
+    across = max(one[0] + turn, other[0]) < min(one[2] + turn, other[2])
+    return across and max(one[1], other[1]) < min(one[3], other[3])
+
+
+def _shown(box: Sequence[float]) -> str:
+    return f"[{', '.join(f'{edge:g}' for edge in box)}]"
 
 
 def orientation(source: "DatasetReader") -> Orientation:

@@ -206,12 +206,12 @@ class PairsSource:
             partner, suffix = ir.suffix(key)
             several = partner > 1 or rgb.suffix(key)[0] > 1
             reason = "pair_ambiguous" if several else None if partner else "ir_missing"
-            split = lists.split(name) or split_in(name.split("/")[:-1])
+            split = lists.split(name) or split_in(name)
             yield name, None if reason else self._ir.name(key, suffix), split, captions.find([name])[0], reason
         for name, key, _ in self._names(self._ir):
             partner = rgb.suffix(key)[0]
             if partner != 1 or ir.suffix(key)[0] > 1:
-                yield None, name, split_in(name.split("/")[:-1]), (), "pair_ambiguous" if partner else "rgb_missing"
+                yield None, name, split_in(name), (), "pair_ambiguous" if partner else "rgb_missing"
 
         yield from ((None, None, None, places, "entry_unreadable") for places in captions.overlong)
 
@@ -224,7 +224,7 @@ class PairsSource:
     def read(self, shard: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         """Yields a row per pair, and one per image without a partner."""
         for rgb_name, ir_name, split, places, reason in shard:
-            _, said = self._caption_files.said(places, rgb_name)
+            _, said = self._caption_files.said(places, rgb_name, self.path)
             rgb, wrong = read_image(self.path, rgb_name) if rgb_name else ({"bytes": None, "path": None}, None)
             ir, wrong_ir = read_image(self.path, ir_name) if ir_name else (None, None)
             if ir and ir["bytes"] is not None and self._tables is not None:

@@ -13,9 +13,9 @@ import numpy as np
 from dataset_builder.sources.formats.facts import iso_date
 from dataset_builder.sources.formats.paths import UnsafeNameError, inside
 from dataset_builder.sources.formats.raster_files import USUAL, open_raster
-from dataset_builder.sources.geography import degrees_box, grid_north
+from dataset_builder.sources.geography import degrees_box, grid_north, ground_scale
 from dataset_builder.sources.layers import AlignedLayer, Layer, MendedLayer, Signals, WarpedLayer
-from dataset_builder.sources.orientation import Orientation, orientation, same_grid
+from dataset_builder.sources.orientation import Orientation, check_overlap, orientation, same_grid
 from fusionrs_hf.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 CACHE_MB = 256  # of GDAL; its own default is a share of the machine's memory
 CAGE = {"GDAL_VRT_ENABLE_PYTHON": "NO", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}  # no code, no network
 FAR_DEGREES = 22.5  # half of the step between the names of directions
+CORNERS = ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))  # the middle and the corners, in shares of the sides
 EARTH_M = 6_371_008.8  # mean radius
 TIFF_DATE = re.compile(r"^(\d{4}):(\d\d):(\d\d)")
 
@@ -137,7 +138,9 @@ class Raster:
             placed = self._aligned(source)
             if placed is not None:
                 self.layers[name] = AlignedLayer(signals, placed)
-            elif name not in self.codes and signals.need_mending:
+                return self.layers[name]
+            check_overlap(source, self._source(self.first)[0])
+            if name not in self.codes and signals.need_mending:
                 self.layers[name] = MendedLayer(signals, self.grid)
             else:
                 self.layers[name] = WarpedLayer(signals, self.grid, name in self.codes)
@@ -173,35 +176,47 @@ class Raster:
 
     @property
     def gsd_m(self) -> float | None:
-        """Width of a pixel in metres; None where the grid is in degrees or has no reference."""
+        """Width of a pixel on the ground, in metres, in the scene's middle; None in degrees or without a reference."""
         crs = self.grid["crs"]
-        return self.pixel_m[1] if crs and crs.is_projected else None
+        return self._projected_m(CORNERS[:1])[1] if crs and crs.is_projected else None
 
     @property
     def pixel_m(self) -> tuple[float, float] | None:
-        """Height and width of a pixel in metres; None without a reference.
+        """Height and width of a pixel on the ground, in metres, where it is smallest; None without a reference.
 
         In degrees, on a sphere and where the scene is nearest to a pole: at no place is a pixel narrower.
         """
         crs, grid = self.grid["crs"], self.grid["transform"]
         if not crs:
             return None
-        height, width = math.hypot(grid.b, grid.e), math.hypot(grid.a, grid.d)
         if crs.is_projected:
-            return height * crs.linear_units_factor[1], width * crs.linear_units_factor[1]
+            return self._projected_m(CORNERS)
+        height, width = math.hypot(grid.b, grid.e), math.hypot(grid.a, grid.d)
         edges = [(column, row) for column in (0, self.grid["width"]) for row in (0, self.grid["height"])]
         latitude = min(max(abs(grid.f + grid.d * column + grid.e * row) for column, row in edges), 90.0)
         degree = math.radians(1) * EARTH_M
         return height * degree, width * degree * math.cos(math.radians(latitude))
+
+    def _projected_m(self, places: Collection[tuple[float, float]]) -> tuple[float, float]:
+        """Returns a pixel's height and width on the ground, the least of some places: shares of width and height."""
+        crs, grid = self.grid["crs"], self.grid["transform"]
+        height, width = math.hypot(grid.b, grid.e), math.hypot(grid.a, grid.d)
+        scales = []
+        for across, down in places:
+            x, y = grid @ (across * self.grid["width"], down * self.grid["height"])
+            scales.append(ground_scale(crs, x, y, max(height, width)))
+        unit = crs.linear_units_factor[1]
+        return height * unit * min(up for up, _ in scales), width * unit * min(across for _, across in scales)
 
     def tell_north(self) -> None:
         """Says in the log how the grid was turned, and where its north is far from the true one (near a pole)."""
         if not self.placed.is_stored:
             logger.info("%s is not stored north-up; rows and columns count from its north-west corner", self.path)
         if self.grid["crs"]:
-            middle = self.grid["transform"] @ (self.grid["width"] / 2, self.grid["height"] / 2)
-            turn = grid_north(self.grid["crs"], *middle)
-            if turn is not None and abs(turn) > FAR_DEGREES:
+            places = [(across * self.grid["width"], down * self.grid["height"]) for across, down in CORNERS]
+            turns = [grid_north(self.grid["crs"], *(self.grid["transform"] @ place)) for place in places]
+            turn = next((turn for turn in turns if turn is not None), 0)  # the middle's; a pole has none
+            if abs(turn) > FAR_DEGREES:
                 logger.warning(
                     "%s: up in this map is %.0f degrees off true north, so that captions say north of what is not; "
                     "warp it to a map of its place, such as UTM",

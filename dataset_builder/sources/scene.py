@@ -81,7 +81,7 @@ class SceneSource:
         acquired_at: ISO date of acquisition. Without it, that of the file's IMAGERY metadata (by which GDAL gives what
             vendors tell), else null: TIFF's own DateTime is when the file was written, and is not taken.
         acquired_tag: Tag of the first RGB band's file that holds the date of acquisition, if you know it does.
-        gsd_m: Ground sampling distance in metres; without it, the pixel of a projected grid.
+        gsd_m: Ground sampling distance in metres; without it, the pixel of a projected grid, by the map's scale there.
         formats: GDAL's names of what may be opened: GTiff and JP2OpenJPEG; netCDF, and VRT (a mosaic of plain rasters
             inside the scene's folder), where they are asked for.
     """

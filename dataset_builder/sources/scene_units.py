@@ -36,7 +36,8 @@ class InfraredUnit:
         for band, scaling in self.scales.items():
             if self.name not in PHYSICAL or band not in self.bands:
                 raise InputError(
-                    f"scales of scene {self.scene} names {band}, with ir_unit {self.name}; what is scaled is "
+                    f"scales of scene {self.scene} names {band}, with ir_unit {self.name} and infrared of the bands "
+                    f"{', '.join(self.bands)}; what is scaled is "
                     f"infrared in {' or '.join(PHYSICAL)}"
                 )
             pair = isinstance(scaling, (list, tuple)) and len(scaling) == 2

@@ -31,6 +31,7 @@ from fusionrs_hf.errors import InputError, nearest, shown
 logger = logging.getLogger(__name__)
 
 PARQUET = ".parquet"
+SAVED = ("dataset_info.json", "state.json")  # files of `save_to_disk` beside its Arrow files
 LOOKED_AT = 1000  # entries whose keys tell the columns of a JSON Lines file
 CONSTANTS = ("rights", "ir_band", "ir_origin", "ir_unit", "sensor", "acquired_at", "gsd_m")
 # Of one unit: split, file or "", first and stop (row groups, bytes, or part and parts), number of the first row.
@@ -135,6 +136,11 @@ class TableSource:
 
     def _local_shards(self) -> Iterator[Shard]:
         any_table = False
+        if self._local.is_dir() and all((self._local / name).exists() for name in SAVED):
+            raise InputError(
+                f"{self._local} is what save_to_disk wrote; write its rows as Parquet by "
+                f'load_from_disk({str(self._local)!r}).to_parquet("rows.parquet"), and give that'
+            )
         for name in self._names():
             any_table, file, split = True, self._file(name), self._split_of(name)
             if file.suffix.lower() == PARQUET:
@@ -280,8 +286,13 @@ def _spans(starts: Iterator[int], rows: int) -> Iterator[tuple[int, int | None, 
 def _schema(entries: EntryFile) -> pa.Schema:
     if entries.is_csv:
         return pa.schema([(name, pa.string()) for name in entries.header])
-    head = (entry for _, entry in islice(entries.entries(), LOOKED_AT))
-    return _schema_of(entry for entry in head if isinstance(entry, dict))
+    head = [entry for _, entry in islice(entries.entries(), LOOKED_AT)]
+    rows = [entry for entry in head if isinstance(entry, dict)]
+    if head and not rows:
+        raise InputError(
+            f"{entries.path} holds no mapping: its first entry {head[0]}; give JSON Lines, or an array, of mappings"
+        )
+    return _schema_of(iter(rows))
 
 
 def _schema_of(rows: Iterator[Mapping[str, Any]]) -> pa.Schema:

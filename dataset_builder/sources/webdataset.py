@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ from dataset_builder.sources.formats.tar_samples import (
     joined,
     key_of,
     packed,
+    tell_unread,
 )
 from dataset_builder.sources.formats.text import plain_text
 from fusionrs_hf.bounded_json import parse_json
@@ -106,7 +108,9 @@ class WebDatasetSource:
         Raises:
             InputError: There are no tars, or a file is none from its first byte on.
         """
-        return packed(self._pieces(), self.samples_per_shard or 1)
+        seen: Counter[str] = Counter()
+        yield from packed(self._pieces(seen), self.samples_per_shard or 1)
+        tell_unread(self.path, seen, self._wanted)
 
     def read(self, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yields a row per sample, image bytes unchanged.
@@ -117,7 +121,7 @@ class WebDatasetSource:
         for piece in shard:
             yield from self._read(*piece)
 
-    def _pieces(self) -> Iterator[tuple[Piece, int]]:
+    def _pieces(self, seen: Counter[str]) -> Iterator[tuple[Piece, int]]:
         """Yields pieces with the number of their samples; those of a tar that is not walked fill a shard."""
         for name in self._tars():
             with self._open(name) as file:
@@ -125,7 +129,7 @@ class WebDatasetSource:
                 if self.samples_per_shard is None or name.endswith(COMPRESSED):
                     yield (name, 0, TO_THE_END), self.samples_per_shard or 1
                 else:
-                    yield from self._cut(file, name)
+                    yield from self._cut(file, name, seen)
 
     def _read(self, name: str, start: int, stop: int, *scattered: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
         with self._open(name) as file:
@@ -174,11 +178,16 @@ class WebDatasetSource:
             if not isinstance(error, DamagedTarError) or error.args[0] == 0:
                 raise InputError(f"{self._path(name)} is no tar ({error.args[-1]}); get it again") from error
 
-    def _cut(self, file: BinaryIO, name: str) -> Iterator[tuple[Piece, int]]:
+    @property
+    def _wanted(self) -> set[str]:
+        return {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}
+
+    def _cut(self, file: BinaryIO, name: str, seen: Counter[str]) -> Iterator[tuple[Piece, int]]:
         """Yields the pieces of a plain tar: ranges of bytes, or places where members of a key lie apart."""
-        (walk, damage), size = self._walk(file, name), self.samples_per_shard
+        (walk, damage), size = self._walked(file, name), self.samples_per_shard
         if damage is not None:
             logger.warning("%s is damaged from byte %s on: %s", self._path(name), *damage.args)
+        seen.update(walk.parts)
         if walk.is_scattered():
             logger.warning("%s has members of one key that are no neighbours; it is read by their places", name)
             samples = walk.joined(lambda start: key_of(next(members(file, self._length(name), start)).name))
@@ -190,6 +199,17 @@ class WebDatasetSource:
         starts = walk.starts()
         edges = itertools.pairwise([0, *starts[size::size].tolist(), TO_THE_END])
         yield from (((name, *edge), min(size, len(starts) - at * size)) for at, edge in enumerate(edges))
+
+    def _walked(self, file: BinaryIO, name: str) -> tuple[TarWalk, Exception | None]:
+        """Returns what a tar's headers tell, and the damage that ends them."""
+        walk, damage = TarWalk(), None
+        try:
+            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
+                walk.add(sample)
+        except DAMAGED as error:
+            damage = error
+        walk.tell_passed_over(self._path(name))
+        return walk, damage
 
     def _streamed(self, file: BinaryIO, name: str, start: int, stop: int) -> Iterator[Sample]:
         """Yields the samples that start in a range of bytes; those of a whole tar joined where that is needed."""
@@ -203,21 +223,10 @@ class WebDatasetSource:
                     )
                 yield sample
             return
-        walk, _ = self._walk(file, name)  # damage is told when what is before it is read
+        walk, _ = self._walked(file, name)  # damage is told when what is before it is read
+        tell_unread(self._path(name), walk.parts, self._wanted)
         samples = self._samples(file, name, 0, TO_THE_END, load=True)
         yield from joined(samples, self._path(name)) if walk.is_scattered() else samples
-
-    def _walk(self, file: BinaryIO, name: str) -> tuple[TarWalk, Exception | None]:
-        """Returns what the headers of a tar tell, and what ended them before their end."""
-        walk, damage = TarWalk(), None
-        try:
-            for sample in self._samples(file, name, 0, TO_THE_END, load=False, walk=walk):
-                walk.add(sample)
-        except DAMAGED as error:
-            damage = error
-        if walk.passed_over:
-            logger.info("%s: %d members whose names start with ._ are passed over", self._path(name), walk.passed_over)
-        return walk, damage
 
     def _samples(
         self, file: BinaryIO, name: str, start: int, stop: int, load: bool, walk: TarWalk | None = None
@@ -246,8 +255,7 @@ class WebDatasetSource:
                 sample.reason = "tar_damaged"  # a member of it may be among what is lost
                 yield sample
             raise
-        if sample is not None:
-            yield sample
+        yield from () if sample is None else (sample,)
 
     def _take(self, file: BinaryIO, member: Member, sample: Sample, part: str, load: bool) -> None:
         """Adds a member to its sample."""
@@ -256,7 +264,7 @@ class WebDatasetSource:
             return
         sample.parts[part] = None
         sample.places.append(member.start)
-        if part in {*self.rgb, *self.ir, *self.text, *self.name, *(["json"] if self.json_caption else [])}:
+        if part in self._wanted:
             sample.reason = sample.reason or self._excess(member, sample, part)
             if load and not sample.reason:
                 sample.parts[part] = content_of(file, member)
@@ -288,17 +296,13 @@ class WebDatasetSource:
         except UnsafeNameError:
             reason = "unsafe_path"
         rgb, ir = (next((part for part in wanted if part in sample.parts), None) for wanted in (self.rgb, self.ir))
-        missing = (
-            "key_has_dots" if any(part.rpartition(".")[2] in self.rgb for part in sample.parts) else "image_missing"
-        )
+        dotted = any(part.rpartition(".")[2] in self.rgb for part in sample.parts)
+        missing = "key_has_dots" if dotted else "image_missing"
         captions, unreadable = readable(self._captions(sample))
         infrared = {} if ir is None else {name: getattr(self, name) for name in ("ir_band", "ir_origin", "ir_unit")}
         names, _ = readable(plain_text(sample.parts[part]) for part in self.name if sample.parts.get(part))
-        images = {
-            column: {"bytes": sample.parts[part], "path": f"{place}.{part}"}
-            for column, part in (("rgb", rgb), ("ir", ir))
-            if part and not reason
-        }
+        used = {column: part for column, part in (("rgb", rgb), ("ir", ir)) if part and not reason}
+        images = {column: {"bytes": sample.parts[part], "path": f"{place}.{part}"} for column, part in used.items()}
         return new_row(
             sample_id=f"{self.source_dataset}/{place}",
             source_dataset=self.source_dataset,

@@ -57,9 +57,11 @@ def test_a_wrong_recipe_is_one_line_that_says_what_to_do(tmp_path, text, sentenc
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_is_an_os_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_recipe_or_a_folder_of_images_is_told_what_writes_one(tmp_path):
+    with pytest.raises(InputError, match="none.yaml does not exist; `fusionrs inspect IMAGES > my.yaml` writes one"):
         load_recipe(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="is a folder; `fusionrs inspect IMAGES"):
+        load_recipe(tmp_path)
 
 
 def test_the_echo_has_no_absolute_path(tmp_path):

@@ -1,10 +1,12 @@
+import contextlib
 import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from fusionrs_hf.image_depth import has_colour_above_8_bit
+from fusionrs_hf.image_depth import has_colour_above_8_bit, is_deep_colour_tiff
+from fusionrs_hf.processing_fusionrs_images import BROKEN
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), np.uint16)
 
@@ -71,3 +73,16 @@ def test_avif_tells_its_depth_in_a_flag_of_its_box():
     image = Image.new("RGB", (8, 8))
     image.format = "AVIF"
     assert has_colour_above_8_bit(image, data) and not has_colour_above_8_bit(image, eight_bit("AVIF"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "deep"), [(np.uint16, True), (np.int16, True), (np.float32, True), (np.int8, False)]
+)
+def test_a_tiff_of_bands_that_pillow_has_no_mode_for_is_told_from_one_that_is_broken(dtype, deep):
+    data = raster("GTiff", dtype)  # no photometric: bands, not colours
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(data))
+    assert is_deep_colour_tiff(data) is deep
+    for broken in (data[:7], data[:20], b"no image", b"II*\0" + bytes(20)):
+        with contextlib.suppress(BROKEN):
+            assert not is_deep_colour_tiff(broken)

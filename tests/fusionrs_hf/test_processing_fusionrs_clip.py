@@ -5,6 +5,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401
+from fusionrs_hf import processing_fusionrs_images
 from fusionrs_hf.processing_fusionrs_images import check_infrared, check_rgb, scale_infrared
 from tests.made import tiny
 
@@ -48,7 +49,8 @@ def test_infrared_is_replicated_to_three_equal_channels():
     torch.testing.assert_close(values[:, 0, 0], torch.tensor(expected), atol=1e-5, rtol=0)
 
 
-def test_sixteen_bit_infrared_equals_its_declared_scaling_and_clipping_is_logged(caplog):
+def test_sixteen_bit_infrared_equals_its_declared_scaling_and_clipping_is_logged_once(caplog, monkeypatch):
+    monkeypatch.setattr(processing_fusionrs_images, "_TOLD", set())
     wide = Image.fromarray((np.arange(1024, dtype=np.uint16) * 3).reshape(32, 32))
     processor = tiny.clip_processor(ir_range=[0, 2000])
     batch = processor(ir_images=[wide])
@@ -56,6 +58,8 @@ def test_sixteen_bit_infrared_equals_its_declared_scaling_and_clipping_is_logged
     by_hand, clipped = scale_infrared(np.asarray(wide), (0, 2000))
     torch.testing.assert_close(batch["ir_pixel_values"], processor(ir_images=[by_hand])["ir_pixel_values"])
     assert clipped == 357 / 1024  # 3 i > 2000 from i = 667 on
+    tiny.clip_processor(ir_range=[0, 3000])(ir_images=[wide])  # 2.2 %
+    assert caplog.text.count("clips") == 1
 
 
 def test_sixteen_bit_without_limits_names_the_argument():

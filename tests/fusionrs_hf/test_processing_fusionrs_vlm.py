@@ -11,6 +11,7 @@ from transformers import AutoProcessor, pipeline
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
+from fusionrs_hf import processing_fusionrs_images
 from tests.made import tiny, tiny_vlm
 
 RGB, IR = tiny.rgb_image(0), tiny.ir_image(0)
@@ -76,7 +77,8 @@ def test_deep_infrared_without_limits_names_the_argument(processor):
         processor(images=[wide_infrared()], text="<image>")
 
 
-def test_deep_infrared_is_scaled_between_the_limits_and_clipping_is_logged(caplog):
+def test_deep_infrared_is_scaled_between_the_limits_and_clipping_is_logged(caplog, monkeypatch):
+    monkeypatch.setattr(processing_fusionrs_images, "_TOLD", set())
     deep = wide_infrared()
     processor = tiny_vlm.vlm_processor(ir_range=(1000, 3000))
     values = np.asarray(deep).astype(float)

@@ -1,11 +1,14 @@
 """VLM evaluation: a run on a tiny model, and the metrics that it writes."""
 
 import json
+import logging
 import shutil
 
 import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS
+from fusionrs_hf.errors import InputError
+from tests.training.made.captioned_rows import make_rows
 from tests.training.test_train_vlm import deep_dataset, vlm_run  # noqa: F401 - fixtures
 from training.evaluate_vlm import ASKED, IN_SENTENCES, main
 from training.scoring.fact_groups import GROUPS
@@ -71,3 +74,15 @@ def test_16_bit_with_declared_limits_scores_as_its_grey_levels(vlm_run, deep_dat
     arguments = ["--model", vlm_run["output"], "--pairs", "4", "--no-likelihood", "--dataset"]
     deep, grey = (main([*arguments, dataset]) for dataset in (deep_dataset, vlm_run["dataset"]))
     assert deep.as_dict() == grey.as_dict()
+
+
+def test_infrared_style_alone_is_scored_and_said_to_be_such(vlm_run, tmp_path, caplog):  # noqa: F811
+    caplog.set_level(logging.INFO)
+    (tmp_path / "data").mkdir()
+    make_rows(6, ir_origin="translated").to_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet")
+    command = ["--model", vlm_run["output"], "--dataset", str(tmp_path), "--pairs", "4", "--no-likelihood"]
+    assert main(command).pairs == 4
+    assert "no test split: validation is scored" in caplog.text
+    assert "infrared-style images made from RGB (6 rows of validation)" in caplog.text
+    with pytest.raises(InputError, match="no validation rows with ir_origin sensor"):
+        main([*command, "--ir_origin", "sensor"])

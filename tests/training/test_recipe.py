@@ -1,5 +1,6 @@
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +126,15 @@ def test_a_base_that_is_missing_is_named(tmp_path):
     (tmp_path / "one.yaml").write_text("base: gone.yaml\n")
     with pytest.raises(InputError, match="gone.yaml does not exist"):
         read_recipe(tmp_path / "one.yaml")
+
+
+def test_a_recipe_that_ships_is_named_alike_from_any_folder_and_one_s_own_goes_before(tmp_path, monkeypatch):
+    name = Path("training/recipes/clip_demo.yaml")
+    ours = read_recipe(name)
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe(name) == ours and ours["text_pooling"] == "mean"
+    with pytest.raises(InputError, match="recipes/clip_dome.yaml does not exist; those that ship are in"):
+        read_recipe(name.with_name("clip_dome.yaml"))
+    name.parent.mkdir(parents=True)
+    name.write_text("text_pooling: cls")
+    assert read_recipe(name) == {"text_pooling": "cls"}

@@ -36,14 +36,19 @@ from training.trainers.run_log import read_run_log
 def vlm_run(tmp_path_factory):
     """A dataset, towers, and a finished run of two steps; the folders by name."""
     root = tmp_path_factory.mktemp("vlm")
-    (root / "dataset" / "data").mkdir(parents=True)
-    for split, count in (("train", 8), ("validation", 4), ("test", 8)):
-        make_rows(count).to_parquet(root / "dataset" / "data" / f"{split}-00000-of-00001.parquet")
+    write_splits(root / "dataset")
     tiny_vlm.save_clip(root / "clip")
     tiny_vlm.save_language_model(root / "language", layers=3)
     folders = {name: str(root / name) for name in ("dataset", "clip", "language", "output")}
     main(command(folders))
     return folders
+
+
+def write_splits(folder: Path, **changes: object) -> str:
+    (folder / "data").mkdir(parents=True)
+    for split, count in (("train", 8), ("validation", 4), ("test", 8)):
+        make_rows(count, **changes).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return str(folder)
 
 
 @pytest.fixture(scope="session")
@@ -191,11 +196,14 @@ def test_base_has_learnt_the_texts_and_the_log_says_where_the_loss_begins(vlm_ru
     assert start["uniform_loss"] > start["unread_loss"] > 0
 
 
-def test_a_stream_trains_and_the_best_checkpoint_by_facts_is_kept(vlm_run, tmp_path):
+def test_a_stream_of_infrared_style_trains_and_the_best_checkpoint_by_facts_is_kept(vlm_run, tmp_path):
+    styled = {**vlm_run, "dataset": write_splits(tmp_path / "styled", ir_origin="translated")}
     options = {"streaming": True, "validation_pairs": 4, "eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
     options |= {"load_best_model_at_end": True, "metric_for_best_model": "fact_accuracy", "save_total_limit": 1}
-    main(command({**vlm_run, "output": str(tmp_path / "output")}, **options))
-    history = read_run_log(tmp_path / "output")["history"]
+    main(command({**styled, "output": str(tmp_path / "output")}, **options))
+    log = read_run_log(tmp_path / "output")
+    history, origins = log["history"], log["ir_origins"]
+    assert origins == ["translated"] and "infrared-style" in (tmp_path / "output/README.md").read_text()
     scores = [entry["eval_fact_accuracy"] for entry in history if "eval_fact_accuracy" in entry]
     assert len(scores) == 2 and all(
         {"eval_loss", "eval_brightest"} <= entry.keys() for entry in history if "eval_loss" in entry

@@ -10,11 +10,11 @@ from transformers import TrainingArguments
 
 from fusionrs_hf.errors import InputError
 from training.data.conversations import Lessons
+from training.data.dataset_contents import chosen_origin
 from training.data.pairs import load_pairs
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
 from training.vlm_arguments import VlmArguments
 
-ORIGIN = "sensor"  # infrared that is learnt from
 COLUMNS = ["rgb", "ir", "ir_band", "ir_captions", "joint_captions"]
 
 
@@ -24,12 +24,14 @@ class TrainingRows:
 
     Args:
         table: Of all rows; without their images where they are streamed.
+        origin: Their `ir_origin`; None: any.
         source: Arguments of `stream_pairs`; None: the table has the images.
         seed: Of every draw.
         process, processes: Whose rows these are.
     """
 
     table: Dataset
+    origin: str | None
     source: tuple[Any, ...] | None
     seed: int
     process: int
@@ -43,14 +45,15 @@ class TrainingRows:
             InputError: A stream has no end of training, or there are no rows.
         """
         who = (training.seed, training.process_index, training.world_size)
+        origin = chosen_origin(arguments.dataset, arguments.ir_origin, "train")
         if not arguments.streaming:
-            return cls(load_pairs(arguments.dataset, "train", ORIGIN), None, *who)
+            return cls(load_pairs(arguments.dataset, "train", origin), origin, None, *who)
         if training.max_steps <= 0:
             raise InputError(
                 f"streaming needs max_steps, got {training.max_steps}; give the number of optimiser steps"
             )
-        source = (arguments.dataset, ORIGIN, training.seed, arguments.shuffle_buffer, *who[1:])
-        return cls(read_facts(arguments.dataset, ORIGIN), source, *who)
+        source = (arguments.dataset, origin, training.seed, arguments.shuffle_buffer, *who[1:])
+        return cls(read_facts(arguments.dataset, origin), origin, source, *who)
 
     def sample(self, count: int) -> Iterable[Mapping[str, Any]]:
         """Returns this process's part of `count` rows drawn by the seed, or of all where there are fewer."""

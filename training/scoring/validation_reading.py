@@ -16,9 +16,9 @@ from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
 from training.data.conversations import fact_examples
 from training.data.fact_features import measure_row
-from training.data.pairs import load_pairs
 from training.scoring.fact_tables import balanced_sample, match_table
 from training.scoring.generation import encode_pairs, write_captions
+from training.scoring.held_out import representative_rows
 
 
 class ValidationReading:
@@ -62,11 +62,16 @@ class ValidationReading:
         return sum(part for part, _ in parts) / sum(count for _, count in parts)
 
 
-def validation_rows(dataset: str, count: int, seed: int = 0) -> Dataset:
+def validation_rows(dataset: str, ir_origin: str | None, count: int, seed: int = 0) -> Dataset:
     """Returns that many validation rows, as balanced over bands as there are, one of each joint group and band.
+
+    Args:
+        dataset: Folder or Hub id.
+        ir_origin: As of `load_pairs`.
+        count, seed: How many, drawn how.
 
     Raises:
         InputError: The dataset has none.
     """
-    rows = load_pairs(dataset, "validation", "sensor", representatives=True)
+    rows = representative_rows(dataset, "validation", ir_origin)
     return rows.select(balanced_sample(rows["ir_band"], count, seed))

@@ -12,7 +12,7 @@ from dataset_builder.sources.formats.entries import EntryFile
 from dataset_builder.sources.formats.facts import caption_texts, known_facts
 from dataset_builder.sources.formats.lines import OverlongError
 from dataset_builder.sources.formats.parquet_entries import ParquetEntries
-from dataset_builder.sources.formats.paths import composed, name_key, printable
+from dataset_builder.sources.formats.paths import UnsafeNameError, composed, inside, name_key, printable
 from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError, shown
 
@@ -55,12 +55,13 @@ class CaptionFiles:
     def __init__(self, files: Sequence[tuple[Path, str]]) -> None:
         self.files = [(entry_file(path), prefix) for path, prefix in files]
 
-    def said(self, places: Sequence[Place], name: str | None) -> tuple[str | None, Said]:
+    def said(self, places: Sequence[Place], name: str | None, root: Path | None = None) -> tuple[str | None, Said]:
         """Reads entries.
 
         Args:
             places: Where they stand.
             name: Image that they should name; those that name another are not used. None: what the first names.
+            root: Of the images: an entry that differs in its Unicode normal form is of another file, if that is there.
 
         Returns:
             Name of the image as the entries write it, below the root of the images, and what they say.
@@ -74,12 +75,22 @@ class CaptionFiles:
                 said.entry = printable(f"{file.path.name}@{offset}")
                 continue
             entry_name, captions, readable, facts = parsed(entry, prefix, where)
-            if name is None or composed(name) == composed(entry_name):
+            if name is None or composed(name) == composed(entry_name) and not _are_two(root, name, entry_name):
                 name = name or entry_name
                 said.captions += captions
                 said.readable &= readable
                 said.facts |= facts
         return name, said
+
+
+def _are_two(root: Path | None, name: str, entry_name: str) -> bool:
+    """Whether two names are of two files, where the file system tells their normal forms apart."""
+    if root is None or name == entry_name:
+        return False
+    try:
+        return not (root / name).samefile(inside(root, entry_name))
+    except (OSError, UnsafeNameError):
+        return False
 
 
 class CaptionIndex:

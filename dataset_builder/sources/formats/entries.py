@@ -1,4 +1,4 @@
-"""Files of entries, JSON Lines or CSV, of any length: read one entry at a time, and any again by its byte offset."""
+"""Files of entries, JSON (lines or an array) or CSV, of any length: read one at a time, and again by byte offset."""
 
 import codecs
 import zlib
@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.sources.formats.json_array import LOOKED_AT, array_elements, is_json_array
 from dataset_builder.sources.formats.lines import (
     OverlongError,
     OverlongLine,
@@ -21,14 +22,15 @@ from fusionrs_hf.bounded_json import NotJsonError, parse_json
 from fusionrs_hf.bounds import TooLarge
 from fusionrs_hf.errors import InputError, shown
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz", ".csv", ".tsv")
 BOM = b"\xef\xbb\xbf"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 BATCH = 64  # lines read at a time
-Raw = bytes | list[str] | OverlongError  # a line of JSON, or the fields of a CSV record
+Raw = bytes | list[str] | OverlongError  # a line or element of JSON, or the fields of a CSV record
 
 
 class EntryFile:
-    """One such file; CSV by its suffix, with a header, and line breaks inside quotes.
+    """One such file; CSV, and TSV, by its suffix, with a header, and line breaks inside quotes.
 
     Text that is not UTF-8 is kept as lone surrogates (as file names are), so that whoever uses it can tell.
 
@@ -46,18 +48,22 @@ class EntryFile:
             raise InputError(f"{path} is no file of entries; give one that ends in {', '.join(SUFFIXES)}")
         with open_lines(path) as file:
             try:
-                wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+                head = file.read(LOOKED_AT)
             except (OSError, EOFError, zlib.error):
-                wide = False  # damaged: told when it is read
-        if wide:
+                head = b""  # damaged: told when it is read
+        if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             raise InputError(f"{path} is UTF-16 by its byte order mark; save it as UTF-8")
         self.path = path
-        self.is_csv = path.suffix.lower() == ".csv"
+        self.delimiter = DELIMITERS.get(path.suffix.lower())
+        self.is_csv = self.delimiter is not None
+        self.is_array = not self.is_csv and is_json_array(head)
+        if self.is_array and path.suffix.lower() == ".gz":
+            raise InputError(f"{path} is a compressed JSON array; unpack it, or write one mapping a line")
 
     @cached_property
     def header(self) -> list[str]:
         """Names of the columns of a CSV; raises InputError where there are none, or one stands twice."""
-        _, fields = next(csv_records(self.path), (0, []))
+        _, fields = next(csv_records(self.path, delimiter=self.delimiter), (0, []))
         if isinstance(fields, OverlongError) or not fields or len(set(fields)) < len(fields):
             raise InputError(f"{self.path} needs a header of distinct column names, got {shown(fields)}")
         return fields
@@ -100,10 +106,12 @@ class EntryFile:
 
     def _records(self, start: int | None, stop: int | None) -> Iterator[tuple[int, Raw]]:
         if self.is_csv:
-            records = csv_records(self.path, start or 0, stop)
+            records = csv_records(self.path, start or 0, stop, self.delimiter)
             if start is None and self.header:
                 next(records)  # the header is no entry
             return records
+        if self.is_array:
+            return array_elements(self.path, start, stop)
         numbered_lines = (
             offset_lines(self.path) if start is None else self._lines_from(start, 1 if stop == start + 1 else BATCH)
         )
@@ -122,7 +130,7 @@ class EntryFile:
         if self.is_csv:
             if len(raw) == len(self.header):
                 return dict(zip(self.header, raw, strict=True))
-            return ValueError(f"has {len(raw)} fields, the header has {len(self.header)}: quote fields with commas")
+            return ValueError(f"has {len(raw)} fields, the header has {len(self.header)}: quote those with delimiters")
         try:
             entry = parse_json(raw.removeprefix(BOM).decode("utf-8", "surrogateescape"))
         except NotJsonError as error:

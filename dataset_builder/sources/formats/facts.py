@@ -3,7 +3,7 @@
 import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dataset_builder.sources.formats.paths import SPLIT_WORDS, printable, split_words
@@ -12,9 +12,13 @@ from fusionrs_hf.errors import shown
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 
 
-def split_in(parts: Iterable[str]) -> str | None:
-    """Returns the split that the first folder with a word for one tells, such as `val2017`; None if none does."""
-    return next((SPLIT_WORDS[words[0]] for part in parts if (words := split_words(part))), None)
+def split_in(name: str) -> str | None:
+    """Returns the split that an image's name tells; None if none does.
+
+    The first folder with a word for one counts, such as `val2017`, else the file, as `datasets` reads images.
+    """
+    *folders, file = name.split("/")
+    return next((SPLIT_WORDS[words[0]] for part in (*folders, file) if (words := split_words(part))), None)
 
 
 def iso_date(value: Any) -> str:

@@ -109,7 +109,7 @@ def offset_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def csv_records(
-    path: Path, start: int = 0, stop: int | None = None
+    path: Path, start: int = 0, stop: int | None = None, delimiter: str = ","
 ) -> Iterator[tuple[int, list[str] | OverlongError]]:
     """Yields the records of a CSV file, header first, with the byte at which each starts; none for empty lines.
 
@@ -120,6 +120,7 @@ def csv_records(
         path: The file, UTF-8 with or without a mark at its start.
         start: Byte at which a record starts.
         stop: Byte at which the record after the last starts; None: to the end.
+        delimiter: Between fields.
 
     Raises:
         InputError: The file cannot be read, or a quote is never closed.
@@ -139,7 +140,7 @@ def csv_records(
                 yield line[mark:].decode("utf-8", "surrogateescape")
 
         begin = start
-        reader = csv.reader(text(), strict=True)
+        reader = csv.reader(text(), strict=True, delimiter=delimiter)
         while stop is None or begin < stop:
             line = reader.line_num
             try:
@@ -150,7 +151,7 @@ def csv_records(
                 if "field limit" not in str(error) or reader.line_num > line + 1:
                     raise InputError(
                         f"{path} has a record at byte {begin} that is no CSV ({error}); look for a quote that is not "
-                        "closed"
+                        "closed, or for lines that end in CR alone"
                     ) from error
                 overlong = True
             if overlong or record:

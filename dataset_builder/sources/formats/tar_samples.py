@@ -1,25 +1,30 @@
 """Samples of a tar: which members share a key, also where they are no neighbours."""
 
 import gzip
+import logging
 import re
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from dataset_builder.sources.formats.paths import composed, name_key
+from dataset_builder.sources.formats.paths import composed, name_key, printable
 from dataset_builder.sources.formats.tar import DamagedTarError
-from fusionrs_hf.errors import InputError
+from fusionrs_hf.errors import InputError, shown
+
+logger = logging.getLogger(__name__)
 
 KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)  # up to the first dot of the last part, and the rest
 T = TypeVar("T")
 DAMAGED = (DamagedTarError, EOFError, gzip.BadGzipFile, zlib.error)
 HELD_BYTES = 1 << 30  # of a compressed tar whose keys are scattered
 MAC = ("._", "__MACOSX")  # resource forks beside the files of a Mac
+KINDS_COUNTED = 1000  # endings of members that are told apart
 
 
 @dataclass(slots=True)
@@ -76,6 +81,20 @@ def packed(pieces: Iterable[tuple[T, int]], limit: int) -> Iterator[tuple[T, ...
         yield tuple(held)
 
 
+def tell_unread(place: Path, parts: Counter[str], wanted: Collection[str]) -> None:
+    """Says in the log which members of a tar, or of a folder of tars, no field of the source takes.
+
+    Args:
+        place: Of the tar or the folder.
+        parts: Members by the rest of their names.
+        wanted: Those that are read.
+    """
+    unread = Counter({part or "no ending": count for part, count in parts.items() if part not in wanted})
+    if unread:
+        told = ", ".join(f"{count} {shown(printable(part))}" for part, count in unread.most_common(10))
+        logger.info("%s: members that are not read: %s; see rgb, ir, text and json_caption", place, told)
+
+
 class Keys:
     """Joins samples of one key as they come, those whose parts differ.
 
@@ -128,17 +147,24 @@ class TarWalk:
 
     Attributes:
         passed_over: Members that are no part of any sample.
+        parts: Members by the rest of their names after the key.
     """
 
     def __init__(self) -> None:
         self.keys, self.places, self.ends = array("Q"), array("q"), array("q")
-        self.passed_over = 0
+        self.passed_over, self.parts = 0, Counter()
 
     def add(self, sample: Sample) -> None:
         """Takes the next run of members."""
         self.keys.append(name_key(composed(sample.key)))
         self.places.extend(sample.places)
         self.ends.append(len(self.places))
+        self.parts.update(part for part in sample.parts if part in self.parts or len(self.parts) < KINDS_COUNTED)
+
+    def tell_passed_over(self, tar: Path) -> None:
+        """Says in the log how many members of a tar are no part of any sample."""
+        if self.passed_over:
+            logger.info("%s: %d members whose names start with ._ are passed over", tar, self.passed_over)
 
     def starts(self) -> np.ndarray:
         """Returns the byte at which each run starts."""

@@ -67,3 +67,17 @@ def test_other_words_than_auto_are_refused(tmp_path):
     pairs(tmp_path / "p")
     with pytest.raises(InputError, match="ir_range must be"):
         recipe(tmp_path, "best")
+
+
+def test_what_will_leave_for_its_values_takes_no_part(tmp_path):
+    values = pairs(tmp_path / "p")
+    odd = np.random.default_rng(1).integers(280, 310, (64, 64)).astype(np.uint16)  # kelvin, not hundredths
+    for side in ("rgb", "ir"):
+        image = Image.open(tmp_path / "p" / side / "train/0.png") if side == "rgb" else Image.fromarray(odd)
+        image.save(tmp_path / "p" / side / "train/odd.png")
+    asked = recipe(tmp_path, "auto")
+    asked.sources[0]["ir_unit"] = "kelvin_1e2"
+    report = build(asked, tmp_path / "out", workers=1)
+    assert report.quarantine == {"ir_unit_contradicted": 1}
+    low, high = np.percentile(values, (1, 99))
+    assert declared_ir_range(tmp_path / "out") == {"lwir": [float(np.floor(low)), float(np.ceil(high))]}

@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from dataset_builder.images.decoding import (
@@ -14,6 +15,7 @@ from dataset_builder.images.decoding import (
     store_rgb,
 )
 from fusionrs_hf.processing_fusionrs_images import check_rgb
+from tests.fusionrs_hf.test_image_depth import raster
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 GREY = NOISE[..., 0]
@@ -66,6 +68,12 @@ def animated():
 )
 def test_rgb_that_cannot_be_used_gets_its_reason(data, reason):
     assert reason_of(rgb=data) == reason
+
+
+def test_a_tiff_of_deep_bands_is_called_so_and_not_unreadable():
+    deep = raster("GTiff", np.uint16)
+    assert reason_of(rgb=deep) == reason_of(ir=deep) == "colour_above_8_bit"
+    assert reason_of(rgb=deep[:100]) == "unreadable"
 
 
 @pytest.mark.parametrize("cut", range(30, 6000, 600))
@@ -146,6 +154,30 @@ def test_values_that_cannot_be_of_their_unit_leave(value, unit, reason):
         assert DecodeStage({"lwir": [0, 65535]}, {})(rows)["_reason"] == [told]
     rows = batch([(encode(NOISE), stored)]) | {"ir_unit": [unit]}
     assert DecodeStage({"lwir": [0, 65535]}, {"ir_unit_contradicted": False})(rows)["_reason"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "unit", "reason"),
+    [
+        (0.01, 0.0, "kelvin_1e2", None),
+        (1.0, 0.0, "kelvin_1e2", None),  # what writers leave there that mean nothing
+        (0.01, 273.15, "kelvin_1e2", "ir_unit_contradicted"),
+        (0.02, 0.0, "kelvin_1e2", "ir_unit_contradicted"),
+        (1e-4, 0.0, "reflectance_1e4", None),
+        (1e-4, -0.1, "reflectance_1e4", "ir_unit_contradicted"),
+        (0.02, 5.0, "dn", None),
+    ],
+)
+def test_a_scale_of_the_file_that_makes_another_quantity_of_its_values_contradicts_the_unit(
+    scale, offset, unit, reason
+):
+    value = 29_000 if unit == "kelvin_1e2" else 3_000
+    with rasterio.io.MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=60, height=40, count=1, dtype="uint16") as file:
+            file.write(np.full((1, 40, 60), value, np.uint16))
+            file.scales, file.offsets = (scale,), (offset,)
+        rows = batch([(encode(NOISE), memory.read())]) | {"ir_unit": [unit]}
+    assert DecodeStage({"lwir": [0, 65535]}, {})(rows)["_reason"] == [reason]
 
 
 def test_infrared_of_other_modes_is_refused():

@@ -101,11 +101,13 @@ def hub(folder):
         pq.write_table(pa.Table.from_pylist(rows), folder / f"data/{split}-00000-of-00001.parquet")
 
 
-def tars(folder):
+def tars(folder, caption=("txt", "a bay {}")):
     folder.mkdir()
+    end, text = caption
     with tarfile.open(folder / "a.tar", "w") as tar:
         for index in range(3):
-            for name, data in ((f"{index}.png", encoded(rgb(index))), (f"{index}.txt", f"a bay {index}".encode())):
+            texts = text.replace("{}", str(index)).encode()
+            for name, data in ((f"{index}.png", encoded(rgb(index))), (f"{index}.{end}", texts)):
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
@@ -253,11 +255,25 @@ def test_a_hub_layout(tmp_path, capsys):
     assert held == {rgb(index + shift).tobytes() for index in range(3) for shift in (0, 10)}
 
 
-def test_a_folder_of_tars(tmp_path, capsys):
-    tars(tmp_path / "tars")
+@pytest.mark.parametrize(
+    "caption",
+    [("txt", "a bay {}"), ("json", '{"key": "k", "caption": "a bay {}"}'), ("json", '\ufeff{"text": ["a bay {}"]}')],
+)
+def test_a_folder_of_tars(tmp_path, capsys, caption):
+    tars(tmp_path / "tars", caption)
     rows, _, _ = run(tmp_path / "tars", tmp_path, capsys)
     assert {row["captions"][0] for row in rows} == {f"a bay {index}" for index in range(3)}
     assert {pixels(row["rgb"]).tobytes() for row in rows} == {rgb(index).tobytes() for index in range(3)}
+
+
+def test_names_with_further_dots_in_a_tar_are_told(tmp_path):
+    tars(tmp_path / "tars")
+    with tarfile.open(tmp_path / "dots.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("22.00.jpg"))
+    with pytest.raises(
+        InputError, match="images among 00.jpg; a key ends at the first dot of a name, as .00.jpg shows"
+    ):
+        inspect_place(tmp_path / "dots.tar")
 
 
 def test_what_a_build_wrote(tmp_path, capsys):
@@ -277,6 +293,13 @@ def test_what_no_source_reads_is_told(tmp_path):
     raster(tmp_path / "gray.tif", FLAT[:1])
     with pytest.raises(InputError, match="has 1 band, and RGB needs three"):
         inspect_place(tmp_path / "gray.tif")
+
+
+def test_of_many_images_some_are_opened_from_the_first_to_the_last_and_how_many_is_said(tmp_path):
+    for index in range(70):
+        png(tmp_path / f"{index:02d}.png", np.full((4, 4 if index < 69 else 6, 3), index, np.uint8))
+    facts = inspect_place(tmp_path).facts
+    assert facts[0] == "70 images: of 64 that were opened 64 PNG RGB; px 4 x 4, 6 x 4"
 
 
 def test_names_cannot_leave_the_comments(tmp_path):

@@ -281,6 +281,22 @@ def test_captions_find_images_whose_names_are_in_another_normal_form(folder, for
     assert row["captions"] == ["a town"] and row["source_locator"] == name[form] and row["_reason"] is None
 
 
+def test_an_entry_belongs_to_the_file_of_its_own_normal_form_where_both_are_there(folder):
+    names = [unicodedata.normalize(form, "Köln-é.png") for form in ("NFC", "NFD")]
+    for index, name in enumerate(names):
+        (folder / name).write_bytes(encoded(5 + index))
+    (folder / "metadata.jsonl").write_text(json.dumps({"file_name": names[0], "text": "a town"}))
+    said = {row["source_locator"]: row["captions"] for row in rows_of(FolderSource(folder, rights="x"))}
+    assert said[names[0]] == ["a town"] and said[names[1]] == []
+
+
+def test_a_name_that_differs_in_its_case_alone_is_told_so(folder):
+    (folder / "d.JPG").write_bytes(encoded(9, kind="JPEG"))
+    (folder / "metadata.csv").write_text("file_name,text\nd.jpg,a barn\n")
+    with pytest.raises(InputError, match=r"such as d.jpg \(there is d.JPG: upper and lower case differ\); add"):
+        rows_of(FolderSource(folder, rights="x"))
+
+
 def test_metadata_in_utf_16_is_told(folder):
     (folder / "metadata.csv").write_text("file_name,text\nb.png,a barn\n", encoding="utf-16")
     with pytest.raises(InputError, match="metadata.csv is UTF-16 by its byte order mark; save it as UTF-8"):
@@ -329,7 +345,7 @@ def test_a_caption_file_that_names_missing_images_is_an_error(folder):
             r"entry 1 of \S+ needs file_name and one of captions, caption, text",
         ),
         ("metadata.jsonl", '{"file_name": "b.png", "text": "x"}\n{"file_name": ', r"entry 2 of \S+ is not JSON \("),
-        ("metadata.jsonl", '["b.png"]', r"""entry 1 of \S+ is no mapping but \['b.png'\]; give one that is JSON"""),
+        ("metadata.jsonl", '["b.png"]', r"""entry 1 of \S+ is no mapping but 'b.png'; give one that is JSON"""),
         ("metadata.jsonl", '{"file_name": 7, "text": "x"}', r"entry 1 of \S+ needs file_name"),
         ("metadata.csv", "file_name,caption,gsd_m\nb.png,x,far", r"entry 1 of \S+ has a gsd_m that is no number"),
         (

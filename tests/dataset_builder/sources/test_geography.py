@@ -6,7 +6,7 @@ import pytest
 from rasterio.crs import CRS
 
 from dataset_builder.search.results import footprint
-from dataset_builder.sources.geography import degrees_box, grid_north
+from dataset_builder.sources.geography import degrees_box, grid_north, ground_scale
 
 RADIUS = 6_378_137.0  # of Web Mercator's sphere
 
@@ -51,6 +51,47 @@ def test_a_box_with_a_pole_in_it_reaches_around_the_globe(epsg, south, north):
     assert box[1] == south if south else box[3] == north
     rim = 90 - math.degrees(math.hypot(50_000, 50_000) / 6_370_000)  # the corners, to a per cent
     assert min(abs(box[1]), abs(box[3])) == pytest.approx(rim, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("box", "west", "east"),
+    [  # south polar, up along the meridian of Greenwich: y is north of it, x along 90 degrees east
+        ((0, 0, 1, 1), 0, 90),
+        ((0, -1, 1, 0), 90, 180),
+        ((-1, -1, 0, 0), -180, -90),
+        ((-1, 0, 0, 1), -90, 0),
+        ((0, -1, 1, 1), 0, 180),
+        ((-1, -1, 0, 1), -180, 0),
+        ((-1, 0, 1, 1), -90, 90),
+    ],
+)
+@pytest.mark.parametrize("epsg", [3031, 3995])
+def test_a_box_with_a_pole_at_its_edge_reaches_around_what_it_shows(epsg, box, west, east):
+    left, bottom, right, top = (64_000 * edge for edge in box)
+    if epsg == 3995:  # north polar: y is south of Greenwich's meridian
+        bottom, top = -top, -bottom
+    found = degrees_box(CRS.from_epsg(epsg), left, bottom, right, top)
+    assert (found[0], found[2]) == pytest.approx((west, east), abs=1e-5)
+    assert -found[1] if epsg == 3031 else found[3] == 90
+    rim = math.degrees(math.hypot(64_000, 64_000) / 6_370_000)
+    assert 90 - min(abs(found[1]), abs(found[3])) == pytest.approx(rim, abs=0.03)
+
+
+@pytest.mark.parametrize("latitude", [0, 45, -60])
+def test_a_map_that_stretches_the_ground_is_measured_and_one_made_for_a_place_is_taken_as_it_is(latitude):
+    """Web Mercator stretches by the secant of the latitude on a sphere; here by the ellipsoid's radii there."""
+    y = RADIUS * math.asinh(math.tan(math.radians(latitude)))
+    up, across = ground_scale(CRS.from_epsg(3857), 1_000_000, y, 10)
+    curved = 1 - 0.00669438 * math.sin(math.radians(latitude)) ** 2
+    cosine = math.cos(math.radians(latitude))
+    if latitude:
+        assert (up, across) == pytest.approx((cosine * (1 - 0.00669438) / curved**1.5, cosine / curved**0.5), rel=1e-6)
+        assert across == pytest.approx(cosine, rel=3e-3)
+    else:
+        assert (up, across) == (1, 1)
+    zone = CRS.from_epsg(32733 if latitude < 0 else 32633)
+    assert ground_scale(zone, 300_000, 5_000_000, 10) == (1, 1)
+    assert ground_scale(CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]'), 0, 0, 1) == (1, 1)
 
 
 @pytest.mark.parametrize(("epsg", "zone"), [(32601, 1), (32660, 60), (32701, 1)])

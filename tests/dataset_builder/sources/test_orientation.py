@@ -1,6 +1,7 @@
 """Whatever way a raster is stored, its tiles are north-up; what no flip or quarter turn mends is refused."""
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -114,3 +115,36 @@ def test_a_raster_without_a_grid_stays_as_it_is_and_one_with_control_points_is_r
         file.gcps = points, rasterio.CRS.from_epsg(32618)
     with pytest.raises(InputError, match="plain.tif is placed by ground control points, not by a grid"):
         Raster(tmp_path / "plain.tif", {}, ["1"])
+
+
+HERE = {"crs": "EPSG:32633", "transform": from_origin(500_000, 5_000_000, 10, 10)}  # 15 E, 45.15 N
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "words"),
+    [
+        (HERE, {}, "band.tif .16 x 16 px. has no reference by which it and .*first.tif"),
+        ({}, HERE, "first.tif .16 x 16 px. has no reference by which it and .*band.tif"),
+        (HERE, HERE | {"crs": None}, "band.tif .16 x 16 px. has no reference"),
+        ({}, {"size": 8}, "band.tif .8 x 8 px. has no reference"),
+        (HERE, HERE | {"transform": from_origin(500_160, 5_000_000, 10, 10)}, "band.tif shows another place"),
+        (HERE, {"crs": "EPSG:4326", "transform": from_origin(15, -45, 1e-4, 1e-4)}, "band.tif shows another place"),
+        ({"crs": "EPSG:4326", "transform": from_origin(16, 45.153, 1e-4, 1e-4)}, HERE, "in the map of .*band.tif"),
+        (HERE, {"crs": "EPSG:4326", "transform": from_origin(375, 45.1535, 1e-4, 1e-4)}, None),
+        ({"crs": "EPSG:4326", "transform": from_origin(375, 45.1535, 1e-4, 1e-4)}, HERE, None),
+        ({"crs": "EPSG:4326", "transform": from_origin(375, 45, 1e-4, 1e-4)},
+         {"crs": "EPSG:4269", "transform": from_origin(15, 45, 2e-4, 2e-4)}, None),
+        (HERE, HERE | {"transform": Affine(10, 0, 500_080, 0, 10, 4_999_840)}, None),  # south-up, half beside it
+        (HERE | {"transform": Affine(10, 0, 500_000, 0, 10, 4_999_840)}, HERE | {"size": 8}, None),
+    ],
+)  # fmt: skip
+def test_a_band_that_cannot_be_laid_on_the_others_is_an_error_by_name(tmp_path, first, other, words):
+    for name, grid in (("first", first), ("band", other)):
+        side, placed = grid.get("size", 16), {key: value for key, value in grid.items() if key != "size" and value}
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", "GTiff", count=1, height=side, width=side, dtype="uint8", **placed
+        ) as file:
+            file.write(np.full((1, side, side), 7, np.uint8))
+    raster = Raster(tmp_path, {"red": "first.tif", "nir": "band.tif"}, ("red", "nir"))
+    with raster as scene, pytest.raises(InputError, match=words) if words else nullcontext():
+        assert scene.read("nir", 0, 0, 4).shape == (4, 4)

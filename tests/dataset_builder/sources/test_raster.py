@@ -38,6 +38,13 @@ def test_feet_are_told_in_metres(tmp_path):
         assert scene.gsd_m == pytest.approx(3.048006, rel=1e-6)
 
 
+def test_a_pixel_of_a_web_map_is_as_wide_as_its_ground(tmp_path):
+    top = 6_378_137 * math.asinh(math.tan(math.radians(60)))
+    with raster(tmp_path, "EPSG:3857", 1_000_000, top, (20.0, 20.0)) as scene:
+        assert scene.gsd_m == pytest.approx(10.0, rel=4e-3)  # half, on a sphere
+        assert scene.pixel_m[1] == pytest.approx(scene.gsd_m, rel=1e-3) and scene.pixel_m[1] <= scene.gsd_m
+
+
 @pytest.mark.parametrize(
     ("top", "furthest"), [(60.0, 60.0), (-36.0, 60.0), (10.0, 14.0), (14.0, 14.0)], ids=["north", "south", "both", "b"]
 )
@@ -75,6 +82,12 @@ def test_a_map_whose_up_is_far_from_north_is_told(tmp_path, caplog, degrees, tol
         scene.tell_north()
     assert ("off true north" in caplog.text) is told
     assert "not stored north-up" not in caplog.text
+
+
+def test_a_map_around_a_pole_is_told_though_its_middle_has_no_north(tmp_path, caplog):
+    with raster(tmp_path, "EPSG:3413", -100_000, 60_000, (10_000, 10_000)) as scene:
+        scene.tell_north()
+    assert "off true north" in caplog.text
 
 
 def test_valid_is_where_all_bands_have_data_and_codes_have_none_without(tmp_path):

@@ -118,7 +118,7 @@ def test_a_glint_and_what_has_no_data_contradict_nothing(tmp_path):
     [
         (
             {"scales": {"nir": [1, 0]}},
-            "names nir, with ir_unit display; what is scaled is infrared in reflectance_1e4",
+            "names nir, with ir_unit display and infrared of the bands nir; what is scaled is infrared in reflectance",
         ),
         ({"scales": {"red": [1, 0]}, "ir_unit": "kelvin_1e2"}, "names red, with ir_unit kelvin_1e2"),
         ({"scales": {"nir": [0, 1]}, "ir_unit": "kelvin_1e2"}, r"must be \[scale, offset\], got \[0, 1\]"),

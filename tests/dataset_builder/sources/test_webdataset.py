@@ -191,13 +191,14 @@ def test_what_a_mac_puts_beside_files_is_passed_over_and_counted(tmp_path, suffi
     for number in range(3):
         for end, data in (("jpg", picture(number)), ("txt", b"a field")):
             members += [(f"./._{number}.{end}", fork), (f"./{number}.{end}", data)]
-    members += [("__MACOSX/d/._x.jpg", fork)]
+    members += [("__MACOSX/d/._x.jpg", fork), ("0.json", b"{}"), ("0.seg.png", b"x")]
     path = write_tar(tmp_path / "a.tar", members)
     if suffix.endswith("gz"):
         path = put(tmp_path / suffix, gzip.compress(path.read_bytes()))
     rows = rows_of(WebDatasetSource(path, rights="x"))
     assert [row["captions"] for row in rows] == [["a field"]] * 3 and {row["_reason"] for row in rows} == {None}
     assert "7 members whose names start with ._ are passed over" in caplog.text
+    assert f"{path}: members that are not read: 1 'json', 1 'seg.png'; see rgb, ir, text" in caplog.text
 
 
 def test_a_name_with_further_dots_is_told_by_the_reason(tmp_path):

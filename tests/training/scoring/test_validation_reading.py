@@ -33,8 +33,9 @@ def test_written_facts_are_scored_by_kind():
 def test_validation_rows_are_balanced_over_bands_and_must_be_there(tmp_path):
     (tmp_path / "data").mkdir()
     make_rows(12).to_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet")
-    rows = validation_rows(str(tmp_path), 4)
+    rows = validation_rows(str(tmp_path), "sensor", 4)
     assert sorted(rows["ir_band"]) == ["lwir", "lwir", "nir", "nir"]
     make_rows(4, ir_origin="translated").to_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet")
-    with pytest.raises(InputError, match="no (held-out )?validation rows"):
-        validation_rows(str(tmp_path), 4)
+    with pytest.raises(InputError, match="no validation rows with ir_origin sensor"):
+        validation_rows(str(tmp_path), "sensor", 4)
+    assert set(validation_rows(str(tmp_path), "translated", 4)["ir_origin"]) == {"translated"}

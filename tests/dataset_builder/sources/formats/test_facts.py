@@ -49,13 +49,23 @@ def test_captions_are_found_in_lists_and_what_is_no_text_is_told():
     assert caption_texts("") == ([""], True)
 
 
-def test_a_folder_named_after_a_split_tells_it():
-    assert [split_in(parts) for parts in (["a", "VAL"], ["test", "train"], ["tests"], [])] == [
-        "validation",
-        "test",
-        None,
-        None,
-    ]
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("a/VAL/x.png", "validation"),
+        ("test/train/x.png", "test"),
+        ("tests/x.png", None),
+        ("x.png", None),
+        ("train_001.jpg", "train"),
+        ("site-test.JPG", "test"),
+        ("a/dev.2.png", "validation"),
+        ("train/test_001.png", "train"),
+        ("testament.png", None),
+        ("", None),
+    ],
+)
+def test_the_first_folder_with_a_word_for_a_split_tells_it_else_the_file(name, split):
+    assert split_in(name) == split
 
 
 def test_boxes_and_ids():
