@@ -3,10 +3,11 @@
     make mutants [MODULES="dataset_builder/groups/splits.py ..."]
     python -m tests.mutants [MODULE ...] --count 300 --seed 1 --processes 2
 
-A fault meets the tests of its file, then all other fast tests that call the function it is in (those of its room,
+A fault meets the tests of its file, then all other fast tests that call the function it is in (the nearest by imports,
 where none is seen to); what none notices is a survivor. What tests call is measured once, and again for test files
-that have changed. Every trial is written down as it ends, in `runs/mutants`, and is not tried again while its file and
-its tests stay as they are. The table by module and the survivors go to `tests/benchmarks/results/mutants.json`.
+that have changed; with `--quick` it is not, and a few more survive. Every trial is written down as it ends, in
+`runs/mutants`, and is not tried again while its file and its tests stay as they are. The table by module and the
+survivors go to `tests/benchmarks/results/mutants.json`.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def equivalents() -> dict[tuple[str, ...], str]:
     return {tuple(row[field] for field in NAMED): row["why"] for row in rows}
 
 
-def summary(records: Iterable[dict[str, Any]], seed: int) -> dict[str, Any]:
+def summary(records: Iterable[dict[str, Any]], seed: int, quick: bool = False) -> dict[str, Any]:
     """Counts by module; equivalent faults apart."""
     argued, modules, survivors, apart = equivalents(), {}, [], []
     for record in records:
@@ -121,6 +122,7 @@ def summary(records: Iterable[dict[str, Any]], seed: int) -> dict[str, Any]:
     total = {field: sum(counts[field] for counts in modules.values()) for field in ("tried", "caught")}
     return {
         "seed": seed,
+        "quick": quick,
         **total,
         "share": round(total["caught"] / max(1, total["tried"]), 4),
         "modules": dict(sorted(modules.items())),
@@ -136,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=300, help="faults to draw")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--quick", action="store_true", help="do not measure which tests call what")
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -145,10 +148,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     drawn = sample(modules, arguments.count, arguments.seed)
     with ExitStack() as held:
         lanes = [held.enter_context(trials.Lane()) for _ in range(arguments.processes)]
-        known = measure_reach(lanes, FOLDER / "reach.jsonl")
+        reach = FOLDER / "reach.jsonl"
+        known = read_reach(reach) if arguments.quick else measure_reach(lanes, reach)
         wanted = [trials.Trial.of(module, fault, known) for module, fault in drawn]
         records = try_all(lanes, wanted, FOLDER / "trials.jsonl")
-    result = summary(records, arguments.seed)
+    result = summary(records, arguments.seed, arguments.quick)
     write_json(arguments.output, result)
     logger.info("caught %d of %d (%.0f %%)", result["caught"], result["tried"], 100 * result["share"])
     for survivor in result["survivors"]:

@@ -12,13 +12,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 import pytest
 
-from tests.house import PACKAGES, ROOT, syntax_tree
+from tests.house import PACKAGES, ROOT, Graph, import_graph, imported_names, module_name, syntax_tree
+
+NEAREST = 8  # test files, where it is not known which reach a function
 
 
 class Reached(NamedTuple):
@@ -152,3 +155,26 @@ def tests_that_reach(module: Path, line: int, known: Mapping[str, Reached]) -> l
         if (start in reached.functions if place else any(name.startswith(start) for name in reached.functions))
     ]
     return sorted(reaching, key=lambda test: (known[test].seconds, test))
+
+
+def nearest_tests(module: Path) -> list[str]:
+    """Returns the test files that import a file, or else what imports it, and so on: `NEAREST`, its room's first."""
+    graph, tests = _imports(ROOT)
+    room = f"tests/{module.parent.as_posix()}/"
+    level = seen = {module_name(ROOT / module, ROOT)}
+    while level:
+        if found := [test for test, names in tests.items() if names & level]:
+            return sorted(found, key=lambda test: (not test.startswith(room), test))[:NEAREST]
+        level = {name for name, targets in graph.items() if targets & level} - seen
+        seen = seen | level
+    return []
+
+
+@cache
+def _imports(root: Path) -> tuple[Graph, Graph]:
+    """What the packages' files import of each other, and the test files of them."""
+    tests = {}
+    for test in fast_tests():
+        names = imported_names(root / test, root)
+        tests[test] = {name for name, _ in names} | {f"{name}.{item}" for name, item in names}
+    return import_graph(root), tests

@@ -63,16 +63,17 @@ def test_the_tests_of_a_line_are_those_that_call_its_function_the_quickest_first
     assert reach.tests_that_reach(Path("training/boxes.py"), line, known) == tests
 
 
-def test_a_fault_meets_its_own_tests_and_then_those_that_reach_it_or_its_room(tree):
-    names = ["test_boxes", "test_lids", "data/test_rows"]
-    paths = [tree / "tests" / "training" / f"{name}.py" for name in names]
-    for path in paths:
+def test_a_fault_meets_its_own_tests_and_then_those_that_reach_it_or_are_nearest(tree):
+    (tree / "training" / "lids.py").write_text("from training.boxes import outer\n")
+    texts = {"test_boxes": "", "test_lids": "from training.lids import outer\n", "data/test_rows": "import numpy\n"}
+    for name, text in texts.items():
+        path = tree / "tests" / "training" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    own, lids, rows = (path.relative_to(tree).as_posix() for path in paths)
+        path.write_text(text)
+    own, lids, rows = (f"tests/training/{name}.py" for name in texts)
     known = {rows: reach.Reached(1.0, frozenset({"training/boxes.py::outer"}))}
     assert trials.test_sets(Path("training/boxes.py"), 9, known) == [[own], [rows]]
-    assert trials.test_sets(Path("training/boxes.py"), 14, known) == [[own], [rows, lids]]
+    assert trials.test_sets(Path("training/boxes.py"), 14, known) == [[own], [lids]]  # it imports what imports it
 
 
 def run_in(tree, *plugins):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from tests.house import ROOT
 from tests.mutants.mutations import Mutation
-from tests.mutants.reach import Reached, place_of, tests_that_reach
+from tests.mutants.reach import Reached, nearest_tests, place_of, tests_that_reach
 from tests.mutants.worker import COLD, ERROR
 
 CPU_SECONDS, CPU_TIMES = 60.0, 4.0  # for one set of tests, and times what it takes: a fault may make a loop endless
@@ -151,8 +151,8 @@ def copy_tree(folder: Path) -> Path:
 def test_sets(module: Path, line: int, known: Mapping[str, Reached]) -> list[list[str]]:
     """Returns the tests a fault in a file is put to, one set after the other.
 
-    First the file's own tests, then all others that reach the line's function; where none is known to, those of its
-    room.
+    First the file's own tests, then all others that reach the line's function; where none is known to, those nearest
+    by what they import.
 
     Args:
         module: The file, relative to the tree, such as `dataset_builder/groups/splits.py`.
@@ -165,7 +165,5 @@ def test_sets(module: Path, line: int, known: Mapping[str, Reached]) -> list[lis
         for path in (room / f"test_{module.stem}.py", room.parent / f"test_{room.name}.py")
         if (ROOT / path).is_file()
     ]
-    others = tests_that_reach(module, line, known)
-    if not others:
-        others = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / room).rglob("test_*.py"))]
+    others = tests_that_reach(module, line, known) or nearest_tests(module)
     return [tests for tests in (own, [path for path in others if path not in own]) if tests]
