@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from fusionrs_hf.bounded_json import parse_json_field
 from fusionrs_hf.errors import shown
+from training.run_arguments import KEEP_CHECKPOINTS, OVERWRITE
 
 PROJECTION_STARTS = ("random", "whitened")
 IR_VIEWS = ("sensor", "grayscale", "rgb_duplicate", "shuffled")
@@ -126,15 +127,8 @@ class ClipArguments:
     contrastive_loss: str = field(default="info_nce", metadata={"help": "info_nce or sigmoid."})
     logit_scale_init_value: float = field(default=2.6592, metadata={"help": "Log inverse temperature at the start."})
     logit_bias_init_value: float = field(default=-10.0, metadata={"help": "Bias of the sigmoid loss at the start."})
-    keep_checkpoints: bool = field(
-        default=False,
-        metadata={
-            "help": "Leave checkpoints in the finished run: they hold pickles, and a higher goal goes on from them."
-        },
-    )
-    overwrite: bool = field(
-        default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
-    )
+    keep_checkpoints: bool = field(default=False, metadata=KEEP_CHECKPOINTS)
+    overwrite: bool = field(default=False, metadata=OVERWRITE)
 
     def __post_init__(self) -> None:
         """Checks what no other place can."""

@@ -3,7 +3,8 @@
     fusionrs train translator --config training/recipes/translator_sample.yaml --output_dir runs/translator
 
 Leaves a pipeline that `DiffusionPipeline.from_pretrained(..., trust_remote_code=True)` loads. A run that was stopped
-goes on from its last checkpoint. Also runs under `torchrun --nproc_per_node N -m training.train_translator ...`.
+goes on from its last checkpoint; one that is finished is left as it is, see `training/trainers/run_folder.py`. Also
+runs under `torchrun --nproc_per_node N -m training.train_translator ...`.
 """
 
 import dataclasses
@@ -11,18 +12,16 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
 import torch
 from transformers import TrainingArguments, set_seed
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.modeling_fusionrs_translator import UNKNOWN, FusionRSTranslator
-from fusionrs_hf.output_folder import files_below, writing
 from fusionrs_hf.pipeline_fusionrs_translator import RGB2IRPipeline
 from fusionrs_hf.translator import load_pipeline
 from model_cards.facts import place_name
+from training.data.held_folders import holding
 from training.data.pairs import load_pairs
 from training.data.translation_tiles import TileCollator, TileImages, find_tiles, first_tiles
 from training.recipe import parse_recipe
@@ -30,8 +29,8 @@ from training.release.cards import write_translator_card
 from training.release.trained import release
 from training.trainers.averaging import AveragingTrainer
 from training.trainers.callbacks import CaptionEpoch
-from training.trainers.checkpoints import last_whole_checkpoint
 from training.trainers.distributed import leave_processes
+from training.trainers.run_folder import RunFolder
 from training.trainers.run_log import write_run_log
 from training.trainers.translator_fit import fit_blend, fit_domain, fit_intervals
 from training.translator_arguments import IR_ORIGINS, TranslatorArguments
@@ -104,55 +103,64 @@ def make_collators(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains as the recipe says; leaves the pipeline and its log in `output_dir`."""
+    """Trains as the recipe says; leaves the pipeline, its log and card in `output_dir`."""
     arguments, training = parse_recipe(RECIPE, sys.argv[1:] if argv is None else argv)
     push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the finished folder
     training.label_names, training.remove_unused_columns, training.prediction_loss_only = [], False, True
-    folder = Path(training.output_dir)
+    towers = [arguments.translator] if arguments.translator else []
+    with holding(arguments.dataset, *towers):
+        run = RunFolder("train translator", arguments, training, splits=("train", "validation"))
+        if not run.is_finished():
+            train(run, arguments, training, towers)
+    leave_processes()
+    if push and run.leads:
+        release("translator", run.path, arguments.dataset, training)
+
+
+def train(run: RunFolder, arguments: TranslatorArguments, training: TrainingArguments, towers: Sequence[str]) -> None:
+    """Does what is left of a run, from the model to its card.
+
+    Args:
+        run: Folder to write.
+        arguments, training: The recipe.
+        towers: Folder or Hub id of the translator that training starts from, if any.
+    """
     set_seed(training.seed)
-    with ExitStack() as held:
-        output = held.enter_context(writing(folder, "train translator")) if training.process_index == 0 else None
 
-        # Data
-        start = load_pipeline(arguments.translator).translator if arguments.translator else None
-        bands = arguments.bands or list(start.config.bands if start else BANDS)
-        train, validation = (load_tiles(arguments, split, bands) for split in ("train", "validation"))
+    # Data
+    start = load_pipeline(arguments.translator).translator if arguments.translator else None
+    bands = arguments.bands or list(start.config.bands if start else BANDS)
+    rows, validation = (load_tiles(arguments, split, bands) for split in ("train", "validation"))
 
-        # Model
-        model = load_start(arguments, train)
-        changing, plain, unknown = make_collators(arguments, model, training.seed)
+    # Model
+    model = load_start(arguments, rows)
+    changing, plain, unknown = make_collators(arguments, model, training.seed)
 
+    with run.writing():
         # Train
-        checkpoint = last_whole_checkpoint(folder)
         trainer = AveragingTrainer(
             decay=arguments.ema_decay,
-            checkpoint=checkpoint,
             model=model,
             args=training,
             data_collator=changing,
-            train_dataset=train,
+            train_dataset=rows,
             eval_dataset=validation,
             callbacks=[CaptionEpoch(changing)],
+            run=run,
         )
         started = time.monotonic()
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=run.last_checkpoint)
         trainer.apply_average()
 
         # Save
-        if trainer.is_world_process_zero():
-            fit_domain(model, train, validation)
-            fit_blend(model, train, unknown)
+        if run.leads:
+            fit_domain(model, rows, validation)
+            fit_blend(model, rows, unknown)
             fit_intervals(model, validation, (plain, unknown))
-            RGB2IRPipeline(translator=model).save_pretrained(folder)
-            towers = [arguments.translator] if arguments.translator else []
-            write_run_log(trainer, folder, arguments, train.rows, towers, time.monotonic() - started)
-            write_translator_card(folder, training.hub_model_id or place_name(folder))
-            output.finish(files_below(folder))
-
-    # Release
-    leave_processes()
-    if push and training.process_index == 0:
-        release("translator", folder, arguments.dataset, training)
+            RGB2IRPipeline(translator=model).save_pretrained(run.model_path)
+            write_run_log(trainer, run.model_path, arguments, rows.rows, towers, time.monotonic() - started)
+            write_translator_card(run.model_path, training.hub_model_id or place_name(run.path))
+        run.finish(trainer.state.best_model_checkpoint)
 
 
 if __name__ == "__main__":

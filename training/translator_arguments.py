@@ -6,6 +6,7 @@ from typing import Any
 from dataset_builder.schema import IR_BANDS
 from fusionrs_hf.bounded_json import parse_json_field
 from fusionrs_hf.errors import shown
+from training.run_arguments import KEEP_CHECKPOINTS, OVERWRITE
 
 IR_ORIGINS = {"sensor": "sensor", "any": None}  # as options name them -> as columns do
 STRETCH_KEYS = {"unit", "rgb", "ir"}
@@ -55,6 +56,8 @@ class TranslatorArguments:
     )
     haze: float = field(default=0.2, metadata={"help": "Of unknown tiles, how much gray veil is laid over at most."})
     ema_decay: float = field(default=0.995, metadata={"help": "Of the averaged weights, which are those saved."})
+    keep_checkpoints: bool = field(default=False, metadata=KEEP_CHECKPOINTS)
+    overwrite: bool = field(default=False, metadata=OVERWRITE)
 
     def __post_init__(self) -> None:
         """Checks what no other place can."""

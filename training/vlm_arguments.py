@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import PROMPT
 from training.clip_arguments import IR_ORIGINS
+from training.run_arguments import KEEP_CHECKPOINTS, OVERWRITE
 
 
 @dataclass
@@ -72,15 +73,8 @@ class VlmArguments:
     attn_implementation: str | None = field(
         default=None, metadata={"help": "None: transformers' choice. On a CPU in bf16, eager trains a fifth faster."}
     )
-    keep_checkpoints: bool = field(
-        default=False,
-        metadata={
-            "help": "Leave checkpoints in the finished run: they hold pickles, and a higher goal goes on from them."
-        },
-    )
-    overwrite: bool = field(
-        default=False, metadata={"help": "Start anew: replace what an earlier run has left in output_dir, no more."}
-    )
+    keep_checkpoints: bool = field(default=False, metadata=KEEP_CHECKPOINTS)
+    overwrite: bool = field(default=False, metadata=OVERWRITE)
 
     def __post_init__(self) -> None:
         """Raises InputError where projectors would never learn, or a field has no such value."""

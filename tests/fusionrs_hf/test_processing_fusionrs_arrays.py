@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fusionrs_hf.processing_fusionrs_arrays import as_picture
+from fusionrs_hf.processing_fusionrs_arrays import as_picture, unbatched
 from tests.made import tiny
 
 RGB, IR = np.asarray(tiny.rgb_image()), np.asarray(tiny.ir_image())  # (32, 32, 3) and (32, 32), uint8
@@ -76,3 +76,12 @@ def test_both_processors_give_of_an_array_what_they_give_of_its_image():
     again = processor(ir_images=[deep, torch.tensor(deep[0])])["ir_pixel_values"]
     assert torch.equal(again[0], again[1])
     assert torch.equal(again[:1], processor(ir_images=Image.fromarray(deep[0]))["ir_pixel_values"])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_one_array_of_four_dimensions_is_a_batch_and_any_other_is_not(kind):
+    batch = kind(np.stack([RGB, 255 - RGB]))
+    images = unbatched(batch)
+    assert len(images) == 2 and np.array_equal(np.asarray(as_picture(images[1])), 255 - RGB)
+    for other in (batch[0], batch[0][..., 0], [batch[0]], Image.fromarray(RGB), None):
+        assert unbatched(other) is None

@@ -1,50 +1,46 @@
-"""One fault against the tests: in a copy of the tree, in a process of its own that others' faults cannot reach."""
+"""A fault, the tests that it is put to, and the lane in which that happens: a copy of the tree and two workers."""
 
-import contextlib
 import hashlib
-import importlib
-import io
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from tests.house import PACKAGES, ROOT
+from tests.house import ROOT
 from tests.mutants.mutations import Mutation
+from tests.mutants.reach import Reached, nearest_tests, place_of, tests_that_reach
+from tests.mutants.worker import COLD, ERROR
 
-# What tests import that is not ours, once for all trials of a process: their import takes longer than most tests.
-LIBRARIES = (
-    "torch",
-    "transformers",
-    "datasets",
-    "numpy",
-    "scipy.ndimage",
-    "scipy.stats",
-    "pyarrow.parquet",
-    "PIL.Image",
-)
-SECONDS = 400.0  # for one set of tests: a fault may make a loop endless
+CPU_SECONDS, CPU_TIMES = 60.0, 4.0  # for one set of tests, and times what it takes: a fault may make a loop endless
+WATCH_SECONDS = 1800.0
 CAUGHT, SURVIVED, TIMED_OUT = "caught", "survived", "timed out"
 
 
 class Trial(NamedTuple):
-    """A fault of one file."""
+    """A fault of one file, and the sets of tests that it is put to, one after the other."""
 
     module: str
     fault: Mutation
+    sets: list[list[str]]
+    seconds: float  # that the tests take without a fault
+
+    @classmethod
+    def of(cls, module: str, fault: Mutation, known: Mapping[str, Reached]) -> "Trial":
+        """Makes a trial with its tests, by what is known of what they reach."""
+        sets = test_sets(Path(module), fault.line, known)
+        return cls(module, fault, sets, sum(known[test].seconds for test in sum(sets, []) if test in known))
 
     @property
     def key(self) -> str:
         """Names the fault, and the file and tests as they are."""
-        sets = test_sets(Path(self.module))
-        return _digest(repr(self.fault), *(ROOT / path for path in [self.module, *sum(sets, [])]))
+        return _digest(repr(self.fault), *(ROOT / path for path in [self.module, *sum(self.sets, [])]))
 
 
 @cache
@@ -59,16 +55,75 @@ def _digest(text: str, *paths: Path) -> str:
     return digest.hexdigest()
 
 
-def try_one(trial: Trial) -> dict[str, Any]:
-    """Puts one fault to its tests, in a copy of the tree."""
-    module, end = Path(trial.module), SURVIVED
-    with tempfile.TemporaryDirectory() as folder:
-        tree = copy_tree(Path(folder) / "tree")
-        for tests in test_sets(module):
-            end = tried(tree, module, trial.fault, tests)
-            if end != SURVIVED:
-                break
-    source = (ROOT / module).read_text().encode()
+class Lane:
+    """A copy of the tree, and two workers in it that run tests; as a context manager.
+
+    Attributes:
+        tree: The copy.
+    """
+
+    def __enter__(self) -> Self:
+        self.folder = tempfile.TemporaryDirectory()
+        self.tree = copy_tree(Path(self.folder.name).resolve() / "tree")
+        self.workers: dict[str, subprocess.Popen] = {}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self.workers.values():
+            worker.stdin.close()
+            worker.wait()
+        self.folder.cleanup()
+
+    def ask(self, kind: str, **request: Any) -> int | None:
+        """Returns a worker's answer; it is started when it is first asked."""
+        if kind not in self.workers:
+            surroundings = {"PYTHONPATH": str(self.tree), "TMPDIR": self.folder.name, "PYTHONDONTWRITEBYTECODE": "1"}
+            self.workers[kind] = subprocess.Popen(
+                [sys.executable, "-m", "tests.mutants.worker", kind],
+                cwd=self.tree,
+                env=os.environ | surroundings,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            self.workers[kind].stdout.readline()
+        worker = self.workers[kind]
+        worker.stdin.write(json.dumps(request) + "\n")
+        worker.stdin.flush()
+        return json.loads(worker.stdout.readline())
+
+    def watch(self, tests: Sequence[str], log: Path) -> None:
+        """Runs tests and writes down what they reach."""
+        self.ask("warm", tests=list(tests), cpu_seconds=WATCH_SECONDS, log=str(log))
+
+    def run(self, trial: Trial) -> str:
+        """Puts one fault to its tests; returns caught, survived or timed out."""
+        path = self.tree / trial.module
+        source = path.read_text()
+        faulty = trial.fault.applied(source)
+        place = place_of(Path(trial.module), trial.fault.line)
+        seconds = CPU_SECONDS + CPU_TIMES * trial.seconds
+        path.write_text(faulty)  # also for what runs in processes of its own
+        try:
+            for tests in trial.sets:
+                status = COLD
+                if place is not None and place.in_body:
+                    fault = [trial.module, place.function, trial.fault.line, faulty]
+                    status = self.ask("warm", tests=tests, cpu_seconds=seconds, fault=fault)
+                if status == COLD:
+                    status = self.ask("cold", tests=tests, cpu_seconds=seconds)
+                if status == ERROR:
+                    raise RuntimeError(f"{tests} cannot be run")
+                if status not in (0, 5):
+                    return TIMED_OUT if status in (None, -signal.SIGXCPU) else CAUGHT
+        finally:
+            path.write_text(source)
+        return SURVIVED
+
+
+def record(trial: Trial, end: str) -> dict[str, Any]:
+    """Returns what is written down of a trial."""
+    source = (ROOT / trial.module).read_text().encode()
     return {
         "key": trial.key,
         "module": trial.module,
@@ -93,71 +148,22 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def load_libraries() -> None:
-    """Imports what is not ours, so that the processes of the trials find it imported, in the surroundings of tests."""
-    for name in ("tests.conftest", *LIBRARIES):
-        importlib.import_module(name)
+def test_sets(module: Path, line: int, known: Mapping[str, Reached]) -> list[list[str]]:
+    """Returns the tests a fault in a file is put to, one set after the other.
 
-
-def test_sets(module: Path) -> list[list[str]]:
-    """Returns the tests a fault in a file is put to, one set after the other: its own tests, then those of its room.
+    First the file's own tests, then all others that reach the line's function; where none is known to, those nearest
+    by what they import.
 
     Args:
         module: The file, relative to the tree, such as `dataset_builder/groups/splits.py`.
+        line: Of the fault.
+        known: What tests reach, by their file.
     """
     room = Path("tests") / module.parent
     own = [
-        path
+        path.as_posix()
         for path in (room / f"test_{module.stem}.py", room.parent / f"test_{room.name}.py")
         if (ROOT / path).is_file()
     ]
-    sets = [[str(path)] for path in own]
-    others = [path.relative_to(ROOT) for path in sorted((ROOT / room).rglob("test_*.py"))]
-    sets.append([str(path) for path in others if path not in own])
-    return [tests for tests in sets if tests]
-
-
-def tried(tree: Path, module: Path, fault: Mutation, tests: Sequence[str]) -> str:
-    """Runs tests with a fault in place and puts the file back; returns caught, survived or timed out."""
-    path = tree / module
-    source = path.read_text()
-    path.write_text(fault.applied(source))
-    try:
-        return _run(tree, tests)
-    finally:
-        path.write_text(source)
-
-
-def _run(tree: Path, tests: Sequence[str]) -> str:
-    child = os.fork()
-    if not child:
-        code = 3
-        try:
-            os.setsid()
-            code = _pytest(tree, tests)
-        finally:
-            os._exit(code)
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return SURVIVED if os.waitstatus_to_exitcode(status) in (0, 5) else CAUGHT
-        time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return TIMED_OUT
-
-
-def _pytest(tree: Path, tests: Sequence[str]) -> int:
-    """Runs the fast ones of some tests in this process, in the copy; returns pytest's exit code."""
-    os.chdir(tree)
-    os.environ |= {"PYTHONPATH": str(tree), "TMPDIR": str(tree.parent)}
-    tempfile.tempdir = None
-    sys.path[:] = [str(tree), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
-    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", *PACKAGES)]:
-        del sys.modules[name]
-    sys.dont_write_bytecode = True  # two versions of a file within a second would look the same
-    import pytest
-
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return int(pytest.main(["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests]))
+    others = tests_that_reach(module, line, known) or nearest_tests(module)
+    return [tests for tests in (own, [path for path in others if path not in own]) if tests]

@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from dataset_builder.sample.scenes import declared_scenes
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.output_folder import files_below
 from fusionrs_hf.translator import load_pipeline
 from tests.house import ROOT
 from tests.made import tiny_dataset
+from tests.training.made.interrupted import interrupted
 from training.train_translator import main
 
 
@@ -32,6 +34,7 @@ def command(dataset, output, **options):
         "save_steps": 2,
         "report_to": "none",
         "use_cpu": True,
+        "keep_checkpoints": True,
         "seed": 3,
     }
     parts = []
@@ -76,10 +79,7 @@ def test_a_run_fits_intervals_and_domain(trained):
 
 
 def test_a_resumed_run_repeats_the_uninterrupted_one(dataset, trained, tmp_path):
-    output = tmp_path / "again"
-    output.mkdir()
-    shutil.copyfile(trained / ".fusionrs.json", output / ".fusionrs.json")
-    shutil.copytree(trained / "checkpoint-2", output / "checkpoint-2")
+    output = interrupted(trained, tmp_path / "again", 2)
     main(command(dataset, output))
     resumed = weights(output)
     for name, value in weights(trained).items():
@@ -87,11 +87,37 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(dataset, trained, tmp_path)
 
 
 def test_a_mean_of_other_weights_is_refused(dataset, trained, tmp_path):
-    shutil.copyfile(trained / ".fusionrs.json", tmp_path / ".fusionrs.json")
-    averaged = shutil.copytree(trained / "checkpoint-2", tmp_path / "checkpoint-2") / "averaged.safetensors"
+    averaged = interrupted(trained, tmp_path / "run", 2) / "checkpoint-2" / "averaged.safetensors"
     save_file(load_file(averaged) | {"0": torch.ones(3)}, averaged)
     with pytest.raises(InputError, match="averaged.safetensors does not hold the averaged weights of this run"):
-        main(command(dataset, tmp_path))
+        main(command(dataset, tmp_path / "run"))
+
+
+def test_a_finished_run_is_left_as_it_is_and_holds_no_pickle_unless_checkpoints_are_kept(
+    dataset, trained, tmp_path, caplog
+):
+    output = tmp_path / "output"
+    options = command(dataset, output, keep_checkpoints=False)
+    main(options)
+    before = {name: (output / name).read_bytes() for name in files_below(output)}
+    assert [name for name in before if "checkpoint" in name or name.endswith((".bin", ".pt", ".pth"))] == []
+    for name, value in weights(trained).items():
+        torch.testing.assert_close(weights(output)[name], value, rtol=0, atol=0)
+    caplog.set_level("INFO")
+    main(options)
+    assert "nothing to do" in caplog.text
+    assert {name: (output / name).read_bytes() for name in files_below(output)} == before
+    assert (trained / "checkpoint-4" / "optimizer.pt").is_file()
+
+
+def test_a_start_that_has_changed_is_another_run(dataset, trained, tmp_path):
+    start = shutil.copytree(trained, tmp_path / "start")
+    options = command(dataset, tmp_path / "tuned", translator=start, max_steps=1)
+    main(options)
+    saved = start / "translator" / "diffusion_pytorch_model.safetensors"
+    save_file({name: value + 0.5 for name, value in load_file(saved).items()}, saved)
+    with pytest.raises(InputError, match="translator holds other files"):
+        main(options)
 
 
 def test_what_is_saved_is_the_mean_over_the_steps(dataset, trained, tmp_path):

@@ -65,10 +65,10 @@ def push(
             module, function = form[0].split(":")
             source = getattr(import_module(module), function)(source, home / "form", form[1])
         plan = stage(kind, source, repo_id, tag, home, Path(folder))
-        for line in plan.lines():
-            logger.info(line)
         if dry_run:
             return "\n".join(plan.lines())
+        for line in plan.lines():
+            logger.info(line)
         return release(plan, home, private, revision or "main")
 
 

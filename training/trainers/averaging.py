@@ -6,10 +6,11 @@ from typing import Any
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from torch import nn
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.weights import load_tensors
+from training.trainers.run_folder import KeptCheckpoints
 
 FILE, STEP = "averaged.safetensors", "step"
 
@@ -25,20 +26,19 @@ class AverageSteps(TrainerCallback):
         self.average.step(model.parameters())
 
 
-class AveragingTrainer(Trainer):
+class AveragingTrainer(KeptCheckpoints):
     """A Trainer that follows its weights by their exponential mean.
 
     Args:
         decay: Weight of the past at each step, less in the first ones.
-        checkpoint: Folder of a checkpoint whose mean is gone on with; None: the mean begins with the weights.
-        **options: As `transformers.Trainer`.
+        **options: As `KeptCheckpoints`; the mean goes on from the run's last checkpoint.
     """
 
-    def __init__(self, decay: float, checkpoint: str | None = None, **options: Any) -> None:
+    def __init__(self, decay: float, **options: Any) -> None:
         super().__init__(**options)
         self.average = EMAModel(list(self.model.parameters()), decay=decay, use_ema_warmup=True, power=0.75)
-        if checkpoint is not None:
-            self._go_on(Path(checkpoint) / FILE)
+        if self.run is not None and self.run.last_checkpoint is not None:
+            self._go_on(Path(self.run.last_checkpoint) / FILE)
         self.add_callback(AverageSteps(self.average))
 
     def _go_on(self, file: Path) -> None:

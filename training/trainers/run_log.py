@@ -21,8 +21,8 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.records import make_record
 from fusionrs_hf.redaction import redacted
 from model_cards.facts import BaseModel, place_name, read_base_model
+from training.run_arguments import HANDLING
 
-HANDLING = ("overwrite", "keep_checkpoints")  # our fields that say what becomes of the folder
 LOG_NAME = "training_log.json"
 REMEDY = "bring the model again"
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "trl", "safetensors")

@@ -16,12 +16,15 @@ from fusionrs_hf.atomic import write_json
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.hub_answers import asking_hub
 from fusionrs_hf.records import read_record
-from training.trainers.run_log import HANDLING, base_models
+from training.run_arguments import HANDLING
+from training.trainers.run_log import base_models
 
 RECORD = ".training.json"
 FORMAT = 1
 REMEDY = "add --overwrite to start anew, or give another output_dir"
-PLACES = ("dataset", "clip", "vision_tower", "text_tower", "clip_model", "language_model")  # fields that name folders
+# Fields that name folders.
+PLACES = ("dataset", "clip", "vision_tower", "text_tower", "clip_model", "language_model", "translator")
+COMPONENT = "translator"  # folder of a pipeline's model
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja")  # what `from_pretrained` reads
 TOLD_LATER = ("training_log.json", "metrics.json", "origin.json")  # in a model's folder, and no part of the model
 # Fields of the Trainer that say where and what it reports, or how fast it reads: they change no weight.
@@ -140,7 +143,8 @@ def _contents(place: str, name: str, splits: Sequence[str]) -> str | None:
     if name == "dataset":
         files = [path for split in splits for path in sorted((folder / "data").glob(f"{split}-*.parquet"))]
     else:
-        matches = {path for pattern in MODEL_FILES for path in folder.glob(pattern)}
+        places = (folder, folder / COMPONENT)
+        matches = {path for place in places for pattern in MODEL_FILES for path in place.glob(pattern)}
         files = sorted(path for path in matches if path.name not in TOLD_LATER and not path.name.startswith("."))
     running = hashlib.sha256()
     for path in files:

@@ -3,7 +3,7 @@ import pytest
 
 from dataset_builder.claims.grounding import measure
 from dataset_builder.claims.image_view import View, place_mask
-from dataset_builder.claims.thing_masks import FEATURES, Sight, place_masks, places_masks
+from dataset_builder.claims.thing_masks import FEATURES, Sight, _beside, place_masks, places_masks, ring_of
 from dataset_builder.claims.thing_places import concentrated
 from dataset_builder.claims.things import Thing
 
@@ -68,3 +68,39 @@ def test_what_is_concentrated_lies_there_more_than_elsewhere():
     found = [concentrated(likeness, [place], "") for place in ("north-west", "north side", "south-east", "south side")]
     assert found == [RIGHT, RIGHT, WRONG, WRONG]
     assert concentrated(np.zeros((48, 48)), ["north-west"], "") == OPEN  # nothing is more like it than all else
+
+
+SUBJECT = np.zeros((48, 48), bool)
+SUBJECT[20:28, 20:28] = True  # its middle lies at 23.5
+EVERYWHERE = np.ones((48, 48), bool)
+
+
+@pytest.mark.parametrize(
+    ("beside", "inside", "outside"),
+    [
+        # Within a fifth of the grid, 9 pixels, but not next to it.
+        ("around", [(18, 24), (11, 24), (24, 36), (28 + 1, 24)], [(19, 24), (10, 24), (24, 37), (24, 24), (0, 0)]),
+        ("rest", [(18, 24), (10, 24), (0, 0), (47, 47)], [(19, 24), (24, 28), (24, 24)]),
+        ("north", [(21, 0), (21, 47), (0, 24)], [(22, 0), (21, 24), (47, 24)]),
+        ("south", [(26, 0), (47, 24)], [(25, 0), (26, 24), (0, 24)]),
+        ("west", [(0, 21), (47, 0)], [(0, 22), (24, 21), (24, 47)]),
+        ("east", [(0, 26), (47, 47)], [(0, 25), (24, 26), (24, 0)]),
+        ("south-west", [(26, 0), (47, 47)], [(25, 0)]),  # by its first part
+        ("", [(24, 24), (0, 0)], []),
+        ("somewhere", [(24, 24), (0, 0)], []),
+    ],
+)
+def test_beside_a_subject_is_where_its_side_or_its_surroundings_are(beside, inside, outside):
+    found = _beside(EVERYWHERE, beside, SUBJECT)
+    assert [place for place in inside if not found[place]] == [] and [place for place in outside if found[place]] == []
+    half = EVERYWHERE.copy()
+    half[:, :24] = False
+    assert np.array_equal(_beside(half, beside, SUBJECT), found & half)
+    assert np.array_equal(_beside(half, beside, None), half)
+
+
+def test_a_ring_leaves_out_the_border_and_is_as_wide_as_asked():
+    """City-block distances 2 to 6, and 2 to 4."""
+    ring, narrow = ring_of(SUBJECT), ring_of(SUBJECT, 3)
+    assert [bool(ring[row, 24]) for row in (13, 14, 18, 19, 20)] == [False, True, True, False, False]
+    assert [bool(narrow[row, 24]) for row in (15, 16, 18, 19)] == [False, True, True, False]

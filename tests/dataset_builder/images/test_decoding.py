@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from dataset_builder.images.decoding import (
     DecodeError,
@@ -266,3 +266,25 @@ def test_a_shared_rgb_image_is_decoded_once():
     done = DecodeStage({}, {})(batch([(shared, encode(GREY)), (shared, encode(255 - GREY))]))
     assert done["_rgb"][0] is done["_rgb"][1]
     assert done["_rgb_sha256"][0] == done["_rgb_sha256"][1]
+
+
+def tiff(*pages):
+    """Returns a TIFF of (image, NewSubfileType) pages."""
+    buffer = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(buffer, True) as writer:
+        for image, kind in pages:
+            image.save(writer, "TIFF", tiffinfo={254: kind})
+            writer.newFrame()
+    return buffer.getvalue()
+
+
+def test_overviews_and_masks_beside_a_page_are_no_further_pages():
+    page, overview = (Image.fromarray(np.full((side, side, 3), side, np.uint8)) for side in (32, 16))
+    mask = Image.fromarray(np.full((32, 32), 255, np.uint8))
+    for others in ([(overview, 1)], [(overview, 1), (mask, 4)], [(mask, 4), (mask, 5)]):
+        found = open_image(tiff((page, 0), *others), 10**6)
+        assert found.size == (32, 32) and np.array_equal(np.asarray(found), np.asarray(page))
+    assert open_image(tiff((page, 1)), 10**6).size == (32, 32)  # the first is what there is
+    for others in ([(page, 0)], [(page, 2)], [(overview, 1), (page, 0)]):
+        with pytest.raises(DecodeError, match="image_is_animated"):
+            open_image(tiff((page, 0), *others), 10**6)

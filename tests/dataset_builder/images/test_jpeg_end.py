@@ -123,3 +123,32 @@ def test_what_is_no_jpeg_s_header_is_not_judged():
     data = encode(SCENE)
     for end in (2, 40, 300, data.index(b"\xff\xda") + 3):
         assert not is_cut_short(data[:end], SCENE)
+
+
+def parts(frame):
+    scans = [scan[:4] for scan in frame.scans]
+    return frame.kind, frame.components, frame.size, frame.interval, frame.codes, scans
+
+
+@pytest.mark.parametrize(
+    "between",
+    [b"\xff\xff\xff", b"\xff\x01", b"\xff\xd3", b"\x00\x07", b"\xff\xc4\x00\x13" + b"\x15" + bytes(16)],
+    ids=["fill bytes", "a mark without length", "a restart mark", "garbage", "a table without symbols"],
+)
+def test_what_may_stand_between_segments_changes_nothing(between):
+    data = encode(SCENE)
+    plain, start = _Frame(data), 2 + 2 + int.from_bytes(data[4:6], "big")  # after the first segment
+    found = _Frame(data[:start] + between + data[start:])
+    assert found.codes.pop((1, 5), {}) == {}
+    assert parts(found) == parts(plain) and found.scans[0][4] == plain.scans[0][4] + len(between)
+
+
+def test_the_last_two_units_alone_tell_that_a_scan_ended_early():
+    """Units of 8 x 8 pixels in rows of 15: grey are the last one, the last two, or what is beside them."""
+    grey = SCENE[..., 0].copy()
+    data = encode(grey)
+    cut = data[: int(0.7 * len(data))].removesuffix(b"\xff") + b"\xff\xd9"
+    for places, expected in ((1, False), (2, True), (3, True)):
+        pixels = np.where(grey == 128, 127, grey)
+        pixels[-8:, -8 * places :] = 128
+        assert is_cut_short(cut, pixels) == expected

@@ -20,7 +20,7 @@ from fusionrs_hf.errors import InputError
 from tests.dataset_builder.made.rights_rows import build_rows, write_source
 from tests.made import tiny, tiny_vlm
 from tests.made.hub_server import call
-from tests.training.release.made.folders import CARD, write_split
+from tests.training.release.made.folders import CARD, space, write_split
 from training.release import checks, door, verify
 from training.release.kinds import KINDS
 from training.release.pictures import PICTURE
@@ -392,3 +392,17 @@ def push_to_nowhere(dataset: Path) -> str:
         except InputError as error:
             return str(error)
     return "pushed"
+
+
+def test_a_dry_run_says_once_what_would_go_up_and_asks_no_hub(tmp_path, hub, caplog, monkeypatch):
+    folder = space(tmp_path / "space")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("stays")
+    asked = list(hub.requests)
+    monkeypatch.setattr("training.release.releasing.release", lambda *given: pytest.fail("it is released"))
+    caplog.set_level("INFO")
+    lines = door.push("space", folder, "dry/run", tag="v1", dry_run=True).splitlines()
+    sizes = {line.split("  ")[1]: int(line.split("  ")[0].replace(",", "")) for line in lines[:-1]}
+    assert sizes == {name: (folder / name).stat().st_size for name in ("README.md", "app.py", "requirements.txt")}
+    assert lines[-1].strip() == f"{sum(sizes.values())}  bytes in 3 files -> dry/run, tag v1"
+    assert hub.requests == asked and "app.py" not in caplog.text

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from tests.made.hub_faults import FAULTS
-from tests.training.release.made.faulty_pushes import attempt, begin, prepare, sweep
+from tests.training.release.made.faulty_pushes import LAST, attempt, begin, draw, prepare, sweep
 from training.release.kinds import KINDS
 
 
@@ -25,8 +25,7 @@ def test_a_space_is_old_or_new_whatever_fails(client: ProcessPoolExecutor, tmp_p
     folder, requests = client.submit(prepare, "space", str(tmp_path)).result()
     drawn = Random(fault).sample(range(requests), 4)
     for place in drawn:
-        number = hash((fault, place)) % 10**12
-        assert client.submit(attempt, "space", folder, fault, place, 10**9, number).result() == ""
+        assert client.submit(attempt, "space", folder, fault, place, LAST).result() == ""
 
 
 @pytest.mark.slow
@@ -35,3 +34,9 @@ def test_every_request_of_a_push_may_fail(client: ProcessPoolExecutor, tmp_path:
     tried, wrong = client.submit(sweep, kind, str(tmp_path), 0, 1).result()
     assert tried > 100
     assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_push_that_loads_all_anew_may_fail_anywhere(client: ProcessPoolExecutor, tmp_path: Path, kind: str):
+    assert client.submit(draw, kind, str(tmp_path), 20).result() == (20, [])

@@ -42,6 +42,15 @@ def test_the_best_has_the_highest_published_mean_recall():
     assert AblationTable(runs, "weak").best() == "strong"
 
 
+def test_the_best_has_the_highest_mean_and_not_the_luckiest_resample():
+    """One tile answers all, another recipe's tiles a third each: resamples without that tile have none of it."""
+    one, thirds = [[1, 1, 1], [0, 0, 0], [0, 0, 0]], [[0.3, 0.3, 0.3]] * 3
+    runs = {(name, 0): tallies(hits) for name, hits in (("thirds", thirds), ("one", one))}
+    table = AblationTable(runs, "thirds")
+    value, low, _ = table.cell("one", "held_out_region", "RGB and infrared")["mean"]
+    assert value > 0.3 > low and table.best() == "one"
+
+
 def test_the_interval_is_of_the_paired_difference():
     """Two recipes that rise and fall together over tiles, one always half a point above: no spread is left."""
     generator = np.random.default_rng(0)

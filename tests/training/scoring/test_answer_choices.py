@@ -4,7 +4,9 @@ import torch
 from dataset_builder.claims.grounding import CONTRASTS
 from fusionrs_hf.prompts import FACTS_PROMPT, QUESTIONS
 from tests.made import tiny, tiny_vlm
+from training.data.fact_texts import facts_sentence
 from training.scoring.answer_choices import (
+    _parts,
     answer_ids,
     choose_answers,
     choose_in_sentences,
@@ -94,3 +96,9 @@ def test_a_value_is_chosen_at_its_place_after_what_was_written_before():
         costs.append(-sum(scores[begin - 1 + place, word] for place, word in enumerate(words[0])).item())
     assert chosen["contrast"][0] == int(np.argmin(costs))
     assert all(len(places) == 2 for places in chosen.values())
+
+
+def test_a_value_ends_as_the_sentence_goes_on_after_it_and_the_last_with_the_sentence():
+    values = {"level": "dark", "contrast": "low", "brightest": "north", "darkest": "south", "relation": "darker"}
+    parts = [_parts({kind: value}) for kind, value in values.items()]
+    assert "Infrared:" + "".join(parts) == facts_sentence(values) and parts[-1].endswith(".")

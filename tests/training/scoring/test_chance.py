@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from tests.training.made.embedded import embedded
 from training.metrics.cross_modal_recall.cross_modal_recall import positive_ranks
-from training.scoring.chance import chance_of
+from training.scoring.chance import chance_of, chances
 
 
 def test_nine_tiles_have_the_chance_that_hands_find():
@@ -41,3 +42,14 @@ def test_random_embeddings_score_it():
 
 def test_queries_without_a_positive_are_not_asked():
     assert chance_of(sparse.csr_array(np.array([[1, 0], [0, 0]], bool)))["R@1"] == 0.5
+
+
+def test_chance_counts_what_answers_each_direction():
+    """Four rows, whose first two have one caption: their texts answer each other, their images do not."""
+    part = embedded(rows=4, captions=1)
+    part.texts["scene"].keys = np.array(["a", "a", "b", "c"])
+    found = chances(part, dict.fromkeys(["rgb_to_ir", "rgb_to_text/scene", "text_to_ir/scene", "rgb_to_ir_hard"]), 4)
+    scores = {direction: (score["R@1"], score["gallery"]) for direction, score in found.items()}
+    texts = (pytest.approx((2 / 4 + 2 / 4 + 1 / 4 + 1 / 4) / 4), 4)
+    assert scores["rgb_to_text/scene"] == texts and scores["text_to_ir/scene"] == texts
+    assert scores["rgb_to_ir"] == (pytest.approx(1 / 4), 4) and scores["rgb_to_ir_hard"] == (pytest.approx(1 / 8), 8)

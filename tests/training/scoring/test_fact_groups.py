@@ -3,7 +3,14 @@ import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from training.data.fact_texts import VALUES
-from training.scoring.fact_groups import chosen_values, group_accuracies, margin, match_choices, written_choices
+from training.scoring.fact_groups import (
+    MARGIN,
+    chosen_values,
+    group_accuracies,
+    margin,
+    match_choices,
+    written_choices,
+)
 
 
 def facts_of(ir, rgb=0):
@@ -37,6 +44,16 @@ def test_equal_answers_and_narrow_margins_make_no_group():
     alike = groups(FIRST, FIRST, [FIRST] * 4)["infrared_of_another_tile"]
     assert {score.groups for score in alike.values()} == {0} and alike["level"].accuracy is None
     assert groups(FIRST, NEAR, [FIRST, NEAR, NEAR, NEAR])["infrared_of_another_tile"]["brightest"].groups == 0
+
+
+@pytest.mark.parametrize(("gap", "groups"), [(4, 0), (5, 1)])
+def test_answers_apart_by_the_margin_make_a_group(gap, groups):
+    second = facts_of([200, 200 - gap, 180, 170, 160, 150, 140, 130, 110])
+    assert margin(second, "brightest") == pytest.approx(gap) and MARGIN == 5
+    facts = {name: [FIRST] if name == "own_images" else [second] for name in CONDITIONS}
+    choices = {name: choice(facts[name][0]) for name in CONDITIONS}
+    found = group_accuracies(choices, facts, ["tile"])["infrared_of_another_tile"]["brightest"]
+    assert found.groups == groups
 
 
 def test_margins_are_grey_levels_to_the_next_answer():

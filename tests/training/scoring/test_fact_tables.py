@@ -19,6 +19,12 @@ def test_sample_is_balanced_and_small_bands_leave_their_share(count, expected):
     assert chosen == balanced_sample(bands, count, seed=0)
 
 
+def test_a_small_band_leaves_its_share_whatever_it_is_called():
+    bands = ["lwir"] * 13 + ["nir"] * 5 + ["swir"] * 2
+    counted = Counter(bands[index] for index in balanced_sample(bands, 9, seed=0))
+    assert (counted["lwir"], counted["nir"], counted["swir"]) == (3, 4, 2)
+
+
 def test_donor_is_another_tile_of_the_same_band():
     bands = ["nir", "nir", "nir", "lwir", "lwir", "swir"]
     tiles = ["a", "a", "b", "a", "c", "a"]
@@ -48,3 +54,9 @@ def test_written_values_are_those_claimed_once():
     first, second = written_values(["Infrared: dark, low contrast, brightest north, darker than visible.", "nothing"])
     assert first == {"level": "dark", "contrast": "low", "brightest": "north", "darkest": None, "relation": "darker"}
     assert set(second.values()) == {None}
+
+
+def test_claims_of_other_kinds_and_of_no_measured_value_are_no_written_values():
+    """The first is a claim that compares two places; the second says where, of what no row measures."""
+    found = written_values(["Brighter in the north than in the south; high contrast.", "Brightest along the coast."])
+    assert found[0] == {**dict.fromkeys(FACT_KINDS), "contrast": "high"} and set(found[1].values()) == {None}

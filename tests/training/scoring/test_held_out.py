@@ -16,6 +16,7 @@ def test_rows_are_told_apart_by_whether_the_dataset_s_training_saw_their_scene(t
     expected = {"held_out_region": {"scene"}, "held_out_scene": {"other"}}
     assert scenes == {f"{part}/{band}": names for part, names in expected.items() for band in tiny_dataset.BANDS}
     assert [len(rows) for rows in parts.values()] == [3, 3, 2, 2]
+    assert list(parts) == sorted(parts)
 
 
 def test_the_model_s_own_training_goes_before_the_dataset_s(tmp_path):

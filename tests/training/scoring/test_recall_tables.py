@@ -6,6 +6,7 @@ from tests.made import tiny
 from tests.training.made.embedded import embedded, vectors
 from training.scoring.embedded_rows import EmbeddedTexts
 from training.scoring.recall_tables import (
+    averaged_directions,
     choose_fusion_weight,
     mean_recall,
     mean_recalls,
@@ -78,3 +79,10 @@ def test_intervals_of_a_table_are_of_hits_at_one():
     found = table(part)
     assert found.scores["rgb_to_ir"]["R@5"] > 0
     assert found.intervals["rgb_to_ir"] == (found.scores["rgb_to_ir"]["R@1"],) * 3 == (0, 0, 0)
+
+
+def test_rgb_and_scene_captions_are_averaged_where_there_are_scene_captions():
+    assert averaged_directions(["ir_aware"]).keys() == {"rgb_ir", "ir_aware"}
+    names = averaged_directions(["scene"])
+    assert names["rgb_scene"] == ("rgb_to_text/scene", "text_to_rgb/scene")
+    assert names["rgb_ir"] == ("rgb_to_ir", "ir_to_rgb") and len(names["scene"]) == 4

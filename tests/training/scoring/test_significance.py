@@ -42,12 +42,14 @@ def test_no_query_is_refused():
         bootstrap_mean(np.array([]))
 
 
-def test_groups_come_and_go_as_wholes_by_a_slow_bootstrap():
-    """Two columns; a resample in which a column has no query counts by the other one."""
+@pytest.mark.parametrize(("groups", "most"), [(7, 2), (3, 1)])
+def test_groups_come_and_go_as_wholes_by_a_slow_bootstrap(groups, most):
+    """Two columns; a resample in which a column has no query counts by the other one, and one query is enough."""
     generator = np.random.default_rng(5)
-    queries = generator.integers(0, 3, (7, 2)).astype(float)
-    hits = queries * generator.random((7, 2))
-    draws = np.random.default_rng(0).multinomial(7, np.full(7, 1 / 7), 60)
+    queries = generator.integers(0, most + 1, (groups, 2)).astype(float)
+    queries[0] = 1, most
+    hits = queries * generator.random((groups, 2))
+    draws = np.random.default_rng(0).multinomial(groups, np.full(groups, 1 / groups), 60)
     means = []
     for times in draws:
         columns = [(times @ hits[:, c]) / (times @ queries[:, c]) for c in (0, 1) if times @ queries[:, c]]

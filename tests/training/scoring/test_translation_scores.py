@@ -9,6 +9,7 @@ from training.scoring.translation_scores import (
     area_under_curve,
     better_by,
     gradient_agreement,
+    gray_gradient,
     pooled_r2,
     score_tiles,
     ssim,
@@ -100,3 +101,13 @@ def test_area_under_the_curve_is_the_chance_of_the_right_order():
     pairs = [(a > b) + 0.5 * (a == b) for a in score[positive] for b in score[~positive]]
     assert area_under_curve(score, positive) == pytest.approx(np.mean(pairs))
     assert area_under_curve(score, np.zeros(6, bool)) is None
+
+
+def test_the_gradient_of_gray_is_that_of_a_plane_by_hand():
+    """Sobel's weights sum to 8 times the step: one level across and two down a pixel; of green .587 of that."""
+    down, across = np.mgrid[:6, :7]
+    plane = (across + 2 * down).astype(np.uint8)
+    gray = gray_gradient(np.stack([plane] * 3, axis=-1))
+    np.testing.assert_allclose(gray[1:-1, 1:-1], 8 * np.hypot(1, 2))
+    green = gray_gradient(np.stack([0 * plane, plane, 0 * plane], axis=-1))
+    np.testing.assert_allclose(green, 0.587 * gray)

@@ -1,6 +1,7 @@
 """Pushes to a Hub on which requests fail, as a client process does them; imports no Hub library until it is told.
 
-Command: python -m tests.training.release.made.faulty_pushes KIND SHARE OF, for one share of all requests x faults.
+Command: python -m tests.training.release.made.faulty_pushes KIND SHARE OF, for one share of all requests x faults. A
+folder's contents are loaded once and remembered by their hash; with `--full DRAWN` so many drawn cases load all anew.
 """
 
 import os
@@ -8,11 +9,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from tests.made.hub_faults import FAULTS
 from tests.made.hub_server import LoopbackHub
 
+LAST = 10**9  # request: a fault that does not pass
 ONCE = ("500", "429", "cut", "cut after")  # also tried as what happens once and passes
 hub: LoopbackHub
 
@@ -33,8 +36,8 @@ def prepare(kind: str, root: str) -> tuple[str, int]:
     from training.release import door
 
     folder = MAKERS[kind](Path(root) / kind)
-    hub.faults.arm("slow", 10**9)
-    door.push(kind, folder, f"faults/{kind}-first")
+    hub.faults.arm("slow", LAST)
+    door.push(kind, folder, f"faults/{kind}")
     return str(folder), hub.faults.seen
 
 
@@ -49,16 +52,25 @@ def state(kind: str, repo_id: str) -> dict[str, Any]:
     return {"main": files, "tags": {tag: set(tree) - {".gitattributes"} for tag, tree in tags.items()}}
 
 
-def attempt(kind: str, folder: str, fault: str, first: int, last: int, number: int) -> str:
-    """Pushes under a fault into a repository that holds an older file; returns what was wrong, empty if nothing."""
+def attempt(kind: str, folder: str, fault: str, first: int, last: int, name: str = "") -> str:
+    """Pushes under a fault into a repository that holds an older file; returns what was wrong, empty if nothing.
+
+    Args:
+        kind, folder: What is pushed.
+        fault: Of `FAULTS`.
+        first, last: Requests that it befalls.
+        name: Of the repository: a name of its own makes a card of its own, so that all is loaded; empty: the one that
+            was pushed to before, made anew, so that what is loaded is known.
+    """
     from huggingface_hub import HfApi
 
     from fusionrs_hf.errors import InputError
     from training.release import door
     from training.release.kinds import KINDS
 
-    repo_type, repo_id = KINDS[kind].repo_type, f"faults/{kind}-{number}"
+    repo_type, repo_id = KINDS[kind].repo_type, f"faults/{name or kind}"
     options = {"space_sdk": "static"} if repo_type == "space" else {}
+    HfApi().delete_repo(repo_id, repo_type=repo_type, missing_ok=True)
     HfApi().create_repo(repo_id, repo_type=repo_type, **options)
     HfApi().upload_file(path_or_fileobj=b"old", path_in_repo="OLD.md", repo_id=repo_id, repo_type=repo_type)
     old = {"OLD.md"}
@@ -97,25 +109,38 @@ def attempt(kind: str, folder: str, fault: str, first: int, last: int, number: i
     return ""
 
 
+def all_cases(requests: int) -> list[tuple[str, int, int]]:
+    """Returns every fault, the first request that it befalls and the last."""
+    lasting = [(fault, place, LAST) for fault in FAULTS for place in range(requests)]
+    return lasting + [(fault, place, place) for fault in ONCE for place in range(requests)]
+
+
 def sweep(kind: str, root: str, share: int, of: int) -> tuple[int, list[str]]:
     """Tries every request x fault whose number falls to this share; returns how many, and what was wrong."""
     folder, requests = prepare(kind, root)
-    cases = [(fault, place, 10**9) for fault in FAULTS for place in range(requests)]
-    cases += [(fault, place, place) for fault in ONCE for place in range(requests)]
-    mine = [case for number, case in enumerate(cases) if number % of == share]
-    wrong = [attempt(kind, folder, *case, number) for number, case in enumerate(mine)]
+    mine = all_cases(requests)[share::of]
+    wrong = [attempt(kind, folder, *case) for case in mine]
     return len(mine), [line for line in wrong if line]
+
+
+def draw(kind: str, root: str, count: int) -> tuple[int, list[str]]:
+    """Tries some cases, drawn by the kind's name, each with all that is loaded of a release."""
+    folder, requests = prepare(kind, root)
+    drawn = Random(kind).sample(all_cases(requests), count)
+    wrong = [attempt(kind, folder, *case, f"{kind}-{number}") for number, case in enumerate(drawn)]
+    return count, [line for line in wrong if line]
 
 
 def main() -> None:
     """Prints how many cases were tried and every one that went wrong."""
-    kind, share, of = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    kind, *numbers = sys.argv[1:]
     for name in [name for name in os.environ if name.startswith("HF_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as root:
         begin(root)
         started = time.monotonic()
-        tried, wrong = sweep(kind, root, share, of)
+        full = numbers[0] == "--full"
+        tried, wrong = draw(kind, root, int(numbers[1])) if full else sweep(kind, root, *map(int, numbers))
     lines = [f"{kind}: {tried} tried, {len(wrong)} wrong, {time.monotonic() - started:.0f} s", *wrong]
     sys.stdout.write("\n".join(lines) + "\n")
 
