@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from datasets import Dataset
 from PIL import Image
 from torch import Tensor
-from transformers import AutoImageProcessor, get_cosine_schedule_with_warmup
+from transformers import AutoImageProcessor
 
 from dataset_builder.translators.learned import LearnedTranslator
 from dataset_builder.translators.radiometric import RadiometricTranslator
@@ -34,6 +33,7 @@ from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
 from fusionrs_hf.modeling_fusionrs_translator import UNKNOWN
 from fusionrs_hf.processing_fusionrs_clip import FusionRSCLIPProcessor
 from fusionrs_hf.weights import load_tokenizer
+from tests.benchmarks.heads import descend, embed, start_anew
 from training.data.pairs import PairCollator, integer_ids, load_pairs, pooled_features
 from training.data.scenes import scene_of
 from training.journey import steps, travel
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "translator_downstream.json"
 BANDS = ("nir", "swir")
 VIEWS = ("sensor", "gray", "formula", "unknown", "scene")
-BATCH, RATE, WARMUP = 64, 5e-4, 5  # of the demo's recipe
+RATE = 5e-4  # of the demo's head
 DRAWS = 10_000
 Features = tuple[Tensor, Tensor]  # of RGB and of infrared, (rows, features) each
 
@@ -86,11 +86,6 @@ def of_band(rows: Dataset, band: str) -> Dataset:
     return rows.select(np.flatnonzero(np.asarray(rows["ir_band"]) == band))
 
 
-def embed(model: FusionRSCLIPModel, features: Tensor, modality: str) -> Tensor:
-    """Returns unit-length embeddings `(rows, projection_dim)` of pooled features `(rows, features)`."""
-    return F.normalize(model.visual_projection(model.feature_norm(features, modality)), dim=-1)
-
-
 def train_head(model: FusionRSCLIPModel, features: Features, ids: Tensor, seed: int, count: int) -> None:
     """Fits the statistics and trains the projection, from a random start, on the RGB-infrared term alone.
 
@@ -102,21 +97,15 @@ def train_head(model: FusionRSCLIPModel, features: Features, ids: Tensor, seed: 
         count: Steps.
     """
     generator = torch.Generator().manual_seed(seed)
-    weight, scale = model.visual_projection.weight, model.logit_scale
-    with torch.no_grad():
-        model.fit_feature_norm(*features)
-        weight.normal_(std=weight.shape[1] ** -0.5, generator=generator)
-        scale.fill_(model.config.logit_scale_init_value)
-    groups = [{"params": [weight], "weight_decay": 0.05}, {"params": [scale], "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=RATE)
-    schedule = get_cosine_schedule_with_warmup(optimiser, WARMUP, count)
-    for _ in range(count):
-        batch = torch.randperm(len(ids), generator=generator)[:BATCH]
+    model.fit_feature_norm(*features)
+    start_anew(model, generator)
+
+    def loss(batch: Tensor) -> Tensor:
         embeds = {name: embed(model, side[batch], name) for name, side in zip(("rgb", "ir"), features)}
-        optimiser.zero_grad()
-        model.contrastive_loss(embeds, image_ids=ids[batch]).backward()
-        optimiser.step()
-        schedule.step()
+        return model.contrastive_loss(embeds, image_ids=ids[batch])
+
+    rates = [(model.visual_projection.weight, RATE), (model.logit_scale, RATE)]
+    descend(rates, loss, len(ids), count, generator)
 
 
 @torch.no_grad()
