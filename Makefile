@@ -84,7 +84,9 @@ bench-build: $(VENV)/.installed $(PEERS)/.installed  ## Measure the dataset buil
 
 bench-models: bench-clip $(SCENES)/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.unseen_trials --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.unseen_scenes --packages .demo-packages --scenes $(SCENES)
+	$(BIN)/python -m tests.benchmarks.translator_downstream --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality

@@ -80,6 +80,16 @@ class ClipArguments:
     augment_color: float = field(
         default=0.0, metadata={"help": "Brightness, contrast and saturation of the RGB change by up to this share."}
     )
+    augment_radiometry: float = field(
+        default=0.0,
+        metadata={
+            "help": "Gamma, contrast and level of RGB and of infrared change, apart, by this strength, such as 0.5."
+        },
+    )
+    augment_versions: int = field(
+        default=0,
+        metadata={"help": "Changed versions of each image, shown as often as itself; 0: a new one every time."},
+    )
     frozen_vision_layers: int = field(
         default=0, metadata={"help": "Lowest image-tower layers kept as loaded; -1: the whole tower."}
     )
@@ -105,6 +115,9 @@ class ClipArguments:
     )
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Of projections and scale; None: as towers."}
+    )
+    text_head_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of the text projection; None: as the other heads."}
     )
     max_logit_scale: float | None = field(
         default=100.0, metadata={"help": "Clamp of the inverse temperature, or none."}
@@ -152,20 +165,32 @@ class ClipArguments:
             raise ValueError(f"texts_per_row must be positive, got {self.texts_per_row}")
         if not 0 <= self.ir_caption_probability <= 1:
             raise ValueError(f"ir_caption_probability must lie in [0, 1], got {self.ir_caption_probability}")
-        for name in ("modality_dropout", "lora_dropout", "augment_color"):
+        for name in ("modality_dropout", "lora_dropout", "augment_color", "augment_radiometry"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if not 0 < self.augment_crop <= 1:
             raise ValueError(f"augment_crop must lie in (0, 1], got {self.augment_crop}")
-        least = {"encode_rows": 0, "lora_rank": 0, "frozen_vision_layers": -1, "frozen_text_layers": -1}
+        least = {
+            "encode_rows": 0,
+            "lora_rank": 0,
+            "augment_versions": 0,
+            "frozen_vision_layers": -1,
+            "frozen_text_layers": -1,
+        }
         for name, value in {**least, "shuffle_buffer": 1, "norm_rows": 2}.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name} must be {value} or more, got {getattr(self, name)}")
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.remember_images and (self.augment_crop < 1 or self.augment_flip or self.augment_color):
-            raise ValueError("remember_images needs images that stay as they are; drop it or the augment_ options")
+        changes = self.augment_crop < 1 or self.augment_flip or self.augment_color or self.augment_radiometry
+        if self.augment_versions and not changes:
+            raise ValueError("augment_versions is of changed images; say how they change, as augment_radiometry: 0.5")
+        if self.remember_images and changes and not self.augment_versions:
+            raise ValueError(
+                "remember_images needs images that come again; give augment_versions, such as 2, or drop it or the "
+                "augment_ options"
+            )
         if not self.lora_rank and (self.lora_alpha or self.lora_dropout or self.lora_modules):
             raise ValueError("lora_alpha, lora_dropout and lora_modules need adapters; give lora_rank, such as 8")
         if self.clip and (self.vision_layers is not None or self.projection_start != "random"):

@@ -30,7 +30,7 @@ from training.recipe import read_mapping
 from training.release.refresh import refresh_beside
 from training.scoring.band_tiles import BandTiles, block_of
 from training.scoring.translated_tiles import best_and_worst
-from training.scoring.translation_rivals import fit_rivals, unfitted_rivals
+from training.scoring.translation_rivals import fit_rivals, unfitted_rivals, z_scored_mean
 from training.scoring.translation_scores import (
     Predictions,
     affine_better_by,
@@ -175,6 +175,9 @@ def score_scene(
             alone = _predictions(unknown.pipeline.predict(shown, band, unknown.condition))
             methods["learned_without_formula"] = alone
             compared["learned_without_formula"] = sorted(against)
+            medians = [alone.median, methods["radiometric"].median, methods["gray_as_shown"].median]
+            methods["z_scored_mean"] = Predictions(z_scored_mean(medians[:2]))
+            methods["z_scored_mean_with_gray"] = Predictions(z_scored_mean(medians))
         if level is not None and not tiles.reflectance:
             add_reflectance(tiles, level)
         if tiles.reflectance and not is_known:

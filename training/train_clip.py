@@ -171,8 +171,11 @@ def make_collators(
     """Returns what shows rows in training, and what shows them as they are."""
     view = "sensor" if arguments.ir_view == "shuffled" else arguments.ir_view
     plain = PairCollator(processor, arguments.ir_caption_probability, view, seed, group_aware=arguments.group_aware)
-    changes = PairAugmentation(arguments.augment_crop, arguments.augment_flip, arguments.augment_color) or None
-    changing = dataclasses.replace(plain, augmentation=changes, texts_per_row=arguments.texts_per_row)
+    kinds = (getattr(arguments, f"augment_{name}") for name in ("crop", "flip", "color", "radiometry"))
+    changes, versions = PairAugmentation(*kinds) or None, arguments.augment_versions
+    changing = dataclasses.replace(
+        plain, augmentation=changes, versions=versions, texts_per_row=arguments.texts_per_row
+    )
     return changing, plain
 
 
@@ -226,6 +229,7 @@ def train(run: RunFolder, arguments: ClipArguments, training: ClipTrainingArgume
             compute_metrics=None if validation is None else make_recall(validation, plain),
             callbacks=[LogitScaleClamp(arguments.max_logit_scale), CaptionEpoch(collator)],
             head_learning_rate=arguments.head_learning_rate,
+            text_head_learning_rate=arguments.text_head_learning_rate,
             decay_all=arguments.decay_all,
             encode_rows=arguments.encode_rows,
             modality_dropout=arguments.modality_dropout,

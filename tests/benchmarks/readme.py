@@ -252,7 +252,9 @@ def render(template: str) -> str:
         reading_runs=", ".join(map(str, reading["seeds"])),
         rates=read("caption_throughput"),
         specificity=read("caption_specificity"),
-        translator=readme_translator.facts(read("translator_quality"), read("translator_speed")),
+        translator=readme_translator.facts(
+            read("translator_quality"), read("translator_speed"), read("translator_downstream")
+        ),
         titles=POLICIES,
         regions=REGIONS,
         effect_table=lambda where, cutoff: effect_table(effect, where, cutoff),

@@ -6,20 +6,41 @@ from model_cards.bands import BAND_NAMES
 from tests.benchmarks.markdown import table
 
 RIVALS = {"gray": "gray, fitted", "radiometric": "formula", "linear": "linear", "trees": "trees"}
-WAYS = {"learned": "display", "learned_without_formula": "display, model alone", "learned_reflectance": "reflectance"}
+WAYS = {
+    "learned": "display",
+    "learned_without_formula": "display, model alone",
+    "z_scored_mean": "display, z-scored",
+    "z_scored_mean_with_gray": "display, z-scored with gray",
+    "learned_reflectance": "reflectance",
+}
+VIEWS = {
+    "gray": "the gray of the RGB",
+    "formula": "the formula",
+    "unknown": "the learned translator, as a build gives it",
+    "scene": "the learned translator, told the scene",
+    "sensor": "the sensor",
+}
 
 
-def facts(quality: Mapping, speed: Mapping) -> dict[str, object]:
+def facts(quality: Mapping, speed: Mapping, downstream: Mapping) -> dict[str, object]:
     """What the template asks for."""
     flagged = [row["value"] for row in quality["bars"] if row["bar"].startswith("unseen scenes, all tiles: flagged")]
     known = [f"{100 * part['flagged_share']:.0f} %" for part in quality["scenes"].values() if part["known"]]
     return {
         "quality": quality,
         "speed": speed,
+        "downstream": downstream,
+        "learned_from": downstream_table(downstream),
         "bars": bars_held(quality),
         "second": bars_held(quality["second"]) if "second" in quality else None,
         "known": known_table(quality),
         "unseen": unseen_table(quality),
+        "z_scored": {
+            name: told(row["value"])
+            for name in ("z_scored_mean", "z_scored_mean_with_gray")
+            for row in quality["bars"]
+            if f", {name}:" in row["bar"]
+        },
         "flagged": {"unseen": flagged[0], "known": " and ".join(known)},
         "memory": memory_table(speed),
     }
@@ -64,6 +85,21 @@ def unseen_table(result: Mapping) -> str:
             flagged = f"{100 * part['flagged_share']:.0f} %"
             rows.append([scene, BAND_NAMES[band], entry["tiles"], *cells, *rivals, flagged])
     return table(["scene", "band", "tiles", *WAYS.values(), "gray", "formula", "flagged"], 2, rows)
+
+
+def downstream_table(report: Mapping) -> str:
+    """R@1 against sensor infrared by what a head was trained on, and the share of the gap that closes, by band."""
+    rows = []
+    for view, title in VIEWS.items():
+        cells = []
+        for band in report["bands"].values():
+            value, low, high = band["views"][view]["mean"]
+            cells.append(f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            share = band["views"][view].get("gap_closed")
+            cells.append("" if share is None else f"{share[0]:.2f} [{share[1]:.2f}, {share[2]:.2f}]")
+        rows.append([title, *cells])
+    header = [f"{BAND_NAMES[band]}, {what}" for band in report["bands"] for what in ("R@1", "share of the gap")]
+    return table(["trained on infrared of", *header], 1, rows)
 
 
 def bars_held(result: Mapping) -> tuple[int, int, str]:

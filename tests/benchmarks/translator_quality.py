@@ -119,7 +119,7 @@ def bars(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     tiles = {scene: next(iter(part["bands"].values()))["tiles"] for scene, part in unseen.items()}
     share = sum(tiles[scene] * part["flagged_share"] for scene, part in unseen.items()) / sum(tiles.values())
     bar("unseen scenes, all tiles: flagged at least 0.9", share, share >= 0.9)
-    display, level = [], []
+    display, level, z_scored = [], [], {"z_scored_mean": [], "z_scored_mean_with_gray": []}
     for scene, part in unseen.items():
         bar(f"{scene}: flagged", part["flagged_share"], None)
         for band in ("nir", "swir"):
@@ -127,6 +127,8 @@ def bars(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             if "learned" in methods:
                 rival = max(methods[name]["affine_r2"] for name in ("gray_as_shown", "radiometric"))
                 display.append(methods["learned"]["affine_r2"] > rival)
+                for name, higher in z_scored.items():
+                    higher.append(methods[name]["affine_r2"] > rival)
             if "learned_reflectance" in methods:
                 more = methods["learned_reflectance"]["more_affine_r2_than"]
                 level.append(all(more[name][1] > 0 for name in ("gray_as_shown", "radiometric")))
@@ -135,6 +137,8 @@ def bars(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         [sum(display), len(display)],
         2 * sum(display) >= len(display),
     )
+    for name, higher in z_scored.items():
+        bar(f"unseen, display, {name}: above gray and formula", [sum(higher), len(higher)], None)
     bar(
         "unseen, reflectance: interval above zero in two thirds",
         [sum(level), len(level)],

@@ -34,6 +34,7 @@ RESULT = Path(__file__).parent / "results" / "translator_speed.json"
 SAMPLE = "dataset_builder/sample"
 TILES, SIDE, BATCH = 1_000, 128, 16
 SCENES = (2_500, 5_000, 10_000)  # sides in pixels
+PARTS = ("time", "exactness", "resume", "memory")
 CHILD = (  # VmHWM is of this process alone; ru_maxrss begins with what its parent held
     "import sys; from fusionrs_hf.cli import main; main(sys.argv[1:]); "
     "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
@@ -142,19 +143,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scratch", type=Path, required=True, help="empty folder for rasters, 1 GB")
     parser.add_argument("--model", help="folder or Hub id (default: the one that ships)")
-    parser.add_argument("--scenes", type=int, nargs="*", default=SCENES, help="sides of rasters, px; none: no memory")
+    parser.add_argument("--scenes", type=int, nargs="+", default=SCENES, help="sides of the rasters of memory, px")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="others stay as --output has them")
     parser.add_argument("--output", type=Path, default=RESULT, help=f"JSON to write (default: {RESULT.name})")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.scratch.mkdir(parents=True, exist_ok=True)
     tiles = sample_tiles()
-    results: dict[str, Any] = {"hardware": f"{os.cpu_count()} processors, {platform.machine()}, no GPU"}
-    results["time"] = measure_time(options.model, tiles, TILES)
-    logger.info("%s", results["time"])
-    results["exactness"] = measure_exactness(options.model, tiles)
-    results["resume"] = measure_resume(options.model, tiles, options.scratch)
-    results["memory"] = [measure_memory(options.model, tiles, side, options.scratch) for side in options.scenes]
-    logger.info("%s", json.dumps(results))
+    results: dict[str, Any] = json.loads(options.output.read_text()) if options.output.is_file() else {}
+    results["hardware"] = f"{os.cpu_count()} processors, {platform.machine()}, no GPU"
+    measures = {
+        "time": lambda: measure_time(options.model, tiles, TILES),
+        "exactness": lambda: measure_exactness(options.model, tiles),
+        "resume": lambda: measure_resume(options.model, tiles, options.scratch),
+        "memory": lambda: [measure_memory(options.model, tiles, side, options.scratch) for side in options.scenes],
+    }
+    for name in options.parts:
+        results[name] = measures[name]()
+        logger.info("%s: %s", name, json.dumps(results[name]))
     options.output.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, get_dataset_split_names, load_dataset
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
@@ -19,6 +20,7 @@ from dataset_builder.shards.folder import find_shards
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.folder_manifest import require_finished
 from fusionrs_hf.modeling_fusionrs_clip import FusionRSCLIPModel
+from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.weights import check_source, loading
 from training.data.augmentation import DRAWS, PairAugmentation
 from training.data.embedded_images import embedded
@@ -131,6 +133,7 @@ class PairCollator:
         texts_per_row: Captions that each row is shown with, none twice as long as there are others; 0: images alone.
         augmentation: Changes both images of a pair; None: none. The controls are made of the RGB as stored, and then
             changed as infrared is, but for `rgb_duplicate`, which is the changed RGB.
+        versions: Changes of an image group there are, each as likely as none; 0: a new one every time.
     """
 
     processor: Any
@@ -141,6 +144,7 @@ class PairCollator:
     group_aware: bool = True
     texts_per_row: int = 1
     augmentation: PairAugmentation | None = None
+    versions: int = 0
 
     def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         """Returns `pixel_values`, `ir_pixel_values`, `input_ids`, `attention_mask`, `image_ids`, `caption_ids`.
@@ -152,15 +156,16 @@ class PairCollator:
         images, infrared = [row["rgb"] for row in rows], [row["ir"] for row in rows]
         if self.ir_view == "grayscale":
             infrared = [image.convert("L") for image in images]
+        bands = [row["ir_band"] for row in rows]
         if self.augmentation:
-            draws = [self._draw(row, "augmentation").random(DRAWS) for row in rows]
-            changed = [self.augmentation(*pair) for pair in zip(images, infrared, map("\n".join, row_captions), draws)]
+            if self.augmentation.radiometry:  # is of grey levels
+                infrared = list(map(check_infrared, infrared, self.processor.limits(bands, len(rows))))
+            changed = map(self._changed, rows, images, infrared, map("\n".join, row_captions))
             images, infrared = (list(side) for side in zip(*changed))
         if self.ir_view == "rgb_duplicate":
             batch = self.processor(images=images, text=texts or None)
             batch["ir_pixel_values"] = batch["pixel_values"].clone()
         else:
-            bands = [row["ir_band"] for row in rows]
             batch = self.processor(images=images, ir_images=infrared, text=texts or None, ir_bands=bands)
         groups, keys = [row["image_group_id"] for row in rows], [caption_key(text) for text in texts]
         if not self.group_aware:
@@ -194,6 +199,18 @@ class PairCollator:
         if not all(text.strip() for text in texts):
             raise InputError(f"row {row['sample_id']} has an empty caption; run the build's caption stage")
         return texts
+
+    def _changed(
+        self, row: Mapping[str, Any], rgb: Image.Image, ir: Image.Image, caption: str
+    ) -> tuple[Image.Image, Image.Image]:
+        generator = self._draw(row, "augmentation")
+        if self.versions:
+            version = int(generator.integers(self.versions + 1))
+            if version == 0:
+                return rgb, ir
+            group = row["image_group_id"] or row["sample_id"]  # bands of a tile share its RGB
+            generator = np.random.default_rng(stable_seed(self.seed, version, group, "version"))
+        return self.augmentation(rgb, ir, caption, generator.random(DRAWS))
 
     def _draw(self, row: Mapping[str, Any], *purpose: str) -> np.random.Generator:
         return np.random.default_rng(stable_seed(self.seed, row.get("epoch", self.epoch), row["sample_id"], *purpose))

@@ -38,6 +38,20 @@ def fit_rivals(rgb: Sequence[np.ndarray], infrared: Sequence[np.ndarray], band: 
     return rivals | unfitted_rivals(band)
 
 
+def z_scored_mean(answers: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """Returns the mean of several methods' answers, each with the first one's mean and spread over a whole scene.
+
+    Args:
+        answers: By method, for each tile of the scene `(height, width)`.
+    """
+    levels = [(np.mean(tiles), np.std(tiles)) for tiles in answers]
+    mean, spread = levels[0]
+    return [
+        mean + spread * np.mean([(tile - m) / max(s, 1e-6) for tile, (m, s) in zip(tiles, levels)], axis=0)
+        for tiles in zip(*answers)
+    ]
+
+
 def unfitted_rivals(band: str) -> dict[str, Rival]:
     """Returns the rivals that need no training tiles: the gray as it is, and the radiometric formula."""
     formula = RadiometricTranslator()

@@ -33,6 +33,7 @@ class ContrastiveTrainer(KeptCheckpoints):
     Args:
         *args, **kwargs: Of `KeptCheckpoints`.
         head_learning_rate: Of what is no tower; None: as the towers.
+        text_head_learning_rate: Of the text projection; None: as the other heads.
         decay_all: Let weight decay reach every parameter, as the published recipe does.
         encode_rows: Rows that are encoded at a time; 0: the whole batch. The loss is the whole batch's all the same:
             a part's activations are made again in the backward pass (gradient caching, arXiv 2101.06983, by PyTorch's
@@ -48,6 +49,7 @@ class ContrastiveTrainer(KeptCheckpoints):
         self,
         *args: object,
         head_learning_rate: float | None = None,
+        text_head_learning_rate: float | None = None,
         decay_all: bool = False,
         encode_rows: int = 0,
         modality_dropout: float = 0.0,
@@ -56,6 +58,7 @@ class ContrastiveTrainer(KeptCheckpoints):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.head_learning_rate, self.decay_all = head_learning_rate, decay_all
+        self.text_head_learning_rate = text_head_learning_rate
         self.encode_rows, self.modality_dropout = encode_rows, modality_dropout
         self.eval_collator = eval_collator or self.data_collator
         self.loss_is_scaled_for_ga = False
@@ -95,10 +98,7 @@ class ContrastiveTrainer(KeptCheckpoints):
             groups: dict[tuple[float, float], list[nn.Parameter]] = {}
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
-                    is_tower = name.startswith(TOWERS)
-                    rate = (
-                        self.args.learning_rate if is_tower else (self.head_learning_rate or self.args.learning_rate)
-                    )
+                    rate = self._rate(name)
                     spared = parameter.ndim < 2 or name == "modality_embedding"
                     decay = 0.0 if spared and not self.decay_all else self.args.weight_decay
                     groups.setdefault((rate, decay), []).append(parameter)
@@ -107,6 +107,13 @@ class ContrastiveTrainer(KeptCheckpoints):
                 **options,
             )
         return self.optimizer
+
+    def _rate(self, name: str) -> float:
+        """Returns the learning rate of a parameter."""
+        if name.startswith(TOWERS):
+            return self.args.learning_rate
+        text = self.text_head_learning_rate if name.startswith("text_projection.") else None
+        return text or self.head_learning_rate or self.args.learning_rate
 
     def compute_loss(
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: Tensor | None = None

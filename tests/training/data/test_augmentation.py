@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from fusionrs_hf.errors import InputError
+from fusionrs_hf.processing_fusionrs_images import check_infrared
 from tests.made import tiny
 from tests.training.made.interrupted import interrupted
 from tests.training.test_train_clip import command, folders, losses, weights  # noqa: F401 - folders is a fixture
@@ -64,6 +65,17 @@ def test_colours_change_in_the_rgb_alone():
     assert all(same(new_ir, ir) for _, new_ir in results)
     assert len({new_rgb.tobytes() for new_rgb, _ in results}) == len(DRAWN)
     assert all(new_rgb.size == rgb.size and new_rgb.mode == "RGB" for new_rgb, _ in results)
+
+
+def test_infrared_of_which_a_caption_states_anything_keeps_its_values():
+    rgb, ir = tiny.rgb_image(), tiny.ir_image()
+    change = PairAugmentation(radiometry=0.5)
+    free = [change(rgb, ir, "a lake by a wood", draw) for draw in DRAWN]
+    assert len({new_rgb.tobytes() for new_rgb, _ in free}) == len({new_ir.tobytes() for _, new_ir in free}) == 40
+    told = [change(rgb, ir, "The lake is dark.", draw) for draw in DRAWN]
+    assert all(same(new_ir, ir) and same(new_rgb, other) for (new_rgb, new_ir), (other, _) in zip(told, free))
+    compared = [change(rgb, ir, "The lake is darker than in the visible image.", draw) for draw in DRAWN]
+    assert all(same(new_ir, ir) and same(new_rgb, rgb) for new_rgb, new_ir in compared)
 
 
 def test_what_the_caption_says_stays_true():
@@ -130,6 +142,28 @@ def test_what_is_drawn_depends_on_seed_epoch_and_row_alone():
         assert all(not torch.equal(*pair) for pair in zip(first, other))
 
 
+def test_an_image_has_so_many_versions_and_bands_of_a_tile_share_the_rgb_of_each():
+    collator = PairCollator(tiny.clip_processor(), augmentation=PairAugmentation(radiometry=0.5), versions=2)
+    tile = [{**row, "rgb": tiny.rgb_image(), "image_group_id": "tile"} for row in rows()]
+    batches = [dataclasses.replace(collator, epoch=epoch)(tile) for epoch in range(9)]
+    assert len({image.numpy().tobytes() for batch in batches for image in batch["pixel_values"]}) == 3
+    for index in range(len(tile)):
+        seen = [batch["ir_pixel_values"][index].numpy().tobytes() for batch in batches]
+        assert len(set(seen)) <= 3
+    plain = PairCollator(tiny.clip_processor())(tile)["pixel_values"][0]
+    shown = sum(torch.equal(image, plain) for batch in batches for image in batch["pixel_values"])
+    assert 9 < shown < 27  # of 54, each version as likely as the image itself
+
+
+def test_infrared_above_8_bit_is_changed_between_its_limits():
+    processor = tiny.clip_processor()
+    processor.ir_range = {"nir": (1_000, 3_000)}
+    wide = [{**row, "ir": Image.fromarray(np.asarray(row["ir"], np.uint16) * 8 + 900)} for row in rows()]
+    eight = [{**row, "ir": check_infrared(row["ir"], (1_000, 3_000))} for row in wide]
+    collator = PairCollator(processor, augmentation=PairAugmentation(radiometry=0.5))
+    assert torch.equal(collator(wide)["ir_pixel_values"], collator(eight)["ir_pixel_values"])
+
+
 def test_controls_are_changed_as_infrared_is():
     views = {
         view: PairCollator(tiny.clip_processor(), ir_view=view, augmentation=ALL)(rows())
@@ -162,7 +196,9 @@ def test_a_run_with_changed_images_resumes_exactly_and_is_evaluated_without(fold
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"remember_images": True, "augment_flip": True}, "remember_images needs images that stay as they are"),
+        ({"remember_images": True, "augment_flip": True}, "remember_images needs images that come again"),
+        ({"augment_versions": 2}, "augment_versions is of changed images"),
+        ({"augment_radiometry": 1.5}, r"augment_radiometry must lie in \[0, 1\), got 1.5"),
         ({"augment_crop": 0}, r"augment_crop must lie in \(0, 1\], got 0"),
         ({"augment_color": 1}, r"augment_color must lie in \[0, 1\), got 1"),
         ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "first epoch's captions for ever"),

@@ -119,11 +119,13 @@ def test_rows_that_share_a_second_caption_are_no_negatives_of_each_other_in_it_a
 def test_towers_learn_at_their_rate_and_what_is_no_tower_at_the_heads(tmp_path):
     model = tiny.clip_model(modality_embedding=True)
     arguments = TrainingArguments(str(tmp_path), learning_rate=1e-4, report_to="none", use_cpu=True)
-    trainer = ContrastiveTrainer(model=model, args=arguments, head_learning_rate=3e-2)
+    heads = {"head_learning_rate": 3e-2, "text_head_learning_rate": 0.2}
+    trainer = ContrastiveTrainer(model=model, args=arguments, **heads)
     rates = {id(part): group["lr"] for group in trainer.create_optimizer().param_groups for part in group["params"]}
     found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
     towers = {name for name in found if name.startswith(("vision_model.", "text_model."))}
     assert {found[name] for name in towers} == {1e-4}
+    assert found.pop("text_projection.weight") == 0.2
     assert {found[name] for name in set(found) - towers} == {3e-2}
     assert {"logit_scale", "modality_embedding", "visual_projection.weight"} <= set(found) - towers
 
