@@ -119,19 +119,25 @@ class _Words:
         """What becomes of the parts that strike most, one fact each; behind the first only what is particular."""
         found: list[tuple[float, int, Told]] = []
         for fates in fates_of(pair)[:MOST_FATES]:
-            worded = filter(None, map(self.of, fates))
-            borne = [(self.bear_out(told), number, told) for number, told in enumerate(worded)]
-            if borne:
-                times, _, told = min(borne, key=lambda entry: (entry[0] > 1, entry[1]))
-                if told.telling.salience < LEAST_FATE[times]:
-                    continue
-                found.append((-told.telling.salience * FATE_PARTICULAR[times], times, told))
+            if worded := [told for fate in fates if (told := self.of(fate))]:
+                times, told = self._most_particular(worded)
+                if told.telling.salience >= LEAST_FATE[times]:
+                    found.append((-told.telling.salience * FATE_PARTICULAR[times], times, told))
         found.sort(key=lambda entry: entry[0])
         kept: list[Told] = []
         for _, times, told in found:
             if not kept or times <= 1 and len(kept) < TOLD_FATES and not overlaps(told.telling, [kept[0].telling]):
                 kept.append(told)
         return kept
+
+    def _most_particular(self, worded: Sequence[Told]) -> tuple[int, Told]:
+        """The first that hardly a turned pair bears out, else the first of all; with how many do."""
+        borne: list[tuple[int, Told]] = []
+        for told in worded:
+            borne.append((self.bear_out(told), told))
+            if borne[-1][0] <= 1:
+                return borne[-1]
+        return borne[0]
 
     def bear_out(self, told: Told) -> int:
         """How many turned pairs bear a sentence out."""
