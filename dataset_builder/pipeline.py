@@ -289,6 +289,8 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     logger.info(
         "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), by_reason(reasons)
     )
+    if left_out := sum(result["left_out"] for result in results(work / "read", shards)):
+        logger.info("captions left out of rows that stay: %d caption_too_short", left_out)
     if report.captions:
         logger.info("%s", left_without(report.captions))
     logger.info("%s", timings_line(spent))

@@ -51,6 +51,7 @@ WORK_COLUMNS = {
         ("decode", "translate"),
         ("decode", "translate", "filter", "add_hashes", "caption"),
     ),
+    "_left_out": WorkColumn("int: captions that were too short", ("leaveout",), ("write",)),
     "_facts": WorkColumn("claims.grounding.InfraredFacts", ("caption",), ("caption", "count", "recaption")),
     "_rejected": WorkColumn("list of {text, reason, detail}", ("caption",), ("count",)),
     "_caption_failure": WorkColumn("str: why no caption came", ("caption",), ("count", "recaption")),

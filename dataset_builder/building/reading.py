@@ -13,6 +13,8 @@ from dataset_builder.building.work_files import WORK_SCHEMA, work_file
 from dataset_builder.captioning import make_caption_stage
 from dataset_builder.captioning.funnel import CaptionTally
 from dataset_builder.filters import IMAGE_RULES, PAIR_RULES, TEXT_RULES, FilterStage, make_rules
+from dataset_builder.filters.leaving_out import LeaveOutStage
+from dataset_builder.filters.text_rules import CaptionTooShort
 from dataset_builder.groups.grouping import JOINING_ORIGINS
 from dataset_builder.groups.keys import caption_digest, perceptual_hash
 from dataset_builder.images.decoded_size import DECODED_BYTES, decoded_bytes
@@ -43,6 +45,7 @@ def make_stages(recipe: BuildRecipe) -> list[Stage]:
         FilterStage(make_rules(recipe.filters, (*IMAGE_RULES, *PAIR_RULES))),  # filters/
         add_hashes,  # below, of groups/
         recipe.caption and make_caption_stage(recipe.caption),  # captioning/
+        *map(LeaveOutStage, make_rules(recipe.filters, (CaptionTooShort,))),  # filters/
         FilterStage(make_rules(recipe.filters, TEXT_RULES)),  # filters/
     ]
     return [stage for stage in stages if stage is not None]
@@ -104,12 +107,13 @@ class ReadWorker:
         """Does one task `(index, source, shard)`.
 
         Returns:
-            `rows` read, those that left by `reasons`, what became of `captions`, and `seconds` by stage (`write`: what
-            is no stage).
+            `rows` read, those that left by `reasons`, the captions `left_out` of kept rows, what became of `captions`,
+            and `seconds` by stage (`write`: what is no stage).
         """
         index, source, shard = task
         clock, start = Clock(), time.perf_counter()
         reasons, read, captions, captioning = Counter(), 0, CaptionTally(), caption_stage(self.stages)
+        left_out = 0
         kept_path, left_path = (work_file(self.work, kind, index) for kind in ("kept", "left"))
         with shard_writer(kept_path, WORK_SCHEMA) as kept, shard_writer(left_path, WORK_SCHEMA) as left:
             for batch in clock.each("source", _batches(without(self.sources[source].read(shard), self.excluded))):
@@ -121,10 +125,12 @@ class ReadWorker:
                     with clock(_label(stage)):
                         batch = captions.caption(stage, batch) if stage is captioning else stage(batch)
                     batch = _set_aside(batch, left, reasons)
+                left_out += sum(batch.get("_left_out") or ())
                 _write(kept, add_caption_keys(store_rgb(batch)))
         write_lines(rejected_file(self.work, f"{index:06d}"), captions.lines)
         spent = {**clock.seconds, "write": time.perf_counter() - start - clock.seconds.total()}
-        return {"rows": read, "reasons": reasons, "captions": captions.funnel.as_dict(), "seconds": spent}
+        counts = {"rows": read, "reasons": reasons, "left_out": left_out}
+        return counts | {"captions": captions.funnel.as_dict(), "seconds": spent}
 
 
 def _label(stage: Stage) -> str:

@@ -15,7 +15,8 @@ from dataset_builder.captioning.routine import (
     routine_caption,
     texture_sentence,
 )
-from dataset_builder.captioning.subjects import core_of, scene_subject
+from dataset_builder.captioning.rules.caption_rules import ObjectMissing
+from dataset_builder.captioning.subjects import all_things, core_of, scene_subject
 from dataset_builder.captioning.tellings import sentence
 from dataset_builder.claims.grounding import InfraredFacts
 from dataset_builder.schema import stable_seed
@@ -33,17 +34,18 @@ SENSOR_BANDS = {
 class GroundedCaptioner:
     """Composes captions from the scene caption and the facts of the pair: no weights, nothing that was not measured.
 
-    Returns two captions. Both tell first what strikes most and is most particular to the pair: what turns black or
-    white, what is reversed, a line that only the infrared shows. The first is compact, with one wording and order,
-    for small language models: "Infrared: the dark ground in the upper left is the brightest part; mostly woodland."
-    The second is prose of at most `MAX_WORDS` words, its words drawn by `stable_seed(sample_id, seed)`. The brightest
-    cell and texture are told where there is little else, level and contrast where there is no RGB. A joint caption
-    says what RGB shows and what becomes of it. No sentence is kept that the judge does not support on this pair. None
-    speaks of temperature, material or, in infrared captions, of colour; only sensor rows are named by their band.
+    Returns two captions. Both tell first what becomes of the largest parts, then what is most particular to the pair:
+    what turns black or white, what is reversed, a line that only the infrared shows. The first is compact, with one
+    wording and order, for small language models: "Infrared: the dark ground in the upper left is the brightest part;
+    mostly woodland." The second is prose of at most `MAX_WORDS` words, its words drawn by
+    `stable_seed(sample_id, seed)`. The brightest cell and texture are told where there is little else, level and
+    contrast where there is no RGB. A joint caption says what RGB shows and what becomes of it. No sentence is kept
+    that the judge does not support on this pair. None speaks of temperature, material or, in infrared captions, of
+    colour; only sensor rows are named by their band.
     """
 
     name = "grounded"
-    revision = "3"
+    revision = "4"
 
     def __init__(self, seed: int = 0) -> None:
         self.settings = {"seed": seed}
@@ -66,7 +68,7 @@ class GroundedCaptioner:
 
     def _written(self, row: Mapping[str, Any], facts: InfraredFacts) -> Written:
         draw = random.Random(stable_seed(row["sample_id"], self.settings["seed"]))
-        subjects = [subject for text in row["captions"] if (subject := scene_subject(text))]
+        subjects = _subjects(row)
         compact_subject, subject = (draw.choice(subjects) if subjects else None for _ in range(2))
         if subjects and draw.random() < 0.6:
             subject = min(subjects, key=len)
@@ -77,6 +79,16 @@ class GroundedCaptioner:
         fluent = _fluent(told, subject, _band_name(row), facts, draw)
         joint = joint_caption(told, subject, row, facts, draw)
         return Written([compact, fluent], joint_captions=[joint] if joint else [], forms=["compact", "fluent"])
+
+
+def _subjects(row: Mapping[str, Any]) -> list[str]:
+    """What the scene captions are about: those phrases that name enough of their objects, or one with the rest."""
+    missing = ObjectMissing()
+    phrases = [[phrase for text in row["captions"] if (phrase := of(text))] for of in (scene_subject, all_things)]
+    for several in phrases:
+        if keeping := [phrase for phrase in several if missing(phrase, row) is None]:
+            return keeping
+    return [f"{phrase} and {missing(phrase, row).replace(', ', ' and ')}" for phrase in phrases[0][:1]]
 
 
 def _band_name(row: Mapping[str, Any]) -> str:

@@ -40,14 +40,14 @@ def _kind(senses: str, hues: str, tones: str, nouns: str) -> Kind:
 
 
 KINDS = (
-    _kind("forest orchard", "green neutral", "dark", "woods, woodland, forest, trees"),
+    _kind("forest orchard", "green neutral", "dark", "woods, woodland, forest, trees, canopy, wood"),
     _kind("water sea lake river", "teal blue neutral", "dark", "water"),
     _kind("water sea lake river", "teal blue", "medium pale", "water"),
     _kind("wetland", "green teal blue neutral", "dark", "marsh, wetland"),
     _kind("vegetation grass farmland", "green", "medium pale", "vegetation, greenery"),
-    _kind("grass", "green", "medium pale", "grass, grassland, meadow"),
-    _kind("farmland", "green warm", "medium pale", "field, farmland, cropland"),
-    _kind("soil sand desert", "warm neutral", "medium pale", "bare ground, open ground, open land"),
+    _kind("grass", "green", "medium pale", "grass, grassland, meadow, turf"),
+    _kind("farmland", "green warm", "medium pale", "field, farmland, cropland, plot, parcel"),
+    _kind("soil sand desert", "warm neutral", "medium pale", "bare ground, open ground, open land, open terrain"),
     _kind("sand beach", "warm neutral", "pale", "sand"),
 )
 LINE_KINDS = (

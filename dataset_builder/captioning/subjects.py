@@ -12,11 +12,13 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"[;:.(]|,\s*\w+(?:est|ing)\b|,\s*(?:seen|mostly|mainly|most|least|much|all)\b|,?\s(?:with|in|at|on|near|next|beside|by|"
+    r"[;:.(]|,\s*(?!forest\b|growing\b)\w+(?:est|ing)\b|,\s*(?:seen|mostly|mainly|most|least|much|all)\b|"
+    r",?\s(?:with|in|at|on|near|next|beside|by|"
     r"around|along|under|between|across|over|through|throughout|toward|towards|spread|reaching|surrounded|which|that|"
     r"where|is|are|was|were|has|have|lies?|covers?|runs?|sits?|stands?|can|while|seen|shows?|from)\b.*",
     re.IGNORECASE,
 )
+_A_LITTLE = re.compile(r" with a (?:little|trace of|tenth of) ")  # another thing of a list: amounts read as claims
 _LIST = re.compile(r"^(?:[^,]+, )*[^,]+? and [^,]+$|^[^,]+$")
 # What would read as a claim about the infrared, or as one that no infrared image supports. As an adjective it is taken
 # off the noun; elsewhere the phrase is not used.
@@ -43,10 +45,17 @@ def scene_subject(caption: str) -> str | None:
     read as claims about the infrared.
     """
     caption = _PREAMBLE.sub("", " ".join(caption.split()))
-    subject = _plain_phrase(_TAIL.split(caption, maxsplit=1)[0])
+    head = _TAIL.split(_A_LITTLE.sub(" and ", caption), maxsplit=1)[0]
+    bare = core_of(f"{head[:1].casefold()}{head[1:]}")
+    subject = _plain_phrase(bare if _A_LITTLE.search(caption) else head) or _plain_phrase(bare)
     if keeps_all(subject, caption):
         return subject
-    return _listed(named_things(caption)) or subject
+    return all_things(caption) or subject
+
+
+def all_things(caption: str) -> str | None:
+    """Returns what a scene caption names, wherever it says it, as a list; None where nothing plain is left."""
+    return _listed(named_things(caption))
 
 
 def _listed(phrases: Sequence[str]) -> str | None:

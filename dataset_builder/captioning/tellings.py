@@ -14,8 +14,10 @@ from dataset_builder.claims.pair_facts import Line, PairFacts, Part
 from dataset_builder.claims.pair_statements import Statement, statements_of
 
 BLACK, WHITE = 62.0, 196.0  # mean grey levels of a part that is called so
+NEARLY_BLACK = 38.0  # in RGB
 BLACK_LINE, WHITE_LINE = 80.0, 185.0
-FIRST, LAST = 0.84, 0.16  # ranks of what is the brightest or the darkest part
+FIRST = 0.84  # rank of what is the brightest part, or 1 minus that of the darkest
+FULL_RANK = 0.95  # of the highest mean rank that a part of its size can have: enough for a large one
 NEXT = 4.0  # grey levels: what is nearer to the extreme is as extreme
 APART = 40.0  # grey levels between two parts that are compared
 
@@ -29,12 +31,14 @@ class Telling:
         subjects: The parts or lines that it is about.
         value: The tone or the extreme that is told of the first one.
         salience: How much it strikes the eye, 0 to 1.
+        tone: Of a part that is extreme nevertheless: what was dark turns bright and is still the darkest one.
     """
 
     kind: str
     subjects: tuple[Part | Line, ...]
     value: str
     salience: float
+    tone: str = ""
 
     @property
     def weight(self) -> float:
@@ -61,11 +65,12 @@ WEIGHTS = {
     "part lost": 1.0,
     "part gained": 0.7,
     "line in infrared": 1.0,
-    "region extreme tone": 0.7,
+    "region extreme tone": 0.3,
     "region extreme": 0.7,
     "part tone": 0.1,
     "part against ring": 0.05,
     "region": 0.05,
+    "part turns": 1.0,
 }
 MOST_PART = 0.6  # of the area: what is larger is the image
 
@@ -73,7 +78,7 @@ MOST_PART = 0.6  # of the area: what is larger is the image
 def tellings_of(pair: PairFacts) -> list[Telling]:
     """All that may be told of a pair, what is told most gladly first."""
     found = [telling for statement in statements_of(pair) for telling in _of(statement, pair)]
-    found += _orders(pair)
+    found += orders_of(pair)
     best: dict[tuple, Telling] = {}
     for telling in found:
         key = telling.kind, telling.value, telling.subjects[0].mask
@@ -123,7 +128,7 @@ def _of(statement: Statement, pair: PairFacts) -> Iterator[Telling]:
 
 
 def extreme_tone(part: Part) -> str | None:
-    """`black` or `white` where a part is."""
+    """`black`, `white` or neither."""
     return "black" if part.infrared.mean <= BLACK else "white" if part.infrared.mean >= WHITE else None
 
 
@@ -132,14 +137,16 @@ def extreme_of(part: Part | Line, pair: PairFacts) -> str | None:
     mine = part.pixels
     peers = ((peer.infrared.mean, peer.pixels) for peer in (*pair.parts, *pair.regions))
     others = [mean for mean, pixels in peers if (pixels & mine).sum() < pixels.sum() / 2]
-    if part.infrared.rank >= FIRST and part.infrared.mean + NEXT >= max(others, default=0.0):
+    share = part.share if isinstance(part, Part) and part.share <= MOST_PART else 0.0
+    least = min(FIRST, FULL_RANK * (1 - share / 2))
+    if part.infrared.rank >= least and part.infrared.mean + NEXT >= max(others, default=0.0):
         return "brightest"
-    if part.infrared.rank <= LAST and part.infrared.mean - NEXT <= min(others, default=255.0):
+    if part.infrared.rank <= 1 - least and part.infrared.mean - NEXT <= min(others, default=255.0):
         return "darkest"
     return None
 
 
-def _orders(pair: PairFacts) -> Iterator[Telling]:
+def orders_of(pair: PairFacts) -> Iterator[Telling]:
     """Two parts of which the other one is the brighter in the infrared."""
     parts = [part for part in pair.parts if part.share <= MOST_PART]
     for index, one in enumerate(parts):
@@ -147,9 +154,8 @@ def _orders(pair: PairFacts) -> Iterator[Telling]:
             here, there = one.infrared.mean - other.infrared.mean, one.rgb.mean - other.rgb.mean
             if here * there >= 0 or abs(here) < APART or abs(there) < APART / 2 or one.place == other.place:
                 continue
-            pair_of_both = (one, other) if here > 0 else (other, one)
             salience = min(1.0, abs(here) / 120) * min(1.0, (min(one.share, other.share) / 0.1) ** 0.5)
-            yield Telling("order reversed", pair_of_both, "brighter", salience)
+            yield Telling("order reversed", (one, other) if here > 0 else (other, one), "brighter", salience)
 
 
 def sentence(
@@ -181,19 +187,22 @@ def _of_part(telling: Telling, part: Part, name: Name, image: str, draw: random.
     if kind == "part extreme":
         kept = (part.rgb.tone, value) in (("dark", "darkest"), ("bright", "brightest"))
         said, tone = _extreme(value, kept, image, draw), extreme_tone(part)
-        if tone and draw.random() < 0.35:
-            said = f"{draw.choice(wordings.TONES[tone])} and {said}"
+        if telling.tone or tone and draw.random() < 0.15:
+            link = "but" if telling.tone else "and"
+            said = f"{draw.choice(wordings.TONES[telling.tone or tone])} {link} {said}"
         said = _verb(said, name)
-    elif kind in ("part reversed", "part extreme tone", "part tone"):
-        kept = part.rgb.tone == value
-        said = _verb(f"{draw.choice(wordings.STAYING)} {value}" if kept else draw.choice(wordings.TONES[value]), name)
+    elif kind in ("part reversed", "part extreme tone", "part tone", "part turns"):
+        kept = part.rgb.tone == value != "medium"
+        forms = wordings.LIFTED if value == "dark grey" else wordings.TONES[value]
+        said = _verb(f"{draw.choice(wordings.STAYING)} {value}" if kept else draw.choice(forms), name)
     elif kind == "part lost":
         said = _verb(draw.choice(wordings.LOST), name)
     elif kind == "part gained":
         said = _verb(draw.choice(wordings.GAINED), name)
     else:
         said = _verb(draw.choice(wordings.RINGS), name, comp=value)
-    return _placed(name, part, said, kind in ("part reversed", "part lost") or part.image == "infrared", draw)
+    contrasted = kind in ("part reversed", "part lost", "part turns") or part.image == "infrared"
+    return _placed(name, part, said, contrasted, draw)
 
 
 def _extreme(value: str, kept: bool, image: str, draw: random.Random) -> str:
@@ -210,17 +219,12 @@ def _placed(name: Name, part: Part, said: str, contrasted: bool, draw: random.Ra
     """Noun phrase, place and predicate in one of several orders; the look in the visible image where it counts."""
     place = draw.choice(wordings.PLACES[part.place])
     look = {"dark": "dark", "bright": "bright", "medium": "grey"}.get(part.rgb.tone or "", "")
+    if part.rgb.mean <= NEARLY_BLACK and part.tone == "dark":
+        look = draw.choice(wordings.NEARLY_BLACK)
     plain = f"the {name.look} {name.noun}" if name.look else f"the {name.noun}"
     if contrasted and look and (name.match or not name.look or draw.random() < 0.6):
-        verb = "are" if name.plural else "is"
-        noun = f"the {name.noun}"
-        seen = draw.choice(wordings.SEEN)
-        return draw.choice((
-            f"{noun} {place}, {look} {seen}, {said}",
-            f"{noun} {place} that {verb} {look} {seen} {said}",
-            f"{look} {seen}, {noun} {place} {said}",
-            f"{place}, {noun} that {verb} {look} {seen} {said}",
-        ))  # fmt: skip
+        frame, words = draw.choice(wordings.CONTRASTED), {"look": look, "seen": draw.choice(wordings.SEEN)}
+        return _verb(frame, name, noun=f"the {name.noun}", bare=name.noun, place=place, said=said, **words)
     if draw.random() < 0.3:
         return f"{place}, {plain} {said}"
     return f"{plain} {place} {said}"
@@ -315,6 +319,8 @@ def overlaps(telling: Telling, told: Sequence[Telling]) -> bool:
     mine = telling.mask
     for other in told:
         if telling.value == other.value and telling.value in ("brightest", "darkest"):
+            return True
+        if telling.kind == other.kind == "order reversed":
             return True
         both = (mine & other.mask).sum()
         if isinstance(telling.subjects[0], Line) != isinstance(other.subjects[0], Line):

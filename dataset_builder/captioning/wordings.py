@@ -53,14 +53,15 @@ LOOKS: dict[str, tuple[str, ...]] = {  # of parts, in the visible image
     "medium": ("grey", "mid-grey", "medium grey"),
     "pale": ("pale", "light", "bright", "pale"),
 }
+NEARLY_BLACK = ("black", "nearly black", "almost black", "dark")  # of dark parts
 GROUNDS = ("ground", "land", "terrain", "earth")  # nouns that name no object and are read as things
 PART_NOUNS: dict[str, tuple[str, ...]] = {  # nouns of no kind, by shape
-    "small": ("spot", "patch", "piece", "blob", "area", "blot", "mark"),
+    "small": ("spot", "patch", "piece", "blob", "area", "blot", "mark", "bit", "fleck", "speck"),
     "compact": ("area", "patch", "block", "mass", "zone", "part", "region", "section", "expanse", "surface"),
-    "elongated": ("stretch", "band", "belt", "strip", "tongue", "part", "zone", "stripe", "wedge"),
-    "irregular": ("blotch", "area", "patch", "region", "portion", "part", "shape", "cluster", "expanse"),
+    "elongated": ("stretch", "band", "belt", "strip", "tongue", "part", "zone", "stripe", "wedge", "arm"),
+    "irregular": ("blotch", "area", "patch", "region", "portion", "part", "shape", "cluster", "expanse", "stain"),
 }
-LINE_NOUNS = ("streak", "strip", "streak", "line", "stripe", "ribbon", "vein", "trace")
+LINE_NOUNS = ("streak", "strip", "streak", "line", "stripe", "ribbon", "vein", "trace", "seam")
 
 VERBS = ("{is}", "{is}", "look{s}", "appear{s}", "come{s} out", "end{s} up", "{is} clearly", "{is} plainly",
          "{is} by far", "seem{s}", "show{s}", "turn{s} out")  # fmt: skip
@@ -89,10 +90,36 @@ TONES: dict[str, tuple[str, ...]] = {
     "dark": ("turn{s} dark", "come{s} out dark", "become{s} dark", "show{s} up dark", "look{s} dark",
              "{is} rendered in dark tones", "turn{s} dark grey", "end{s} up dark", "appear{s} dark", "go{es} dark",
              "{is} dark grey", "sink{s} into the dark"),
+    "medium": ("turn{s} mid-grey", "become{s} a medium grey", "come{s} out mid-grey", "end{s} up mid-grey",
+               "{is} rendered in mid-grey", "show{s} up mid-grey", "appear{s} medium grey", "read{s} as mid-grey",
+               "take{s} on a mid-grey tone"),
 }  # fmt: skip
+LIFTED = (  # of what was nearly black
+    "turn{s} dark grey",
+    "lift{s} to dark grey",
+    "rise{s} to dark grey",
+    "come{s} out dark grey",
+    "{is} rendered in dark grey",
+    "end{s} up dark grey",
+)
 SEEN = ("in the visible image", "in the visible image", "in the RGB image", "in visible light", "in RGB",
-        "in the photograph", "in the visible picture",
-        "in the visible view", "in the RGB picture")  # fmt: skip
+        "in the photograph", "in the visible picture", "in the visible view", "in the RGB picture",
+        "in the visible bands", "in the visible frame", "in daylight", "in the optical image", "in the RGB view",
+        "in the photo", "in the RGB frame", "in the RGB scene", "in ordinary light", "to the naked eye",
+        "in the visible scene", "under visible light")  # fmt: skip
+CONTRASTED = (  # a part with its look in the visible image
+    "{noun} {place}, {look} {seen}, {said}",
+    "{noun} {place} that {is} {look} {seen} {said}",
+    "{look} {seen}, {noun} {place} {said}",
+    "{place}, {noun} that {is} {look} {seen} {said}",
+    "{noun} {place}, which {is} {look} {seen}, {said}",
+    "{noun} {place} that look{s} {look} {seen} {said}",
+    "{noun} {place} that appear{s} {look} {seen} {said}",
+    "{noun} {place}, so {look} {seen}, {said}",
+    "{noun} {place}, seen as {look} {seen}, {said}",
+    "the {look} {bare} {place} of the visible image {said}",
+    "{place} of the image, {noun} that show{s} {look} {seen} {said}",
+)
 RINGS = (
     "{is} {comp} than {pos} surroundings",
     "{is} {comp} than the ground around {it}",
@@ -140,7 +167,7 @@ SWAPS = (
     "{one} and {other} swap brightness",
     "{one} and {other} trade brightness",
     "{one} and {other} exchange their brightness",
-    "{one} and {other} reverse their order",
+    "{one} and {other} trade their tones",
     "{one} and {other} swap their tones",
 )
 RUNS = {

@@ -47,6 +47,11 @@ class _Trace:
         return gridded
 
     @cached_property
+    def beside(self) -> np.ndarray:
+        """The mask and a pixel around it."""
+        return ndimage.maximum_filter(self.mask.view(np.uint8), 3).view(bool)
+
+    @cached_property
     def near(self) -> np.ndarray:
         """The mask and two pixels around it."""
         return ndimage.maximum_filter(self.mask.view(np.uint8), 5).view(bool)
@@ -95,8 +100,7 @@ def _same(trace: _Trace, other: _Trace) -> bool:
 
 
 def _is_twin(trace: _Trace, other: _Trace) -> bool:
-    near = ndimage.maximum_filter(other.mask.view(np.uint8), 3).view(bool)
-    return float(near[trace.mask].mean()) >= 0.5
+    return float(other.beside[trace.mask].mean()) >= 0.5
 
 
 def _line(trace: _Trace, traces: dict[str, _Trace], pyramids: dict[str, list[Ridges]]) -> Line:

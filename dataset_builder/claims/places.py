@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 from .kinds import BLACK, WHITE, Kind
 from .tokens import Pattern, Statements, Token, has, last_position, mentions, position, positions, said, values
+from .words import words_of
 
 SMALL = {"small", "tiny", "isolated", "compact", "minute", "little", "short"}
-SPOTS = {"spot", "point", "dot", "blob", "speck", "fleck", "mark", "streak", "patch", "bar", "gash", "blot"}
+SPOTS = words_of("""
+    spot spots point points dot dots blob blobs speck specks targets fleck mark streak patch bar gash blot
+""")
 OPPOSITE = {"north": "south", "west": "east", "centre": "margins"}
 OPPOSITE |= {end: start for start, end in OPPOSITE.items()}
 _TOP_TO_BOTTOM = (Token(Kind.FROM, 1, "from"), Token(Kind.PLACE, "north side", "top"), Token(Kind.TOWARDS, 1, "to"),
@@ -220,3 +223,12 @@ def _is_whole(tokens: Sequence[Token], tones: list[int], start: int, place: int,
         near = [token for token in near if any(token is other for other in tokens[tone:])]
     whole = [token for token in near if token.kind is Kind.MOST and token.text not in emphasis]
     return bool(whole) or mentions(near, ("whole", "entire", "uniformly", "uniform"))
+
+
+def is_targets(tokens: Sequence[Token]) -> bool:
+    """Whether it speaks of small bright spots anywhere: `a few tiny bright dots stand out`."""
+    spot = next((index for index, token in enumerate(tokens) if token.text in SPOTS), 0)
+    near = [token.value for token in tokens[max(0, spot - 5) : spot] if token.kind is Kind.TONE]
+    tones = near[-1:] or [token.value for token in tokens if token.kind is Kind.TONE]
+    bright = bool(tones) and min(tones) > 0
+    return bright and mentions(tokens, SMALL) and mentions(tokens, SPOTS) and not said(tokens, Kind.PLACE)

@@ -14,7 +14,16 @@ from .contrast import read_contrast
 from .idioms import amounts_as_tones, denied_comparison_as_extreme, only_one_as_extreme
 from .kinds import TONES, Kind
 from .level import is_level, read_level, read_level_beside_contrast
-from .places import ENDS, merged, read_compared_places, read_course, read_gradient, read_regions, read_superlatives
+from .places import (
+    ENDS,
+    is_targets,
+    merged,
+    read_compared_places,
+    read_course,
+    read_gradient,
+    read_regions,
+    read_superlatives,
+)
 from .sentences import sentences
 from .texture import edges_of_things, read_sharpness, read_texture
 from .thing_nouns import has_noun, noun_in
@@ -23,8 +32,6 @@ from .things import LIES, ThingStatement
 from .tokens import Statements, Token, begins, count, has, mentions, pieces_of, position, said, words_in
 
 _COURSES = {"band", "belt", "channel", "line", "ribbon", "river", "road", "streak", "strip", "stripe", "track", "vein"}
-_SMALL = {"small", "tiny", "isolated", "compact", "minute", "little"}
-_SPOTS = {"spot", "spots", "point", "points", "dot", "dots", "blobs", "speck", "specks", "targets"}
 _TONED = (*TONES, Kind.TONE_CHANGE)
 
 
@@ -241,7 +248,7 @@ def _read_group(tokens: list[Token]) -> Statements:
     tokens = only_one_as_extreme(denied_comparison_as_extreme(tokens))
     if said(tokens, Kind.CHANGE, Kind.TONE_CHANGE, Kind.COMPARATIVE):
         tokens = [part for token in tokens for part in ENDS.get(token.text, (token,))]
-    if _is_targets(tokens):
+    if is_targets(tokens):
         none = any(token.kind is Kind.NEGATION and token.text != "few" for token in tokens)
         return [("targets", "absent" if none else "present", tokens)]
     contrast = read_contrast(tokens)
@@ -261,15 +268,6 @@ def _read_group(tokens: list[Token]) -> Statements:
     if contrast and not said(tokens, Kind.UNIFORM) or textures and said(tokens, Kind.MOST):
         return statements
     return statements + read_level(tokens)
-
-
-def _is_targets(tokens: Sequence[Token]) -> bool:
-    """Whether it speaks of small bright spots anywhere: `a few tiny bright dots stand out`."""
-    spot = next((index for index, token in enumerate(tokens) if token.text in _SPOTS), 0)
-    near = [token.value for token in tokens[max(0, spot - 5) : spot] if token.kind is Kind.TONE]
-    tones = near[-1:] or [token.value for token in tokens if token.kind is Kind.TONE]
-    bright = bool(tones) and min(tones) > 0
-    return bright and mentions(tokens, _SMALL) and mentions(tokens, _SPOTS) and not said(tokens, Kind.PLACE)
 
 
 def _is_of_tones_only(tokens: Sequence[Token]) -> bool:

@@ -89,14 +89,19 @@ class CaptionHasMarkup:
 
 @dataclass(frozen=True, slots=True)
 class CaptionTooShort:
-    """A caption says next to nothing."""
+    """All captions say next to nothing; single ones are left out before (`LeaveOutStage`), and the row stays."""
 
     reason: ClassVar[str] = "caption_too_short"
     min_words: int = threshold(2, "words")
 
     def __call__(self, row: Mapping[str, Any]) -> str | None:
         """Reads `captions` and `ir_captions`; blank ones are `caption_empty`'s."""
-        return self.reason if any(0 < _words(text) < self.min_words for text in _texts(row)) else None
+        texts = _captions(row)
+        return self.reason if texts and all(map(self.is_short, texts)) else None
+
+    def is_short(self, text: Any) -> bool:
+        """Whether it is a text of too few words."""
+        return isinstance(text, str) and 0 < _words(text) < self.min_words
 
 
 @dataclass(frozen=True, slots=True)

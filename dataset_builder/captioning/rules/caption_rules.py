@@ -206,12 +206,13 @@ class ObjectInvented:
 class ObjectMissing:
     """The caption keeps too few of the objects that the scene captions name, all counted together.
 
-    An object is kept by a word for it, for something broader, or for one of its parts. The default asks for one.
-    Not judged where the scene captions name no known object.
+    An object is kept by a word for it, for something broader, or for one of its parts. Where the scene captions name
+    one or two, all are asked for. Not judged where they name no known object.
     """
 
     reason: ClassVar[str] = "object_missing"
-    min_kept: float = threshold(0.01, "share of the scene captions' objects")
+    min_kept: float = threshold(0.5, "share of the scene captions' objects")
+    all_of: int = threshold(2, "objects: where there are no more, all are kept")
 
     def __call__(self, text: str, row: Mapping[str, Any]) -> str | None:
         """Reads `captions`."""
@@ -222,7 +223,8 @@ class ObjectMissing:
         said = objects(text)
         named, reached = frozenset().union(*(mention.senses for mention in said)), implied(said)
         lost = [m.text for m in scene.values() if not (m.senses & reached or implied([m]) & named)]
-        return ", ".join(lost) if len(scene) - len(lost) < self.min_kept * len(scene) else None
+        least = self.min_kept * len(scene) if len(scene) > self.all_of else len(scene)
+        return ", ".join(lost) if len(scene) - len(lost) < least else None
 
 
 _SEEN = (
@@ -305,11 +307,11 @@ CAPTION_RULES: tuple[type[CaptionRule], ...] = (
     InfraredCaptionTooLong,
     NoInfraredCue,
     ObjectInvented,
-    ObjectMissing,
     *OVERCLAIM_RULES,
     Hedging,
     NearCopy,
     Contradicted,
+    ObjectMissing,  # last: what is wrong is told before what is left out
 )
 
 

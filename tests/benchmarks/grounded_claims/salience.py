@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("captions", "blind"):
         adding[name].add_argument("--out", type=Path, required=True)
     for name in ("blind", "join"):
-        adding[name].add_argument("--captions", type=Path, nargs=2, required=True)
+        adding[name].add_argument("--captions", type=Path, nargs="+", required=True)
     adding["join"].add_argument("--matched", type=Path, required=True)
     chosen = parser.parse_args(arguments)
     try:

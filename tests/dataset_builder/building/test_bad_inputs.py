@@ -29,6 +29,7 @@ CAPTIONS = {
     "empty": ([""], "caption_empty"),
     "blank": ([GOOD, " \t\n\u00a0"], "caption_empty"),
     "one_word": (["farm"], "caption_too_short"),
+    "one_word_among_others": ([GOOD, "farm"], None),
     "long_100_kb": (["a farm " * 15_000], "caption_too_long"),
     "long_word": (["a " + "x" * 100_000], "caption_too_long"),
     "nul": (["a farm\0near a river"], "caption_has_control_characters"),
@@ -48,7 +49,7 @@ CAPTIONS = {
     "mapping": ([{"text": GOOD}], "caption_unreadable"),
 }
 # What is stored of a list, of null, and of what is no text.
-CONVERTED = {"null_among_texts": [GOOD], "list_in_list": [GOOD, GOOD]}
+CONVERTED = {"null_among_texts": [GOOD], "one_word_among_others": [GOOD], "list_in_list": [GOOD, GOOD]}
 CONVERTED |= dict.fromkeys(("half_a_pair", "number", "null", "null_alone", "mapping"), [])
 
 

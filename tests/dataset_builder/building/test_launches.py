@@ -114,7 +114,17 @@ def test_timings_and_relative_paths_are_no_part_of_the_output(source, whole, tmp
     assert found["rows"] == report.rows_read
     assert list(found["seconds"]) == ["merge", "plan", "read", "report", "write"]
     stages = set(found["worker_ms_per_row"])
-    assert stages == {"source", "decode", "translate", "require_infrared", "filter", "add_hashes", "caption", "write"}
+    assert stages == {
+        "source",
+        "decode",
+        "translate",
+        "require_infrared",
+        "filter",
+        "add_hashes",
+        "caption",
+        "leaveout",
+        "write",
+    }
     # The stages are all there is to reading, so they add up to it, but for the engine's own work.
     spent = sum(found["worker_ms_per_row"].values()) * found["rows"] / 1000
     assert 0.5 * found["seconds"]["read"] < spent <= found["seconds"]["read"] + 0.01

@@ -13,6 +13,7 @@ from dataset_builder.captioning.rules.caption_rules import (
     Contradicted,
     Fault,
     NearCopy,
+    ObjectMissing,
     first_fault,
     make_caption_rules,
 )
@@ -202,3 +203,14 @@ def test_naming_a_thing_implies_broader_words_and_fixed_parts_but_nothing_that_m
     assert {"building", "structure", "roof"} <= implied(objects("a house"))
     assert {"water", "shore"} <= implied(objects("rivers"))
     assert not {"car", "ship", "aircraft"} & implied(objects("a harbour, an airport and a parking lot by the road"))
+
+
+def test_half_of_the_objects_are_kept_and_all_of_one_or_two():
+    rules = [ObjectMissing()]
+    two = {"captions": ["A road beside a river."]}
+    four = {"captions": ["A road beside a river, with houses and an orchard."]}
+    assert first_fault("The river is dark.", two, rules).detail == "road"
+    assert first_fault("The river and the road are dark.", two, rules) is None
+    assert first_fault("The river is dark.", four, rules).reason == "object_missing"
+    assert first_fault("The river and the road are dark.", four, rules) is None
+    assert first_fault("The river is dark.", two, [ObjectMissing(all_of=0)]) is None
