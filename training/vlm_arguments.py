@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.prompts import PROMPT
 
+IMAGES = {"both": ("rgb", "ir"), "rgb": ("rgb",), "ir": ("ir",), "none": ()}  # of `VlmArguments.images`: what is shown
+
 
 @dataclass
 class VlmArguments:
@@ -25,6 +27,9 @@ class VlmArguments:
     grid_size: int = field(default=3, metadata={"help": "Cells per side for grid."})
     projector_context: bool = field(default=True, metadata={"help": "Each image token sees the whole image too."})
     # What is taught
+    images: str = field(
+        default="both", metadata={"help": "What is shown: both, rgb or ir alone, or none: the same model, blind."}
+    )
     facts_share: float = field(default=0.5, metadata={"help": "Examples that ask for all measured facts; relative."})
     questions_share: float = field(default=0.2, metadata={"help": "Examples that ask for one fact; relative."})
     captions_share: float = field(default=0.2, metadata={"help": "Examples of the dataset's ir_captions; relative."})
@@ -79,13 +84,20 @@ class VlmArguments:
 
     def __post_init__(self) -> None:
         """Raises InputError where projectors would never learn, or what is counted is negative."""
-        if self.projector_steps == 0 and self.projector_learning_rate == 0:
+        if self.images not in IMAGES:
+            raise InputError(f"images is one of {', '.join(IMAGES)}, got {shown(self.images)}")
+        if self.shown and self.projector_steps == 0 and self.projector_learning_rate == 0:
             raise InputError("projectors that skip their stage must learn in the last: give projector_learning_rate")
         for name in ("text_steps", "projector_steps", "validation_pairs", "questions_after", "warn_after"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.rearranged <= 1:
             raise InputError(f"rearranged is a share between 0 and 1, got {self.rearranged}")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Which images a conversation shows, `rgb` before `ir`."""
+        return IMAGES[self.images]
 
     @property
     def shares(self) -> dict[str, float]:

@@ -85,9 +85,12 @@ def test_infrared_above_8_bit_is_scaled_by_the_processors_limits():
 
 def test_without_images_the_texts_are_the_same():
     rows, processor = make_rows(2), tiny_vlm.vlm_processor()
-    seen, blind = fact_examples(rows, processor)[0], fact_examples(rows, processor, with_images=False)[0]
+    seen, blind = fact_examples(rows, processor)[0], fact_examples(rows, processor, images=())[0]
     assert exchange(seen) == exchange(blind)
     assert [image.mode for image in seen["images"]] == ["RGB", "L"] and blind["images"] == []
+    alone = [fact_examples(rows, processor, images=(name,))[0] for name in ("rgb", "ir")]
+    assert [[image.mode for image in example["images"]] for example in alone] == [["RGB"], ["L"]]
+    assert exchange(alone[0]) == exchange(alone[1]) == exchange(seen)
 
 
 def test_shares_that_add_up_to_nothing_are_refused():
