@@ -1,4 +1,4 @@
-"""Runs the trainings of a benchmark that have no result yet, two one-thread processes at a time."""
+"""Runs the trainings of a benchmark that have no result yet, in one-thread processes, two at a time."""
 
 import argparse
 import json
@@ -33,6 +33,7 @@ def make_parser(description: str, work: str, one: str) -> argparse.ArgumentParse
         "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2, help="runs side by side, of one thread each")
     parser.add_argument("--one", nargs=2, metavar=(one, "SEED"), help=argparse.SUPPRESS)
     return parser
 
@@ -72,6 +73,6 @@ def run_missing(
             subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
 
     results = {job: arguments.work / f"{job[0]}-{job[1]}" / "result.json" for job in jobs}
-    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max(1, min(arguments.workers, os.cpu_count() or 1))) as pool:
         list(pool.map(start, [job for job, path in results.items() if not path.is_file()]))
     return {job: json.loads(path.read_text()) for job, path in results.items()}

@@ -14,6 +14,7 @@ from training.data.conversations import BOTH
 from training.trainers.layer_memory import remember_layers
 
 CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled", "ir_inverted", "rgb_gray")
+SENTENCE_TOKENS = 64  # a sentence of facts has about half of them
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -93,6 +94,7 @@ def write_captions(
     batch_size: int,
     name: str,
     quiet: bool = False,
+    longest: int = SENTENCE_TOKENS,
 ) -> list[str]:
     """Generates greedily.
 
@@ -103,6 +105,7 @@ def write_captions(
         batch_size: Rows at a time.
         name: Of the progress bar.
         quiet: Show none.
+        longest: Tokens of a caption.
     """
     captions: list[str] = []
     for start in tqdm(range(0, len(pixels), batch_size), desc=name, disable=quiet):
@@ -112,7 +115,7 @@ def write_captions(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             pixel_values=batch.flatten(0, 1),  # (batch * images, 3, height, width)
-            max_new_tokens=64,
+            max_new_tokens=longest,
             do_sample=False,
         )
         captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
@@ -120,11 +123,18 @@ def write_captions(
 
 
 @torch.inference_mode()
-def write_blind(model: FusionRSVLMForConditionalGeneration, processor: FusionRSVLMProcessor, prompt: str) -> str:
+def write_blind(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    prompt: str,
+    longest: int = SENTENCE_TOKENS,
+) -> str:
     """Returns what a model writes to a prompt without images, greedily: the same for every row."""
     turns = [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
     text = processor.apply_chat_template(turns, add_generation_prompt=True)
     ids = processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"].to(model.device)
     model.eval()
-    written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False)
+    written = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False
+    )
     return processor.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
