@@ -86,7 +86,9 @@ bench-models: bench-clip $(SCENES)/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.unseen_scenes --packages .demo-packages --scenes $(SCENES)
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
-	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages --scenes $(SCENES)
+	$(BIN)/python -m tests.benchmarks.vlm_modalities --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.vlm_changes --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_specificity
 	$(BIN)/python -m tests.benchmarks.caption_throughput

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fusionrs_hf.cpu_speed import free_cores
 from training.journey import CHILD_ENVIRONMENT
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ def make_parser(description: str, work: str, one: str) -> argparse.ArgumentParse
         "--demo", type=Path, default=Path("runs/demo"), help="its weights and dataset are used, or made"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--workers", type=int, default=2, help="runs side by side, of one thread each")
     parser.add_argument("--one", nargs=2, metavar=(one, "SEED"), help=argparse.SUPPRESS)
     return parser
 
@@ -73,6 +73,6 @@ def run_missing(
             subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
 
     results = {job: arguments.work / f"{job[0]}-{job[1]}" / "result.json" for job in jobs}
-    with ThreadPoolExecutor(max(1, min(arguments.workers, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max(1, min(2, free_cores()))) as pool:
         list(pool.map(start, [job for job, path in results.items() if not path.is_file()]))
     return {job: json.loads(path.read_text()) for job, path in results.items()}

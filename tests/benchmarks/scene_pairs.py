@@ -1,4 +1,4 @@
-"""Near-infrared pairs of scenes that no training saw, as a dataset with a test split alone, for the VLM's evaluation."""
+"""Near-infrared pairs of scenes that no training saw, as a dataset with a test split alone: for benchmarks."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ BAND = "nir"
 
 
 def write_scene_pairs(scenes: Path, dataset: Path, folder: Path) -> Path:
-    """Writes whole tiles of the further scenes, and the held-out rows of the dataset's unseen scene; returns the folder.
+    """Writes whole tiles of further scenes, and the held-out rows of the dataset's unseen scene; returns the folder.
 
     Args:
         scenes: Folder of the further scenes' packages; each scene's display is its 1st to 99th percentile.
