@@ -86,7 +86,10 @@ bench-models: bench-clip $(SCENES)/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.retrieval_controls --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.unseen_scenes --packages .demo-packages --scenes $(SCENES)
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
-	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages --scenes $(SCENES)
+	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
+	$(BIN)/fusionrs train vlm --config training/recipes/vlm_joint.yaml --dataset runs/demo/dataset \
+		--clip_model runs/demo/clip --language_model runs/demo/weights/language
+	$(BIN)/python -m tests.benchmarks.vlm_checks --models runs/bench/vlm_joint --dataset runs/demo/dataset --scenes $(SCENES)
 	$(BIN)/python -m tests.benchmarks.vlm_modalities --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.vlm_changes --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality

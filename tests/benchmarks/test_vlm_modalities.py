@@ -14,11 +14,12 @@ def test_the_first_seed_runs_all_arms_and_the_second_those_shown_both_or_rgb():
 
 def test_arms_differ_in_what_is_shown_and_in_which_captions_are_learnt():
     for arm, _ in jobs_of([0]):
-        named = [str(part) for option, value in options_of(arm).items() for part in (f"--{option}", value)]
-        arguments, _ = parse_recipe(FIELDS, ["--config", RECIPE, "--dataset", "d", *named])
+        named = [str(part) for option, value in options_of(arm, 80).items() for part in (f"--{option}", value)]
+        arguments, training = parse_recipe(FIELDS, ["--config", RECIPE, "--dataset", "d", *named])
         shown, text = arm.split("-")
         shares = {"facts": 0.4, "questions": 0, "captions": 0, "joint": 0}
-        assert arguments.images == shown
+        assert arguments.images == shown and training.max_steps == 80
+        assert training.lr_scheduler_kwargs == {"num_decay_steps": 24, "decay_type": "cosine"}
         assert arguments.shares == shares | {"joint" if text == "joint" else "captions": 0.6}
 
 

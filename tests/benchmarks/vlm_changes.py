@@ -18,7 +18,7 @@ import numpy as np
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from fusionrs_hf.prompts import FACTS_PROMPT
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
-from tests.benchmarks.vlm_variants import answers, train_variant
+from tests.benchmarks.vlm_variants import answers, of_steps, train_variant
 from training.journey import VLM_RECIPE, steps, travel
 from training.recipe import read_recipe
 from training.scoring.fact_tables import match_table
@@ -56,11 +56,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {  # a name, in words, and the 
 
 def options_of(name: str, max_steps: int) -> dict[str, Any]:
     """Returns the recipe's fields for so many steps without one part."""
-    recipe = read_recipe(VLM_RECIPE)
-    decay = recipe["lr_scheduler_kwargs"] | {"num_decay_steps": round(0.3 * max_steps)}
-    fields = {"max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(decay), "eval_strategy": "no"}
-    fields |= {"validation_pairs": 0, "save_steps": max_steps, "load_best_model_at_end": False}
-    return fields | {"questions_after": round(max_steps / 3)} | CHANGES[name][1]
+    return of_steps(str(VLM_RECIPE), max_steps) | {"questions_after": round(max_steps / 3)} | CHANGES[name][1]
 
 
 def run_one(name: str, seed: int, demo: Path, folder: Path, max_steps: int) -> None:

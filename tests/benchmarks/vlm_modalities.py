@@ -23,12 +23,13 @@ from dataset_builder.claims.grounding import FACT_KINDS, measure
 from fusionrs_hf.prompts import FACTS_PROMPT, JOINT_PROMPT, PROMPT
 from tests.benchmarks.ngrams import bleu
 from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
-from tests.benchmarks.vlm_variants import answers, train_variant
+from tests.benchmarks.vlm_variants import answers, of_steps, train_variant
 from training.data.pairs import load_pairs
 from training.evaluate_vlm import rows_where
 from training.journey import steps, travel
 from training.recipe import read_recipe
 from training.scoring.fact_tables import balanced_sample, match_table
+from training.scoring.generation import SENTENCE_TOKENS
 from training.scoring.image_need import pair_claims
 from training.scoring.significance import clustered_mean
 from training.vlm_arguments import IMAGES
@@ -57,22 +58,23 @@ def jobs_of(seeds: Sequence[int]) -> list[tuple[str, int]]:
     ]
 
 
-def options_of(arm: str) -> dict[str, Any]:
-    """Returns the recipe's fields that an arm changes."""
+def options_of(arm: str, max_steps: int) -> dict[str, Any]:
+    """Returns the recipe's fields that an arm of so many steps changes."""
     shown, text = arm.split("-")
+    fields = of_steps(RECIPE, max_steps) | {"images": shown}
     if text == "ir_aware":
-        return {"images": shown}
-    return {"images": shown, "captions_share": 0, "joint_share": read_recipe(Path(RECIPE))["captions_share"]}
+        return fields
+    return fields | {"captions_share": 0, "joint_share": read_recipe(Path(RECIPE))["captions_share"]}
 
 
-def run_one(arm: str, seed: int, demo: Path, folder: Path) -> None:
+def run_one(arm: str, seed: int, demo: Path, folder: Path, max_steps: int) -> None:
     """Trains and asks one arm; the result, row by row, is `folder/result.json`."""
     shown, text = arm.split("-")
     prompt, column, longest = TEXTS[text]
-    train_variant(RECIPE, options_of(arm), seed, demo, folder)
+    train_variant(RECIPE, options_of(arm, max_steps), seed, demo, folder)
     rows = rows_where(load_pairs(str(demo / "dataset"), "test", representatives=True), str(demo / "dataset"), "region")
     rows = rows.select(balanced_sample(rows["ir_band"], PAIRS, 0))
-    told = answers(folder, rows, IMAGES[shown], {FACTS_PROMPT: 64, prompt: longest})
+    told = answers(folder, rows, IMAGES[shown], {FACTS_PROMPT: SENTENCE_TOKENS, prompt: longest})
     facts = [measure(np.asarray(row["ir"]), np.asarray(row["rgb"].convert("RGB"))) for row in rows]
     supported, counts = pair_claims(told[prompt], facts)
     matches = match_table(told[FACTS_PROMPT], facts)
@@ -84,6 +86,7 @@ def run_one(arm: str, seed: int, demo: Path, folder: Path) -> None:
         "claims": counts.tolist(),
         "bleu": [bleu(*texts) for texts in zip(told[prompt], references)],
         "first": {"sample_id": rows[0]["sample_id"], "reference": references[0], "caption": told[prompt][0]},
+        "steps": max_steps,
         "captioner": [rows[0]["captioner"], rows[0]["captioner_revision"]],
     }
     (folder / "result.json").write_text(json.dumps(result))
@@ -119,23 +122,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is missing, then writes the result of the arms that are there."""
     parser = make_parser(__doc__.splitlines()[0], "runs/bench/vlm_modalities", "ARM")
     parser.set_defaults(seeds=[0, 1])
+    parser.add_argument(
+        "--max-steps", type=int, default=read_recipe(Path(RECIPE))["max_steps"], help="of the last stage"
+    )
     parser.add_argument("--arms", nargs="+", help="such as both-joint rgb-joint; default: all")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.one:
         arm, seed = arguments.one[0], int(arguments.one[1])
-        run_one(arm, seed, arguments.demo, arguments.work / f"{arm}-{seed}")
+        run_one(arm, seed, arguments.demo, arguments.work / f"{arm}-{seed}", arguments.max_steps)
         return
     demo = arguments.demo.resolve()
     if not (demo / "clip" / "config.json").is_file():
         travel(steps(arguments.packages.resolve(), demo, 0)[:UPSTREAM], demo)
     jobs = [job for job in jobs_of(arguments.seeds) if not arguments.arms or job[0] in arguments.arms]
-    results = run_missing("tests.benchmarks.vlm_modalities", jobs, arguments)
+    results = run_missing(
+        "tests.benchmarks.vlm_modalities", jobs, arguments, ("--max-steps", str(arguments.max_steps))
+    )
     report = {
         "what": "facts: share stated as measured; pair_claims: share of a caption's supported; 95 % intervals",
         "recipe": RECIPE,
-        "steps": read_recipe(Path(RECIPE))["max_steps"],
-        "captioner": next(iter(results.values()))["captioner"],
+        **{name: next(iter(results.values()))[name] for name in ("steps", "captioner")},
         "hardware": HARDWARE,
         **summarised(results),
     }

@@ -1,14 +1,12 @@
-"""What the VLM reads: facts of the infrared on all held-out pairs, beside who sees nothing, and on scenes never seen.
+"""What the VLM reads: facts of the infrared on all held-out pairs, beside who sees nothing, and on a scene never seen.
 
-    make bench        (or: python -m tests.benchmarks.vlm_reading --packages .demo-packages --scenes SCENES)
+    make bench        (or: python -m tests.benchmarks.vlm_reading --packages .demo-packages)
 
 One recipe (training/recipes/vlm_reading.yaml), two seeds, one after the other, in one-thread processes. Its projector
 stage was chosen on the validation region, the rest by a trial on 150 of the held-out pairs. Every evaluation
 representative of the test split is scored: those of scenes that training saw another region of, and those of the
-scene that it never saw; this scene in near infrared also together with two more, of --scenes, the folder of
-grounded_claims/requirements-tiles.txt. On some of the first, which image was needed for facts, and for the claims
-about the pair that joint captions make. Intervals are over tiles. Runs are kept under --work, so an interrupted bench
-continues. Writes tests/benchmarks/results/vlm_reading.json, and what the demo's page shows of it to
+scene that it never saw. Intervals are over tiles. Runs are kept under --work, so an interrupted bench continues.
+Writes tests/benchmarks/results/vlm_reading.json, and what the demo's page shows of it to
 training/recipes/vlm_reading.json.
 """
 
@@ -23,11 +21,8 @@ import numpy as np
 
 from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.cpu_speed import free_cores
-from fusionrs_hf.prompts import FACTS_PROMPT, JOINT_PROMPT
 from tests.benchmarks.runs import make_parser
-from tests.benchmarks.scene_pairs import write_scene_pairs
 from training.journey import LONGER_READING, VLM_BATCH, has_fast_bf16, run_module, steps, travel
-from training.scoring.image_need import NeedResults
 from training.scoring.vlm_results import LongerReading, VlmResults
 from training.trainers.run_log import describe_hardware, read_run_log
 
@@ -35,33 +30,23 @@ logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "vlm_reading.json"
 RECIPE = "training/recipes/vlm_reading.yaml"
 PLACES = {"region": "held_out_region", "scene": "held_out_scene"}
-UNSEEN = "unseen_scenes"
-NEEDED = {"need_facts": FACTS_PROMPT, "need_joint": JOINT_PROMPT}
-NEED_PAIRS = 150
 UPSTREAM = 3  # steps of the demo that come before its VLM
 
 
-def run_one(seed: int, demo: Path, folder: Path, unseen: Path) -> None:
-    """Trains and scores one run, or what is left of it; `unseen` is the dataset of pairs of unseen scenes."""
+def run_one(seed: int, demo: Path, folder: Path) -> None:
+    """Trains and scores one run, or what is left of it."""
     processes = min(2, free_cores())
     options = {"dataset": demo / "dataset", "clip_model": demo / "clip", "language_model": demo / "weights/language"}
     options |= {"output_dir": folder, "seed": seed, "bf16": str(has_fast_bf16()).lower()}
     options |= {"per_device_train_batch_size": VLM_BATCH // processes}
     named = [part for name, value in options.items() for part in (f"--{name}", value)]
     run_module("training.train_vlm", "--config", RECIPE, *named, processes=processes)
-    fast = ["--bf16"] if has_fast_bf16() else []
-
-    def score(name: str, verb: str, dataset: Path, *options: object) -> None:
-        if not (output := folder / f"{name}.json").is_file():
-            run_module(
-                f"training.{verb}", *("--model", folder, "--dataset", dataset, *options, *fast, "--output", output)
-            )
-
     for where in PLACES:
-        score(f"metrics_{where}", "evaluate_vlm", demo / "dataset", "--pairs", 0, "--where", where)
-    score(f"metrics_{UNSEEN}", "evaluate_vlm", unseen, "--pairs", 0)
-    for name, prompt in NEEDED.items():
-        score(name, "evaluate_vlm_need", demo / "dataset", "--pairs", NEED_PAIRS, "--prompt", prompt)
+        output = folder / f"metrics_{where}.json"
+        if not output.is_file():
+            scored = ("--model", folder, "--dataset", demo / "dataset", "--pairs", 0, "--where", where)
+            fast = ["--bf16"] if has_fast_bf16() else []
+            run_module("training.evaluate_vlm", *scored, *fast, "--output", output)
 
 
 def summary(folders: Sequence[Path], where: str) -> dict[str, Any]:
@@ -75,19 +60,6 @@ def summary(folders: Sequence[Path], where: str) -> dict[str, Any]:
         "tiles": first["tiles"],
         "mean": {name: averaged([result[name] for result in results]) for name in parts},
         "by_seed": [{name: result[name] for name in parts} for result in results],
-    }
-
-
-def needs(folders: Sequence[Path], name: str) -> dict[str, Any]:
-    """Which image was needed, of all seeds: means over seeds, and the claims of each."""
-    results = [NeedResults.load(folder / f"{name}.json").as_dict() for folder in folders]
-    parts = ("needed", "pair_claims", "costs")
-    return {
-        "pairs": results[0]["pairs"],
-        "tiles": results[0]["tiles"],
-        "mean": {part: averaged([result[part] for result in results]) for part in parts},
-        "claims": [result["claims"] for result in results],
-        "captions": {name: texts[:2] for name, texts in results[0]["captions"].items()},
     }
 
 
@@ -136,7 +108,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Makes what is missing and writes the result."""
     parser = make_parser(__doc__.splitlines()[0], "runs/bench/vlm_reading", "RECIPE")
     parser.set_defaults(seeds=[0, 1])
-    parser.add_argument("--scenes", type=Path, required=True, help="folder of two further scenes")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     demo = arguments.demo.resolve()
@@ -144,19 +115,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (demo / "clip" / "config.json").is_file():
         travel(steps(arguments.packages.resolve(), demo, 0)[:UPSTREAM], demo)
     folders = [arguments.work.resolve() / f"reading-{seed}" for seed in arguments.seeds]
-    unseen = write_scene_pairs(arguments.scenes, demo / "dataset", arguments.work.resolve() / UNSEEN)
     for seed, folder in zip(arguments.seeds, folders):
-        run_one(seed, demo, folder, unseen)
+        run_one(seed, demo, folder)
     report = {
         "seeds": arguments.seeds,
         "hardware": describe_hardware(),
         "runs": [history(folder) for folder in folders],
-        **{name: summary(folders, where) for where, name in (PLACES | {UNSEEN: UNSEEN}).items()},
-        **{name: needs(folders, name) for name in NEEDED},
+        **{name: summary(folders, where) for where, name in PLACES.items()},
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
     longer_reading(report).save(LONGER_READING)
-    for name in (*PLACES.values(), UNSEEN):
+    for name in PLACES.values():
         logger.info("%s: %s", name, {k: v["mean"] for k, v in report[name]["mean"]["accuracy"].items()})
 
 

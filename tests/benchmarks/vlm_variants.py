@@ -1,5 +1,6 @@
 """Short runs of the VLM that differ in one thing, trained and asked in this process; for benchmarks of several."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,19 @@ from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from training import train_vlm
 from training.evaluate_vlm import load_vlm
 from training.journey import has_fast_bf16
+from training.recipe import read_recipe
 from training.scoring.generation import encode_pairs, write_blind, write_captions
 from training.trainers.layer_memory import remember_layers
 
 BATCH = 50
+DECAY = 0.3  # share of the last stage in which the learning rate falls
+
+
+def of_steps(recipe: str, max_steps: int) -> dict[str, Any]:
+    """Returns the fields with which a recipe takes so many steps in its last stage, and scores nothing meanwhile."""
+    schedule = read_recipe(Path(recipe))["lr_scheduler_kwargs"] | {"num_decay_steps": round(DECAY * max_steps)}
+    fields = {"max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(schedule), "save_steps": max_steps}
+    return fields | {"eval_strategy": "no", "validation_pairs": 0, "load_best_model_at_end": False}
 
 
 def train_variant(recipe: str, options: Mapping[str, Any], seed: int, demo: Path, folder: Path) -> None:
