@@ -1,10 +1,11 @@
 """Tables of what the VLM reads, for the README of `training/`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dataset_builder.claims.grounding import FACT_KINDS
 from tests.benchmarks.markdown import table
 from training.data.fact_texts import PLACES
+from training.scoring.image_need import NEEDS
 
 CONDITIONS = {
     "own_images": "the VLM",
@@ -23,10 +24,21 @@ ANSWERS = {
     "ir_shuffled": "infrared of another tile",
     "rgb_shuffled": "RGB of another tile",
 }
+SHOWN = {"both": "both images", "rgb": "RGB", "ir": "infrared", "none": "none"}
+TEXTS = {"joint": "both images", "ir_aware": "the infrared"}
 GROUPS = {
     "infrared_of_another_tile": "infrared of another tile",
     "infrared_inverted": "infrared inverted",
     "rgb_of_another_tile": "RGB of another tile",
+}
+NEEDED = {
+    "both": "both images",
+    "ir_alone": "infrared alone",
+    "rgb_alone": "RGB alone",
+    "neither": "neither",
+    "ir_shuffled": "infrared of another tile",
+    "rgb_shuffled": "RGB of another tile",
+    "both_shuffled": "both of another tile",
 }
 
 
@@ -85,3 +97,50 @@ def scores_by_seed(part: Mapping) -> str:
 def minutes(report: Mapping) -> str:
     """How long each run trained, all stages, in words."""
     return " and ".join(f"{run['train_seconds'] / 60:.0f}" for run in report["runs"])
+
+
+def needs_table(checks: Mapping) -> str:
+    """What is right with both images, and what showing less or another tile's costs, with intervals."""
+    facts, joint = checks["facts"], checks["joint"]
+    rows = []
+    for name, title in NEEDED.items():
+        mean, claims = facts["facts"][name], joint["pair_claims"][name]["supported"]
+        if name == "both":
+            rows.append([title, f"{mean:.2f}", "", "", f"{claims:.2f}", ""])
+            continue
+        costs = facts["costs"][name]
+        cells = [f"{mean:.2f}", cost(costs["mean"]), cost(costs["relation"])]
+        rows.append([title, *cells, f"{claims:.2f}", cost(joint["costs"][name]["pair_claims"])])
+    reference = joint["pair_claims"]["reference"]["supported"]
+    rows.append(["the dataset's own captions", "", "", "", f"{reference:.2f}", ""])
+    return table(["shown", "facts", "cost", "of relation", "claims about the pair", "cost"], 1, rows)
+
+
+def cost(difference: Mapping) -> str:
+    """A loss with its interval."""
+    return f"{difference['value']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]"
+
+
+def need_table(checks: Mapping) -> str:
+    """Which images a fact needed, in shares of the pairs."""
+    rows = [[kind, *(f"{shares[name]:.2f}" for name in NEEDS)] for kind, shares in checks["facts"]["needed"].items()]
+    titles = ["both", "infrared", "RGB", "either", "none", "wrong with both"]
+    return table(["fact", *titles], 1, rows)
+
+
+def arms_table(modalities: Mapping) -> str:
+    """Scores of each arm with intervals, and what the arm shown both images has more."""
+    rows = []
+    for arm, scores in modalities["arms"].items():
+        shown, text = arm.split("-")
+        cells = [interval(scores[name]) for name in ("facts", "pair_claims", "bleu")]
+        more = "" if shown == "both" else interval(scores["both_minus"]["pair_claims"], "+")
+        rows.append([TEXTS[text], SHOWN[shown], f"{scores['seeds']}", *cells, more])
+    names = ["captions of", "shown", "seeds", "facts", "claims about the pair", "BLEU", "both has more claims"]
+    return table(names, 3, rows)
+
+
+def interval(values: Sequence[float], sign: str = "") -> str:
+    """A value with its interval."""
+    value, low, high = values
+    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
