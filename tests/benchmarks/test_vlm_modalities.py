@@ -17,10 +17,11 @@ def test_arms_differ_in_what_is_shown_and_in_which_captions_are_learnt():
         named = [str(part) for option, value in options_of(arm, 80).items() for part in (f"--{option}", value)]
         arguments, training = parse_recipe(FIELDS, ["--config", RECIPE, "--dataset", "d", *named])
         shown, text = arm.split("-")
-        shares = {"facts": 0.4, "questions": 0, "captions": 0, "joint": 0}
+        shares = {"facts": 0.4, "questions": 0.15}
         assert arguments.images == shown and training.max_steps == 80
-        assert training.lr_scheduler_kwargs == {"num_decay_steps": 24, "decay_type": "cosine"}
-        assert arguments.shares == shares | {"joint" if text == "joint" else "captions": 0.6}
+        assert training.lr_scheduler_kwargs == {"num_decay_steps": 27, "decay_type": "cosine"}
+        captions = {"captions": 0.1, "joint": 0.35} if text == "joint" else {"captions": 0.45, "joint": 0}
+        assert arguments.shares == shares | captions
 
 
 def test_an_arm_is_told_beside_the_one_that_is_shown_both_and_learns_the_same_captions():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.benchmarks import vlm_changes, vlm_modalities
+from tests.benchmarks import vlm_changes, vlm_checks, vlm_modalities
 from tests.training.test_train_vlm import command, vlm_run  # noqa: F401 - a fixture
+from training.evaluate_vlm_need import BOTH_SHUFFLED, SHOWN
 
 
 @pytest.fixture
@@ -18,7 +19,12 @@ def demo(vlm_run, tmp_path, monkeypatch):  # noqa: F811
         (tmp_path / "demo" / name).symlink_to(vlm_run[place])
     named = iter(command(vlm_run))
     fields = {name.removeprefix("--"): yaml.safe_load(value) for name, value in zip(named, named)}
-    fields |= {"keep_language_layers": ["0-1"], "lr_scheduler_type": "warmup_stable_decay", "captions_share": 0.6}
+    fields |= {
+        "keep_language_layers": ["0-1"],
+        "lr_scheduler_type": "warmup_stable_decay",
+        "captions_share": 0.6,
+        "joint_share": 0.2,
+    }
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(fields | {"lr_scheduler_kwargs": {"decay_type": "cosine"}}))
     monkeypatch.setattr(vlm_modalities, "RECIPE", str(recipe))
@@ -43,3 +49,18 @@ def test_a_variant_is_trained_and_asked(demo, tmp_path):
     vlm_changes.run_one("projector_stage", 0, demo, tmp_path / "run", 2)
     result = json.loads(Path(tmp_path / "run/result.json").read_text())
     assert len(result["matches"]) == len(result["tiles"]) == 4
+
+
+@pytest.mark.slow
+def test_checks_of_one_recipe_leave_those_of_another(vlm_run, tmp_path, monkeypatch):  # noqa: F811
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps({"other": 1}))
+    monkeypatch.setattr(vlm_checks, "RESULT", result)
+    options = ["--models", vlm_run["output"], "--dataset", vlm_run["dataset"], "--work", str(tmp_path / "work")]
+    vlm_checks.main(["tiny", *options, "--parts", "joint"])
+    told = json.loads(result.read_text())
+    assert told["other"] == 1 and told["tiny"]["joint"]["pairs"] == 8
+    assert told["tiny"]["models"][0]["max_steps"] == 2
+    assert set(told["tiny"]["joint"]["costs"]) == {*SHOWN, BOTH_SHUFFLED} - {"both"}
+    with pytest.raises(SystemExit):
+        vlm_checks.main(["tiny", *options, "--parts", "unseen"])

@@ -56,7 +56,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {  # a name, in words, and the 
 
 def options_of(name: str, max_steps: int) -> dict[str, Any]:
     """Returns the recipe's fields for so many steps without one part."""
-    return of_steps(str(VLM_RECIPE), max_steps) | {"questions_after": round(max_steps / 3)} | CHANGES[name][1]
+    return of_steps(str(VLM_RECIPE), max_steps) | CHANGES[name][1]
 
 
 def run_one(name: str, seed: int, demo: Path, folder: Path, max_steps: int) -> None:

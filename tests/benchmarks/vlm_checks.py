@@ -1,12 +1,14 @@
 """Which image a trained VLM needs, for facts and for what it says of the pair; and what it reads of unseen scenes.
 
-    python -m tests.benchmarks.vlm_checks --models runs/bench/vlm_joint --dataset runs/demo/dataset --scenes SCENES
+    make bench        (or, of one recipe's models, a seed each:)
+    python -m tests.benchmarks.vlm_checks demo --models runs/demo/vlm --parts facts unseen --dataset D --scenes SCENES
+    python -m tests.benchmarks.vlm_checks joint --models runs/bench/vlm_joint --parts facts joint --dataset D
 
-Models of one recipe, a seed each, of the demo's dataset. Held-out pairs, balanced over bands, are shown with both
-images, one, none and another tile's; in what is written to the prompt of joint captions, the claims that are judged by
-both images are counted. The unseen scenes are the dataset's own and two further ones, of --scenes, the folder of
-grounded_claims/requirements-tiles.txt; their near infrared is pooled. Intervals are over tiles; of several models, the
-mean of theirs. Results are kept under --work, so an interrupted bench continues. Writes
+`facts`: held-out pairs of the demo's dataset, balanced over bands, are shown with both images, one, none and another
+tile's. `joint`: the same with the prompt of captions of both images, in which claims that are judged by both are
+counted. `unseen`: near infrared, pooled, of the dataset's own unseen scene and two further ones, of --scenes, the
+folder of grounded_claims/requirements-tiles.txt. Intervals are over tiles; of several models, the mean of theirs.
+Results are kept under --work, so an interrupted bench continues. Writes its part of
 tests/benchmarks/results/vlm_checks.json.
 """
 
@@ -35,25 +37,21 @@ TOLD = ("seed", "max_steps", "text_steps", "projector_steps")
 SHARES = ("facts_share", "questions_share", "captions_share", "joint_share")
 
 
-def score(model: Path, dataset: Path, unseen: Path, folder: Path) -> None:
-    """Scores one model, or what is left of it, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fast = ["--bf16"] if has_fast_bf16() else []
-
-    def run(name: str, verb: str, rows: Path, *options: object) -> None:
-        output = folder / f"{name}.json"
-        if not output.is_file():
-            named = ("--model", model, "--dataset", rows, *options, *fast, "--output", output)
-            run_module(f"training.{verb}", *named)
-
-    for name, prompt in NEEDS.items():
-        run(name, "evaluate_vlm_need", dataset, "--pairs", PAIRS, "--prompt", prompt)
-    run(UNSEEN, "evaluate_vlm", unseen, "--pairs", 0, "--no-likelihood")
+def score(model: Path, part: str, rows: Path, output: Path) -> None:
+    """Scores one part of one model, if that is not done."""
+    if output.is_file():
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    named = ["--model", model, "--dataset", rows, "--output", output, *(["--bf16"] if has_fast_bf16() else [])]
+    if part == UNSEEN:
+        run_module("training.evaluate_vlm", *named, "--pairs", 0, "--no-likelihood")
+    else:
+        run_module("training.evaluate_vlm_need", *named, "--pairs", PAIRS, "--prompt", NEEDS[part])
 
 
-def needs(folders: Sequence[Path], name: str) -> dict[str, Any]:
+def needs(files: Sequence[Path]) -> dict[str, Any]:
     """Which image was needed: means over models, verdicts by kind of claim of each, and what the first one wrote."""
-    results = [NeedResults.load(folder / f"{name}.json").as_dict() for folder in folders]
+    results = [NeedResults.load(file).as_dict() for file in files]
     parts = ("needed", "pair_claims", "costs")
     return {
         "pairs": results[0]["pairs"],
@@ -65,9 +63,9 @@ def needs(folders: Sequence[Path], name: str) -> dict[str, Any]:
     }
 
 
-def unseen_scores(folders: Sequence[Path]) -> dict[str, Any]:
+def unseen_scores(files: Sequence[Path]) -> dict[str, Any]:
     """Facts of the unseen scenes, by condition, with their differences: means over models."""
-    results = [VlmResults.load(folder / f"{UNSEEN}.json").as_dict() for folder in folders]
+    results = [VlmResults.load(file).as_dict() for file in files]
     means = {name: averaged([result[name] for result in results]) for name in ("accuracy", "differences", "places")}
     return {"pairs": results[0]["pairs"], "tiles": results[0]["tiles"], "mean": means}
 
@@ -75,31 +73,37 @@ def unseen_scores(folders: Sequence[Path]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Scores what is missing and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", help="what the result is called")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="runs of one recipe, a seed each")
+    parser.add_argument("--parts", nargs="+", choices=[*NEEDS, UNSEEN], required=True)
     parser.add_argument("--dataset", type=Path, required=True, help="of the demo")
-    parser.add_argument("--scenes", type=Path, required=True, help="folder of two further scenes")
+    parser.add_argument("--scenes", type=Path, help="folder of two further scenes, for unseen")
     parser.add_argument("--work", type=Path, default=Path("runs/bench/vlm_checks"))
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     dataset, work = arguments.dataset.resolve(), arguments.work.resolve()
-    unseen = write_scene_pairs(arguments.scenes, dataset, work / UNSEEN)
-    folders = [work / model.name for model in arguments.models]
-    for model, folder in zip(arguments.models, folders):
-        score(model.resolve(), dataset, unseen, folder)
+    rows = dict.fromkeys(arguments.parts, dataset)
+    if UNSEEN in rows:
+        if arguments.scenes is None:
+            parser.error("unseen needs --scenes")
+        rows[UNSEEN] = write_scene_pairs(arguments.scenes, dataset, work / UNSEEN)
     logs = [read_run_log(model) for model in arguments.models]
-    row = load_pairs(str(dataset), "test", representatives=True)[0]
+    names = [f"{arguments.recipe}-{number}" for number in range(len(logs))]
+    first = load_pairs(str(dataset), "test", representatives=True)[0]
     report = {
-        "models": [{name: log["recipe"][name] for name in TOLD + SHARES} for log in logs],
+        "models": [{name: log["recipe"].get(name) for name in TOLD + SHARES} for log in logs],
         "train_seconds": [log["train_seconds"] for log in logs],
-        "captioner": [row["captioner"], row["captioner_revision"]],
+        "captioner": [first["captioner"], first["captioner_revision"]],
         "hardware": describe_hardware(),
-        **{name: needs(folders, name) for name in NEEDS},
-        UNSEEN: unseen_scores(folders),
     }
-    RESULT.write_text(json.dumps(report, indent=1) + "\n")
-    for name in NEEDS:
-        costs = report[name]["costs"]["rgb_shuffled"]
-        logger.info("%s, RGB of another tile costs: %s", name, {kind: cost["value"] for kind, cost in costs.items()})
+    for part, read in rows.items():
+        outputs = [work / name / f"{part}.json" for name in names]
+        for model, output in zip(arguments.models, outputs):
+            score(model.resolve(), part, read, output)
+        report[part] = unseen_scores(outputs) if part == UNSEEN else needs(outputs)
+    whole = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    RESULT.write_text(json.dumps(whole | {arguments.recipe: report}, indent=1) + "\n")
+    logger.info("wrote %s", RESULT)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     make bench        (or: python -m tests.benchmarks.vlm_modalities --packages .demo-packages)
 
-One recipe (training/recipes/vlm_modalities.yaml); an arm is what is shown (both images, RGB alone, infrared alone,
-none) and what the captions that it learns speak of (the infrared, `ir_aware`, or both images, `joint`). Each is asked
+One recipe (training/recipes/vlm_joint.yaml); an arm is what is shown (both images, RGB alone, infrared alone,
+none) and what its captions speak of (the infrared, `ir_aware`, or mostly both images, `joint`). Each is asked
 as it was trained: for the facts of the infrared, and for its kind of caption, whose claims about the pair are judged
 by both images, whatever it was shown. BLEU against the dataset's caption stands beside and gates nothing. Held-out
 pairs of scenes that training saw another region of; intervals over tiles. The first seed runs all arms, the others
@@ -36,7 +36,7 @@ from training.vlm_arguments import IMAGES
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "vlm_modalities.json"
-RECIPE = "training/recipes/vlm_modalities.yaml"
+RECIPE = "training/recipes/vlm_joint.yaml"
 UPSTREAM = 3  # steps of the demo that come before its VLM
 PAIRS = 150
 TEXTS = {  # what captions speak of: the prompt, the dataset's column, the longest answer in tokens
@@ -62,9 +62,11 @@ def options_of(arm: str, max_steps: int) -> dict[str, Any]:
     """Returns the recipe's fields that an arm of so many steps changes."""
     shown, text = arm.split("-")
     fields = of_steps(RECIPE, max_steps) | {"images": shown}
-    if text == "ir_aware":
+    if text == "joint":
         return fields
-    return fields | {"captions_share": 0, "joint_share": read_recipe(Path(RECIPE))["captions_share"]}
+    shares = read_recipe(Path(RECIPE))
+    captions = round(shares["captions_share"] + shares["joint_share"], 6)
+    return fields | {"captions_share": captions, "joint_share": 0}
 
 
 def run_one(arm: str, seed: int, demo: Path, folder: Path, max_steps: int) -> None:

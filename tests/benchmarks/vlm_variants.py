@@ -18,14 +18,17 @@ from training.scoring.generation import encode_pairs, write_blind, write_caption
 from training.trainers.layer_memory import remember_layers
 
 BATCH = 50
-DECAY = 0.3  # share of the last stage in which the learning rate falls
+DECAY = 1 / 3  # share of the last stage in which the learning rate falls
 
 
 def of_steps(recipe: str, max_steps: int) -> dict[str, Any]:
-    """Returns the fields with which a recipe takes so many steps in its last stage, and scores nothing meanwhile."""
-    schedule = read_recipe(Path(recipe))["lr_scheduler_kwargs"] | {"num_decay_steps": round(DECAY * max_steps)}
-    fields = {"max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(schedule), "save_steps": max_steps}
-    return fields | {"eval_strategy": "no", "validation_pairs": 0, "load_best_model_at_end": False}
+    """Returns the fields with which a recipe takes so many steps in its last stage; none where these are its own."""
+    fields = read_recipe(Path(recipe))
+    if max_steps == fields["max_steps"]:
+        return {}
+    schedule = fields["lr_scheduler_kwargs"] | {"num_decay_steps": round(DECAY * max_steps)}
+    every = {"eval_steps": max_steps, "save_steps": max_steps, "questions_after": max_steps // 4}
+    return {"max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(schedule), **every}
 
 
 def train_variant(recipe: str, options: Mapping[str, Any], seed: int, demo: Path, folder: Path) -> None:
