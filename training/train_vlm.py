@@ -165,7 +165,7 @@ def train_base(run: RunFolder, arguments: VlmArguments, training: SFTConfig, row
     history = []
     if arguments.text_steps:
         stage = stage_arguments(training, max_steps=arguments.text_steps, learning_rate=arguments.text_learning_rate)
-        lessons = Lessons(arguments.shares, counts, processor, training.seed, 0, arguments.prompt, images=())
+        lessons = Lessons(arguments.shares, counts, processor, training.seed, prompt=arguments.prompt, images=())
         history = train_on_texts(model, processor, rows.examples(lessons, stage, stage.max_steps), stage)
 
     # Save
@@ -225,10 +225,9 @@ def make_trainer(
     base = run.stage("base")
     counts = {kind: Counter(values) for kind, values in base["counts"].items()}
     steps = rows.steps(training)
-    first_question = arguments.questions_after * rows_a_step(training)
-    lessons = Lessons(
-        arguments.shares, counts, processor, training.seed, first_question, arguments.prompt, arguments.shown
-    )
+    firsts = {name: getattr(arguments, name) * rows_a_step(training) for name in ("questions_after", "joint_after")}
+    asked = {"prompt": arguments.prompt, "images": arguments.shown, **firsts}
+    lessons = Lessons(arguments.shares, counts, processor, training.seed, **asked)
     held = arguments.validation_pairs
     watched = validation_rows(arguments.dataset, held) if held else rows.first(WATCHED)
     reading, watches = ValidationReading(watched, processor, arguments.shown), []

@@ -35,6 +35,10 @@ class VlmArguments:
     captions_share: float = field(default=0.2, metadata={"help": "Examples of the dataset's ir_captions; relative."})
     joint_share: float = field(default=0.1, metadata={"help": "Examples of its joint_captions; relative."})
     questions_after: int = field(default=0, metadata={"help": "Steps of the last stage before the first question."})
+    joint_after: int = field(
+        default=0,
+        metadata={"help": "Steps of it before the first joint caption: long captions drown what is not read."},
+    )
     prompt: str = field(default=PROMPT, metadata={"help": "What a caption of the infrared answers."})
     place_weight: float = field(default=4.0, metadata={"help": "Weight in the loss of words that name a cell."})
     # The text stage
@@ -88,7 +92,14 @@ class VlmArguments:
             raise InputError(f"images is one of {', '.join(IMAGES)}, got {shown(self.images)}")
         if self.shown and self.projector_steps == 0 and self.projector_learning_rate == 0:
             raise InputError("projectors that skip their stage must learn in the last: give projector_learning_rate")
-        for name in ("text_steps", "projector_steps", "validation_pairs", "questions_after", "warn_after"):
+        for name in (
+            "text_steps",
+            "projector_steps",
+            "validation_pairs",
+            "questions_after",
+            "joint_after",
+            "warn_after",
+        ):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.rearranged <= 1:

@@ -18,7 +18,7 @@ def test_each_variant_is_the_whole_recipe_but_for_the_fields_it_names(name):
 
     whole, changed = fields(WHOLE), fields(name)
     assert {key for key in whole if whole[key] != changed[key]} == CHANGES[name][1].keys()
-    assert whole["max_steps"] == 60 and whole["lr_scheduler_kwargs"]["num_decay_steps"] == 20
+    assert whole["max_steps"] == 60 and whole["lr_scheduler_kwargs"]["num_decay_steps"] == 18
 
 
 def test_a_variant_is_told_by_what_the_whole_recipe_has_more():

@@ -19,7 +19,8 @@ def test_arms_differ_in_what_is_shown_and_in_which_captions_are_learnt():
         shown, text = arm.split("-")
         shares = {"facts": 0.4, "questions": 0.15}
         assert arguments.images == shown and training.max_steps == 80
-        assert training.lr_scheduler_kwargs == {"num_decay_steps": 27, "decay_type": "cosine"}
+        assert training.lr_scheduler_kwargs == {"num_decay_steps": 26, "decay_type": "cosine"}
+        assert (arguments.joint_after, training.eval_steps) == (50, 40)
         captions = {"captions": 0.1, "joint": 0.35} if text == "joint" else {"captions": 0.45, "joint": 0}
         assert arguments.shares == shares | captions
 

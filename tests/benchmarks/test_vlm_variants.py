@@ -26,7 +26,7 @@ def demo(vlm_run, tmp_path, monkeypatch):  # noqa: F811
         "joint_share": 0.2,
     }
     recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(yaml.safe_dump(fields | {"lr_scheduler_kwargs": {"decay_type": "cosine"}}))
+    recipe.write_text(yaml.safe_dump(fields | {"lr_scheduler_kwargs": {"decay_type": "cosine", "num_decay_steps": 1}}))
     monkeypatch.setattr(vlm_modalities, "RECIPE", str(recipe))
     monkeypatch.setattr(vlm_changes, "VLM_RECIPE", recipe)
     return tmp_path / "demo"

@@ -18,7 +18,7 @@ from training.scoring.generation import encode_pairs, write_blind, write_caption
 from training.trainers.layer_memory import remember_layers
 
 BATCH = 50
-DECAY = 1 / 3  # share of the last stage in which the learning rate falls
+SCALED = ("questions_after", "joint_after", "eval_steps", "save_steps")  # with the steps of the last stage
 
 
 def of_steps(recipe: str, max_steps: int) -> dict[str, Any]:
@@ -26,9 +26,11 @@ def of_steps(recipe: str, max_steps: int) -> dict[str, Any]:
     fields = read_recipe(Path(recipe))
     if max_steps == fields["max_steps"]:
         return {}
-    schedule = fields["lr_scheduler_kwargs"] | {"num_decay_steps": round(DECAY * max_steps)}
-    every = {"eval_steps": max_steps, "save_steps": max_steps, "questions_after": max_steps // 4}
-    return {"max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(schedule), **every}
+    schedule = fields["lr_scheduler_kwargs"]
+    part = max_steps / fields["max_steps"]
+    scaled = {name: max(1, round(part * fields[name])) for name in SCALED if name in fields}
+    decay = {"num_decay_steps": round(part * schedule["num_decay_steps"])}
+    return {**scaled, "max_steps": max_steps, "lr_scheduler_kwargs": json.dumps(schedule | decay)}
 
 
 def train_variant(recipe: str, options: Mapping[str, Any], seed: int, demo: Path, folder: Path) -> None:

@@ -35,7 +35,8 @@ class Lessons:
         counts: Of `count_values` over training rows: a row is asked for what is rare.
         processor: Its limits scale infrared above 8 bit.
         seed: With the place it decides all that is drawn.
-        questions_after: Examples before the first question: until then its share is that of facts.
+        questions_after, joint_after: Examples before the first question, and the first joint caption: until then their
+            share is that of facts.
         prompt: What a caption of the infrared answers.
         images: Which are shown, `rgb` before `ir`; none: the same texts alone, what a model can say that sees nothing.
     """
@@ -45,6 +46,7 @@ class Lessons:
     processor: FusionRSVLMProcessor
     seed: int = 0
     questions_after: int = 0
+    joint_after: int = 0
     prompt: str = PROMPT
     images: Sequence[str] = BOTH
 
@@ -64,7 +66,7 @@ class Lessons:
         lesson = LESSONS[generator.choice(len(LESSONS), p=weights / weights.sum())]
         if lesson == "captions" and row["ir_captions"]:
             return self.prompt, row["ir_captions"][0]
-        if lesson == "joint" and row.get("joint_captions"):
+        if lesson == "joint" and place >= self.joint_after and row.get("joint_captions"):
             return JOINT_PROMPT, str(generator.choice(row["joint_captions"]))
         values = fact_values(measure_row(row, self.processor))
         chances = question_weights(values, self.counts)

@@ -60,6 +60,12 @@ def test_shares_are_kept_over_a_course_and_a_place_decides_its_example():
     assert [exchange(again[place]) for place in range(20)] == [exchange(course[place]) for place in range(20)]
 
 
+def test_facts_stand_in_for_joint_captions_until_their_time_has_come():
+    row = {**make_rows(2)[0], "joint_captions": ["A field, bright in both."]}
+    told = [exchange(lessons(joint=1, joint_after=5)(row, place)) for place in range(10)]
+    assert [prompt for prompt, _ in told] == [FACTS_PROMPT] * 5 + [JOINT_PROMPT] * 5
+
+
 def test_a_course_passes_over_all_rows_before_it_shows_one_again():
     rows = make_rows(6)
     course = lessons(facts=1).course(rows, 12)
