@@ -1,7 +1,7 @@
 """Which image a trained VLM needs, for facts and for what it says of the pair; and what it reads of unseen scenes.
 
     make bench        (or, of one recipe's models, a seed each:)
-    python -m tests.benchmarks.vlm_checks demo --models runs/demo/vlm --parts facts unseen --dataset D --scenes SCENES
+    python -m tests.benchmarks.vlm_checks demo --models runs/demo/vlm --parts unseen --dataset D --scenes SCENES
     python -m tests.benchmarks.vlm_checks joint --models runs/bench/vlm_joint --parts facts joint --dataset D
 
 `facts`: held-out pairs of the demo's dataset, balanced over bands, are shown with both images, one, none and another
