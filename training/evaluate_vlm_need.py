@@ -25,7 +25,6 @@ from dataset_builder.claims.judging import judge
 from dataset_builder.shards.limits import declared_ir_range, reading_limits
 from fusionrs_hf.arguments import Arguments, path, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
-from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
 from training.data.held_folders import adding, holding
 from training.data.pairs import load_pairs
@@ -76,10 +75,9 @@ def evaluate(
     written = {}
     for name, kinds in SHOWN.items():
         asked = conversations_of(rows, infrared, donors, kinds, processor, prompt)
-        if not any(kinds):  # one answer for all
-            written[name] = write(model, processor, asked[:1], batch_size, name) * len(rows)
-            continue
-        written[name] = write(model, processor, asked, batch_size, name)
+        alike = not any(kinds)  # one answer for all
+        texts = write(model, processor, asked[:1] if alike else asked, batch_size, name)
+        written[name] = texts * len(rows) if alike else texts
     written[BOTH_SHUFFLED] = [written["both"][donor] for donor in donors]
     matches = {name: match_table(texts, facts) for name, texts in written.items()}
     claimed = {name: pair_claims(texts, facts) for name, texts in written.items()}
@@ -104,7 +102,7 @@ def evaluate(
 
 def is_ours(processor: Any) -> bool:
     """Whether a processor tells modalities by their channels, and knows limits of deeper infrared."""
-    return isinstance(processor, FusionRSVLMProcessor)
+    return hasattr(processor, "ir_image_processor")  # its class is another where it comes with the model's own code
 
 
 def conversations_of(

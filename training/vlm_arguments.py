@@ -92,14 +92,8 @@ class VlmArguments:
             raise InputError(f"images is one of {', '.join(IMAGES)}, got {shown(self.images)}")
         if self.shown and self.projector_steps == 0 and self.projector_learning_rate == 0:
             raise InputError("projectors that skip their stage must learn in the last: give projector_learning_rate")
-        for name in (
-            "text_steps",
-            "projector_steps",
-            "validation_pairs",
-            "questions_after",
-            "joint_after",
-            "warn_after",
-        ):
+        counts = ("text_steps", "projector_steps", "validation_pairs")
+        for name in (*counts, "questions_after", "joint_after", "warn_after"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.rearranged <= 1:
