@@ -31,13 +31,12 @@ from training.trainers.run_log import describe_hardware, read_run_log
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "vlm_checks.json"
 NEEDS = {"facts": FACTS_PROMPT, "joint": JOINT_PROMPT}
-PAIRS = 150
 UNSEEN = "unseen"
 TOLD = ("seed", "max_steps", "text_steps", "projector_steps")
 SHARES = ("facts_share", "questions_share", "captions_share", "joint_share")
 
 
-def score(model: Path, part: str, rows: Path, output: Path) -> None:
+def score(model: Path, part: str, rows: Path, output: Path, pairs: int) -> None:
     """Scores one part of one model, if that is not done."""
     if output.is_file():
         return
@@ -46,7 +45,7 @@ def score(model: Path, part: str, rows: Path, output: Path) -> None:
     if part == UNSEEN:
         run_module("training.evaluate_vlm", *named, "--pairs", 0, "--no-likelihood")
     else:
-        run_module("training.evaluate_vlm_need", *named, "--pairs", PAIRS, "--prompt", NEEDS[part])
+        run_module("training.evaluate_vlm_need", *named, "--pairs", pairs, "--prompt", NEEDS[part])
 
 
 def needs(files: Sequence[Path]) -> dict[str, Any]:
@@ -76,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", help="what the result is called")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="runs of one recipe, a seed each")
     parser.add_argument("--parts", nargs="+", choices=[*NEEDS, UNSEEN], required=True)
+    parser.add_argument(
+        "--pairs", type=int, default=150, help="held-out pairs of facts and joint, balanced over bands"
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="of the demo")
     parser.add_argument("--scenes", type=Path, help="folder of two further scenes, for unseen")
     parser.add_argument("--work", type=Path, default=Path("runs/bench/vlm_checks"))
@@ -99,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for part, read in rows.items():
         outputs = [work / name / f"{part}.json" for name in names]
         for model, output in zip(arguments.models, outputs):
-            score(model.resolve(), part, read, output)
+            score(model.resolve(), part, read, output, arguments.pairs)
         report[part] = unseen_scores(outputs) if part == UNSEEN else needs(outputs)
     whole = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     RESULT.write_text(json.dumps(whole | {arguments.recipe: report}, indent=1) + "\n")
