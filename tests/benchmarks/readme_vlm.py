@@ -46,7 +46,8 @@ def reading_table(part: Mapping) -> str:
     """Share of captions that state each kind of fact as measured, by condition; means over seeds."""
     rows = []
     for name, title in CONDITIONS.items():
-        scores = part["mean"]["accuracy"][name]
+        if (scores := part["mean"]["accuracy"].get(name)) is None:
+            continue
         apart = part["mean"]["differences"].get(name)
         difference = f"{apart['value']:+.3f} [{apart['low']:+.3f}, {apart['high']:+.3f}]" if apart else ""
         rows.append([title, *(f"{scores[kind]:.2f}" for kind in (*FACT_KINDS, "mean")), difference])
@@ -138,6 +139,27 @@ def arms_table(modalities: Mapping) -> str:
         rows.append([TEXTS[text], SHOWN[shown], f"{scores['seeds']}", *cells, more])
     names = ["captions of", "shown", "seeds", "facts", "claims about the pair", "BLEU", "both has more claims"]
     return table(names, 3, rows)
+
+
+def changes_table(changes: Mapping) -> str:
+    """Accuracy of the recipe without each of its parts, and what the whole recipe has more."""
+    rows = []
+    for name, scores in changes["variants"].items():
+        more = "" if name == "whole" else interval(scores["whole_minus"], "+")
+        kinds = [f"{scores['by_kind'][kind]:.2f}" for kind in FACT_KINDS]
+        rows.append([scores["what"], *kinds, f"{scores['mean']:.2f}", more])
+    return table(["", *FACT_KINDS, "mean", "the recipe has more"], 1, rows)
+
+
+def short_tables(checks: Mapping, modalities: Mapping, changes: Mapping) -> dict[str, str]:
+    """Tables of short runs, by name; of arms and changes where they were run."""
+    tables = {
+        "needs": needs_table(checks["joint"]),
+        "need": need_table(checks["joint"]),
+        "unseen_vlm": reading_table(checks["demo"]["unseen"]),
+    }
+    tables |= {"arms": arms_table(modalities)} if modalities else {}
+    return tables | ({"changes": changes_table(changes)} if changes else {})
 
 
 def interval(values: Sequence[float], sign: str = "") -> str:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dataset_builder.claims.grounding import FACT_KINDS
+from tests.benchmarks.readme_vlm import changes_table
 from tests.benchmarks.vlm_changes import CHANGES, WHOLE, options_of, summarised
 from training.journey import VLM_RECIPE
 from training.recipe import parse_recipe
@@ -33,3 +34,5 @@ def test_a_variant_is_told_by_what_the_whole_recipe_has_more():
     assert layers["seeds"] == 2 and layers["mean"] == pytest.approx(0.6)
     assert layers["by_kind"] == pytest.approx(dict.fromkeys(FACT_KINDS, 0.5) | {FACT_KINDS[0]: 1})
     assert layers["whole_minus"] == pytest.approx([0.4, 0.4, 0.4])
+    rows = changes_table(told).splitlines()
+    assert rows[2].endswith("| 1.00 | 1.00 |  |") and rows[3].endswith("| 0.60 | +0.40 [+0.40, +0.40] |")

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.benchmarks.readme_vlm import arms_table
 from tests.benchmarks.vlm_modalities import RECIPE, SCORES, jobs_of, options_of, summarised
 from training.recipe import parse_recipe
 from training.train_vlm import RECIPE as FIELDS
@@ -39,3 +40,7 @@ def test_an_arm_is_told_beside_the_one_that_is_shown_both_and_learns_the_same_ca
     assert arms["both-joint"]["both_minus"] == {name: pytest.approx([0, 0, 0]) for name in SCORES}
     assert arms["rgb-joint"]["both_minus"]["pair_claims"] == pytest.approx([0.5] * 3)
     assert arms["rgb-joint"]["both_minus"]["facts"] == pytest.approx([0.5] * 3)
+    row = (
+        "| both images | RGB | 1 | 0.00 [0.00, 0.00] | 0.20 [0.20, 0.20] | 0.10 [0.10, 0.10] | +0.50 [+0.50, +0.50] |"
+    )
+    assert row in arms_table(told)
