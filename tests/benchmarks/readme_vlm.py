@@ -134,10 +134,19 @@ def arms_table(modalities: Mapping) -> str:
     rows = []
     for arm, scores in modalities["arms"].items():
         shown, text = arm.split("-")
-        cells = [interval(scores[name]) for name in ("facts", "pair_claims", "bleu")]
-        more = "" if shown == "both" else interval(scores["both_minus"]["pair_claims"], "+")
+        cells = [interval(scores[name]) for name in ("facts", "pair_claims", "things", "bleu")]
+        more = "" if shown == "both" else interval(scores["both_minus"]["things"], "+")
         rows.append([TEXTS[text], SHOWN[shown], f"{scores['seeds']}", *cells, more])
-    names = ["captions of", "shown", "seeds", "facts", "claims about the pair", "BLEU", "both has more claims"]
+    names = [
+        "captions of",
+        "shown",
+        "seeds",
+        "facts",
+        "claims about the pair",
+        "of parts alone",
+        "BLEU",
+        "both: more of parts",
+    ]
     return table(names, 3, rows)
 
 

@@ -108,16 +108,19 @@ def needed(matches: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     return {kind: {name: shares[name][column] for name in NEEDS} for column, kind in enumerate(FACT_KINDS)}
 
 
-def pair_claims(texts: Sequence[str], facts: Sequence[InfraredFacts]) -> tuple[np.ndarray, np.ndarray]:
+def pair_claims(
+    texts: Sequence[str], facts: Sequence[InfraredFacts], kinds: Sequence[str] = OF_PAIRS
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the share of each text's claims about the pair that are supported, 0 without any, and their number.
 
     Args:
         texts: One a pair.
         facts: Of the pairs, with RGB, `(rows,)`.
+        kinds: Of the claims that count.
     """
     shares, counts = np.zeros(len(texts)), np.zeros(len(texts))
     for row, (text, fact) in enumerate(zip(texts, facts, strict=True)):
-        verdicts = [judged.verdict for judged in judge(text, fact) if judged.claim.kind in OF_PAIRS]
+        verdicts = [judged.verdict for judged in judge(text, fact) if judged.claim.kind in kinds]
         counts[row] = len(verdicts)
         shares[row] = verdicts.count("supported") / max(len(verdicts), 1)
     return shares, counts

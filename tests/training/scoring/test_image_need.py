@@ -43,6 +43,7 @@ def test_claims_about_the_pair_are_counted_and_those_about_infrared_alone_are_no
     ]
     shares, counts = pair_claims(texts, [facts] * 3)
     assert counts.tolist() == [1, 1, 0] and shares.tolist() == [1, 0, 0]
+    assert pair_claims(texts, [facts] * 3, ("thing",))[1].tolist() == [0, 0, 0]
     support = PairSupport.of_shares(shares, counts, ["a", "b", "c"], 0)
     assert support.supported == pytest.approx(1 / 3) and support.claims == pytest.approx(2 / 3)
 
