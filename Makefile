@@ -89,6 +89,13 @@ bench-models: bench-clip $(SCENES)/.installed  ## Measure captions and retrieval
 	$(BIN)/python -m tests.benchmarks.translator_downstream --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_effect --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.vlm_reading --packages .demo-packages
+	$(BIN)/fusionrs train vlm --config training/recipes/vlm_joint.yaml --dataset runs/demo/dataset \
+		--clip_model runs/demo/clip --language_model runs/demo/weights/language
+	$(BIN)/python -m tests.benchmarks.vlm_checks demo --models runs/demo/vlm --parts unseen \
+		--dataset runs/demo/dataset --scenes $(SCENES)
+	$(BIN)/python -m tests.benchmarks.vlm_checks joint --models runs/bench/vlm_joint --parts facts joint --dataset runs/demo/dataset
+	$(BIN)/python -m tests.benchmarks.vlm_modalities --packages .demo-packages
+	$(BIN)/python -m tests.benchmarks.vlm_changes --packages .demo-packages
 	$(BIN)/python -m tests.benchmarks.caption_quality
 	$(BIN)/python -m tests.benchmarks.caption_specificity
 	$(BIN)/python -m tests.benchmarks.caption_throughput

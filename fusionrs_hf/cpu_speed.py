@@ -12,6 +12,11 @@ CPU_ENVIRONMENT = {
 }
 
 
+def free_cores() -> int:
+    """Returns how many cores this process may use: fewer than there are under `taskset`, or in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def start_anew() -> None:
     """Starts this process again by the same command, unless all of `CPU_ENVIRONMENT` is set, to whatever value.
 

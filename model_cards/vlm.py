@@ -41,6 +41,7 @@ class VlmFacts(ModelFacts):
         scored_pairs: Held-out pairs that captions were scored on.
         scores: Rows of the results table; the one of kind `mean` is the headline.
         examples: Reference and generated caption of a few held-out pairs, not picked by quality.
+        shown: Which images training showed, of `rgb` and `ir`.
         adapter_base: For a LoRA adapter, the repository or folder of the model it belongs on; None for a whole model.
     """
 
@@ -50,6 +51,7 @@ class VlmFacts(ModelFacts):
     scored_pairs: int
     scores: Sequence[FactScore]
     examples: Sequence[tuple[str, str]] = ()
+    shown: Sequence[str] = ("rgb", "ir")
     adapter_base: str | None = None
 
 

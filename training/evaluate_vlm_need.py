@@ -2,7 +2,9 @@
 
     fusionrs eval vlm-need --model runs/vlm --dataset runs/dataset --output runs/vlm/need.json
 
-By generation alone, for any `AutoModelForImageTextToText` that takes two images.
+By generation alone, for any `AutoModelForImageTextToText` that takes two images. Claims that are judged by both images
+(what becomes of a part of the visible image, how the two compare) are scored beside the facts: ask a model that writes
+captions of the pair for one, `--prompt "Describe both images."`.
 """
 
 import argparse
@@ -17,22 +19,21 @@ import torch
 from datasets import Dataset
 from PIL import Image
 from tqdm.auto import tqdm
-from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import fusionrs_hf.auto  # noqa: F401 - registers the classes
 from dataset_builder.claims.grounding import InfraredFacts, measure
 from dataset_builder.claims.judging import judge
-from dataset_builder.shards.limits import declared_ir_range
+from dataset_builder.shards.limits import declared_ir_range, reading_limits
 from fusionrs_hf.arguments import Arguments, file_to_write, whole
 from fusionrs_hf.processing_fusionrs_images import check_infrared
 from fusionrs_hf.prompts import FACTS_PROMPT
-from fusionrs_hf.weights import check_model, check_source, loading
 from training.clip_arguments import IR_ORIGIN_SCORED, IR_ORIGINS
 from training.data.dataset_contents import chosen_origin, scored_split
 from training.data.held_folders import adding, holding
+from training.evaluate_vlm import load_vlm
 from training.scoring.fact_tables import balanced_sample, match_table, other_of_band
 from training.scoring.held_out import representative_rows
-from training.scoring.image_need import ClaimSupport, NeedResults, needed
+from training.scoring.image_need import ClaimSupport, NeedResults, PairSupport, needed, pair_claims, swap_costs
 from training.scoring.vlm_results import FactAccuracy
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ SHOWN = {  # condition -> which row's RGB and infrared are shown: its own, a don
     "ir_shuffled": ("own", "donor"),
     "rgb_shuffled": ("donor", "own"),
 }
-MAX_NEW_TOKENS = 96
+BOTH_SHUFFLED = "both_shuffled"  # what was written of the donor's pair
+MAX_NEW_TOKENS = 128
 
 
 def evaluate(
@@ -63,22 +65,29 @@ def evaluate(
 
     Args:
         model, processor: Any that take two images; ours takes infrared of one channel, others of three.
-        dataset: Folder or Hub id; its declared limits scale infrared above 8 bit.
+        dataset: Folder or Hub id. Deep infrared is scaled by our processor's limits, for others by the dataset's.
         split, pairs, seed, ir_origin: As for `fusionrs eval vlm`.
         prompt: What is asked.
         batch_size: Conversations at a time.
     """
     rows = representative_rows(dataset, split, ir_origin)
     rows = rows.select(balanced_sample(rows["ir_band"], pairs, seed))
-    limits = declared_ir_range(dataset)
-    infrared = [check_infrared(row["ir"], limits.get(row["ir_band"])) for row in rows]
+    limits = processor.limits if is_ours(processor) else declared_ir_range(dataset).get
+    infrared = [check_infrared(row["ir"], limits(row["ir_band"])) for row in rows]
     facts = [measure(np.asarray(ir), np.asarray(row["rgb"].convert("RGB"))) for ir, row in zip(infrared, rows)]
     donors = other_of_band(rows["ir_band"], rows["image_group_id"], seed)
     written = {}
     for name, kinds in SHOWN.items():
         asked = conversations_of(rows, infrared, donors, kinds, processor, prompt)
-        written[name] = write(model, processor, asked, batch_size, name)
+        alike = not any(kinds)  # one answer for all
+        texts = write(model, processor, asked[:1] if alike else asked, batch_size, name)
+        written[name] = texts * len(rows) if alike else texts
+    written[BOTH_SHUFFLED] = [written["both"][donor] for donor in donors]
     matches = {name: match_table(texts, facts) for name, texts in written.items()}
+    claimed = {name: pair_claims(texts, facts) for name, texts in written.items()}
+    told = rows["joint_captions"][:] if "joint_captions" in rows.column_names else []
+    if any(told):
+        claimed["reference"] = pair_claims([texts[0] if texts else "" for texts in told], facts)
     bands, sources = np.asarray(rows["ir_band"]), np.asarray(rows["source_dataset"])
     tiles = list(rows["image_group_id"])
     return NeedResults(
@@ -89,7 +98,15 @@ def evaluate(
         claims={name: claim_support(texts, facts) for name, texts in written.items()},
         needed=needed(matches),
         captions={name: texts[:5] for name, texts in written.items()},
+        tiles=len({*tiles}),
+        pair_claims={name: PairSupport.of_shares(*found, tiles, seed) for name, found in claimed.items()},
+        costs=swap_costs(matches, {name: claimed[name][0] for name in matches}, tiles, seed),
     )
+
+
+def is_ours(processor: Any) -> bool:
+    """Whether a processor tells modalities by their channels, and knows limits of deeper infrared."""
+    return hasattr(processor, "ir_image_processor")  # its class is another where it comes with the model's own code
 
 
 def conversations_of(
@@ -101,7 +118,7 @@ def conversations_of(
     prompt: str,
 ) -> list[list[dict[str, Any]]]:
     """Returns a conversation a row, with the images of a condition of `SHOWN`."""
-    single = hasattr(processor, "ir_image_processor")  # ours tells modalities by their channels
+    single = is_ours(processor)
     conversations = []
     for index, donor in enumerate(donors):
         images = []
@@ -156,6 +173,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", default=FACTS_PROMPT, help="what is asked")
     parser.add_argument("--batch_size", type=whole(1, 100_000), default=32)
     parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0)
+    parser.add_argument("--bf16", action="store_true", help="multiply in bfloat16")
     parser.add_argument("--output", type=file_to_write, help="JSON to write")
     return parser
 
@@ -163,17 +181,18 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> NeedResults:
     """Scores a saved model; writes and returns the result."""
     options = vars(make_parser().parse_args(sys.argv[1:] if argv is None else argv))
-    name, output = options.pop("model"), options.pop("output")
+    name, output, bf16 = (options.pop(key) for key in ("model", "output", "bf16"))
     with holding(name, options["dataset"]):
-        check_source(name)
         dataset, split = options["dataset"], scored_split(options["dataset"], options["split"])
         options |= {"split": split, "ir_origin": chosen_origin(dataset, options["ir_origin"], split)}
-        with loading(name, "a model that takes two images"):
-            model, processor = AutoModelForImageTextToText.from_pretrained(name), AutoProcessor.from_pretrained(name)
-        check_model(model, name)
-        results = evaluate(model, processor, **options)
+        model, processor = load_vlm(name)
+        if is_ours(processor):
+            processor.ir_range = reading_limits({}, processor.ir_range, declared_ir_range(dataset))
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            results = evaluate(model, processor, **options)
     for condition, scores in results.facts.items():
-        logger.info("%s: mean fact accuracy %.3f", condition, scores.mean)
+        supported = results.pair_claims[condition].supported
+        logger.info("%s: facts %.3f, claims about the pair %.3f", condition, scores.mean, supported)
     if output:
         with adding(output):
             results.save(output)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from fusionrs_hf.bounded_files import read_text
 from fusionrs_hf.bounded_json import read_object
-from fusionrs_hf.cpu_speed import CPU_ENVIRONMENT
+from fusionrs_hf.cpu_speed import CPU_ENVIRONMENT, free_cores
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import writing
 
@@ -60,7 +60,7 @@ def run_module(module: str, *options: object, processes: int = 1) -> None:
     Raises:
         subprocess.CalledProcessError: The module failed; it has said why.
     """
-    threads = str((os.cpu_count() or 1) if processes == 1 else 1)
+    threads = str(free_cores() if processes == 1 else 1)
     launcher = (
         ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"] if processes > 1 else []
     )
@@ -76,7 +76,7 @@ def steps(packages: Path, out: Path, seed: int) -> list[Step]:
     """Lists the stages in order."""
     dataset, clip, vlm, weights = (out / name for name in ("dataset", "clip", "vlm", "weights"))
     bf16 = ("--bf16", str(has_fast_bf16()).lower())
-    processes = min(2, os.cpu_count() or 1)
+    processes = min(2, free_cores())
 
     def weigh() -> None:
         run_module("fusionrs_hf.cli", "convert", "demo-weights", "--packages", packages, "--output", weights)

@@ -112,7 +112,7 @@ def train(run: RunFolder, arguments: VlmArguments, training: SFTConfig) -> None:
             # Projectors alone
             if run.stage("projector") is None:
                 told = {}
-                if arguments.projector_steps:
+                if arguments.projector_steps and arguments.shown:
                     features = features or encode_sample(model, processor, rows, arguments)
                     held = encode_validation(model, processor, rows, arguments, training)
                     set_seed(training.seed)
@@ -165,7 +165,7 @@ def train_base(run: RunFolder, arguments: VlmArguments, training: SFTConfig, row
     history = []
     if arguments.text_steps:
         stage = stage_arguments(training, max_steps=arguments.text_steps, learning_rate=arguments.text_learning_rate)
-        lessons = Lessons(arguments.shares, counts, processor, training.seed, 0, arguments.prompt, with_images=False)
+        lessons = Lessons(arguments.shares, counts, processor, training.seed, prompt=arguments.prompt, images=())
         history = train_on_texts(model, processor, rows.examples(lessons, stage, stage.max_steps), stage)
 
     # Save
@@ -226,28 +226,29 @@ def make_trainer(
     base = run.stage("base")
     counts = {kind: Counter(values) for kind, values in base["counts"].items()}
     steps = rows.steps(training)
-    first_question = arguments.questions_after * rows_a_step(training)
-    lessons = Lessons(arguments.shares, counts, processor, training.seed, first_question, arguments.prompt)
+    firsts = {name: getattr(arguments, name) * rows_a_step(training) for name in ("questions_after", "joint_after")}
+    asked = {"prompt": arguments.prompt, "images": arguments.shown, **firsts}
+    lessons = Lessons(arguments.shares, counts, processor, training.seed, **asked)
     held = arguments.validation_pairs
     watched = validation_rows(arguments.dataset, rows.origin, held) if held else rows.first(WATCHED)
-    reading = ValidationReading(watched, processor)
-    blind_loss = reading.cost(model, with_images=False)
-    unread = unread_cost(counts, base["example"], processor.tokenizer)
-    vocabulary = model.config.text_config.vocab_size
-    watch = ReadingWatch(reading, blind_loss, unread, vocabulary, arguments.warn_after, arguments.stop_unread)
+    reading, watches = ValidationReading(watched, processor, arguments.shown), []
+    if arguments.shown:
+        unread = unread_cost(counts, base["example"], processor.tokenizer)
+        marks = (reading.cost(model, with_images=False), unread, model.config.text_config.vocab_size)
+        watches = [ReadingWatch(reading, *marks, arguments.warn_after, arguments.stop_unread)]
     training.max_steps = steps
     return CaptionTrainer(
         model=model,
         args=training,
         train_dataset=rows.examples(lessons, training, steps),
-        eval_dataset=fact_examples(watched, processor) if held else None,
+        eval_dataset=fact_examples(watched, processor, arguments.shown) if held else None,
         processing_class=processor,
         peft_config=language_adapters(arguments),
         projector_learning_rate=arguments.projector_learning_rate,
         weighted_words=CELLS,
         word_weight=arguments.place_weight,
         reading=reading,
-        callbacks=[watch],
+        callbacks=watches,
         run=run,
     )
 

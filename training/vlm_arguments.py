@@ -9,6 +9,8 @@ from fusionrs_hf.prompts import PROMPT
 from training.clip_arguments import IR_ORIGINS
 from training.run_arguments import KEEP_CHECKPOINTS, OVERWRITE
 
+IMAGES = {"both": ("rgb", "ir"), "rgb": ("rgb",), "ir": ("ir",), "none": ()}  # of `VlmArguments.images`: what is shown
+
 
 @dataclass
 class VlmArguments:
@@ -31,11 +33,18 @@ class VlmArguments:
     grid_size: int = field(default=3, metadata={"help": "Cells per side for grid."})
     projector_context: bool = field(default=True, metadata={"help": "Each image token sees the whole image too."})
     # What is taught
+    images: str = field(
+        default="both", metadata={"help": "What is shown: both, rgb or ir alone, or none: the same model, blind."}
+    )
     facts_share: float = field(default=0.5, metadata={"help": "Examples that ask for all measured facts; relative."})
     questions_share: float = field(default=0.2, metadata={"help": "Examples that ask for one fact; relative."})
     captions_share: float = field(default=0.2, metadata={"help": "Examples of the dataset's ir_captions; relative."})
     joint_share: float = field(default=0.1, metadata={"help": "Examples of its joint_captions; relative."})
     questions_after: int = field(default=0, metadata={"help": "Steps of the last stage before the first question."})
+    joint_after: int = field(
+        default=0,
+        metadata={"help": "Steps of it before the first joint caption: long captions drown what is not read."},
+    )
     prompt: str = field(default=PROMPT, metadata={"help": "What a caption of the infrared answers."})
     place_weight: float = field(default=4.0, metadata={"help": "Weight in the loss of words that name a cell."})
     # The text stage
@@ -80,13 +89,21 @@ class VlmArguments:
         """Raises InputError where projectors would never learn, or a field has no such value."""
         if self.ir_origin not in IR_ORIGINS:
             raise InputError(f"ir_origin must be one of {tuple(IR_ORIGINS)}, got {shown(self.ir_origin)}")
-        if self.projector_steps == 0 and self.projector_learning_rate == 0:
+        if self.images not in IMAGES:
+            raise InputError(f"images must be one of {tuple(IMAGES)}, got {shown(self.images)}")
+        if self.shown and self.projector_steps == 0 and self.projector_learning_rate == 0:
             raise InputError("projectors that skip their stage must learn in the last: give projector_learning_rate")
-        for name in ("text_steps", "projector_steps", "validation_pairs", "questions_after", "warn_after"):
+        counts = ("text_steps", "projector_steps", "validation_pairs")
+        for name in (*counts, "questions_after", "joint_after", "warn_after"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.rearranged <= 1:
             raise InputError(f"rearranged is a share between 0 and 1, got {self.rearranged}")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Which images a conversation shows, `rgb` before `ir`."""
+        return IMAGES[self.images]
 
     @property
     def shares(self) -> dict[str, float]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from model_cards.bands import BAND_NAMES
 from tests.benchmarks import readme_build, readme_captions, readme_clip, readme_front, readme_translator, readme_vlm
 from tests.benchmarks.markdown import table
+from training.recipe import read_recipe
 from training.scoring.vlm_results import VlmResults
 
 HERE = Path(__file__).parent
@@ -71,9 +72,10 @@ TEXT_DIRECTIONS = {
 REGIONS = {"validation": "Validation region", "held_out_region": "Held-out region", "held_out_scene": "Held-out scene"}
 
 
-def read(name: str) -> dict:
-    """A committed result file."""
-    return json.loads((HERE / "results" / f"{name}.json").read_text())
+def read(name: str, default: dict | None = None) -> dict:
+    """A committed result file, or the default where there is none yet."""
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text()) if default is None or path.is_file() else default
 
 
 def take_vlm(demo: Path) -> None:
@@ -196,6 +198,7 @@ def render(template: str) -> str:
     things, sentences = read("grounded_claims_things_sealed_second"), read("grounded_claims_model_sentences")
     first = read("grounded_claims_things_sealed")
     quality, vlm, reading = read("caption_quality"), read("demo_vlm"), read("vlm_reading")
+    checks, modalities, changes = read("vlm_checks"), read("vlm_modalities", {}), read("vlm_changes", {})
     tables = {
         "front": readme_front.front_table({name: read(name) for name in FRONT_RESULTS}),
         "retrieval_main": retrieval_table(retrieval, whole=False),
@@ -213,6 +216,7 @@ def render(template: str) -> str:
         "answers": readme_vlm.answers_table(reading["held_out_region"]),
         "places": readme_vlm.places_table(reading["held_out_region"]),
         "groups": readme_vlm.groups_table(reading["held_out_region"]),
+        **readme_vlm.short_tables(checks, modalities, changes),
     }
     building, built = build_tables()
     step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
@@ -247,6 +251,8 @@ def render(template: str) -> str:
         quality=quality,
         vlm=vlm,
         reading=reading,
+        **{"checks": checks, "modalities": modalities, "changes": changes},
+        joint_recipe=read_recipe(ROOT / "training/recipes/vlm_joint.yaml"),
         reading_seeds={name: readme_vlm.scores_by_seed(reading[name]) for name in list(REGIONS)[1:]},
         reading_minutes=readme_vlm.minutes(reading),
         reading_runs=", ".join(map(str, reading["seeds"])),

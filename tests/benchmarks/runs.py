@@ -1,4 +1,4 @@
-"""Runs the trainings of a benchmark that have no result yet, two one-thread processes at a time."""
+"""Runs the trainings of a benchmark that have no result yet, in one-thread processes, two at a time."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fusionrs_hf.cpu_speed import free_cores
 from training.journey import CHILD_ENVIRONMENT
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,6 @@ def run_missing(
             subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
 
     results = {job: arguments.work / f"{job[0]}-{job[1]}" / "result.json" for job in jobs}
-    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max(1, min(2, free_cores()))) as pool:
         list(pool.map(start, [job for job, path in results.items() if not path.is_file()]))
     return {job: json.loads(path.read_text()) for job, path in results.items()}

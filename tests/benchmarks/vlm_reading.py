@@ -2,16 +2,16 @@
 
     make bench        (or: python -m tests.benchmarks.vlm_reading --packages .demo-packages)
 
-One recipe (training/recipes/vlm_reading.yaml), two seeds, one after the other, in two one-thread processes. Its
-projector stage was chosen on the validation region, the rest by a trial on 150 of the held-out pairs. Every evaluation
-representative of the test split is scored: those of scenes that training saw another region of, and those of the scene
-that it never saw. Intervals are over tiles. Runs are kept under --work, so an interrupted bench continues. Writes
-tests/benchmarks/results/vlm_reading.json, and what the demo's page shows of it to training/recipes/vlm_reading.json.
+One recipe (training/recipes/vlm_reading.yaml), two seeds, one after the other, in one-thread processes. Its projector
+stage was chosen on the validation region, the rest by a trial on 150 of the held-out pairs. Every evaluation
+representative of the test split is scored: those of scenes that training saw another region of, and those of the
+scene that it never saw. Intervals are over tiles. Runs are kept under --work, so an interrupted bench continues.
+Writes tests/benchmarks/results/vlm_reading.json, and what the demo's page shows of it to
+training/recipes/vlm_reading.json.
 """
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.claims.grounding import FACT_KINDS
+from fusionrs_hf.cpu_speed import free_cores
 from tests.benchmarks.runs import make_parser
 from training.journey import LONGER_READING, VLM_BATCH, has_fast_bf16, run_module, steps, travel
 from training.scoring.vlm_results import LongerReading, VlmResults
@@ -34,7 +35,7 @@ UPSTREAM = 3  # steps of the demo that come before its VLM
 
 def run_one(seed: int, demo: Path, folder: Path) -> None:
     """Trains and scores one run, or what is left of it."""
-    processes = min(2, os.cpu_count() or 1)
+    processes = min(2, free_cores())
     options = {"dataset": demo / "dataset", "clip_model": demo / "clip", "language_model": demo / "weights/language"}
     options |= {"output_dir": folder, "seed": seed, "bf16": str(has_fast_bf16()).lower()}
     options |= {"per_device_train_batch_size": VLM_BATCH // processes}

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fusionrs_hf.cpu_speed import CPU_ENVIRONMENT
+from fusionrs_hf.cpu_speed import CPU_ENVIRONMENT, free_cores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="variables of glibc")
 PLAIN = {name: value for name, value in os.environ.items() if name not in CPU_ENVIRONMENT}
@@ -25,6 +25,15 @@ def test_a_process_starts_again_once_and_what_is_set_stays(given, starts):
     values = dict(sorted((CPU_ENVIRONMENT | given).items())).values()
     assert begun == ["begun"] * starts
     assert told == f'[{process.pid}, ["a b", "--c"], {list(values)}]'.replace("'", '"')
+
+
+def test_cores_are_those_that_this_process_may_use():
+    one = min(os.sched_getaffinity(0))
+    told = [sys.executable, "-c", "from fusionrs_hf.cpu_speed import free_cores; print(free_cores())"]
+    alone = subprocess.run(
+        told, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {one})
+    ).stdout
+    assert int(alone) == 1 <= free_cores() <= os.cpu_count()
 
 
 @pytest.mark.parametrize(("verb", "anew"), [("train", True), ("build", False)])

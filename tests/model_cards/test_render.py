@@ -202,6 +202,12 @@ def test_blocks_are_set_apart_by_one_blank_line_and_no_template_syntax_are_left(
         assert len(re.findall(r"^```", card.text, flags=re.MULTILINE)) % 2 == 0
 
 
+def test_a_vlm_that_was_shown_one_image_says_so_and_is_used_so(vlm):
+    both, one = render_vlm_card(vlm).text, render_vlm_card(replace(vlm, shown=("rgb",))).text
+    assert '"image": ir}' in both and "Training showed" not in both
+    assert '"image": ir}' not in one and "ir.png" not in one and "- Training showed it RGB alone." in one
+
+
 def test_every_snippet_compiles(clip, vlm):
     for facts, render, count in ((clip, render_clip_card, 2), (vlm, render_vlm_card, 1)):
         codes = snippets(render(facts))

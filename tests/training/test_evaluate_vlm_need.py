@@ -2,14 +2,16 @@
 
 import json
 
+import pytest
 import torch
 from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from dataset_builder.claims.grounding import FACT_KINDS
+from fusionrs_hf.errors import InputError
 from fusionrs_hf.processing_fusionrs_vlm import CHAT_TEMPLATE
 from tests.made import tiny, tiny_vlm
-from tests.training.test_train_vlm import vlm_run  # noqa: F401 - a fixture
-from training.evaluate_vlm_need import SHOWN, conversations_of, main
+from tests.training.test_train_vlm import deep_dataset, vlm_run  # noqa: F401 - fixtures
+from training.evaluate_vlm_need import BOTH_SHUFFLED, SHOWN, conversations_of, main
 from training.scoring.image_need import NEEDS
 
 
@@ -38,7 +40,12 @@ def save_stock(folder):
 
 def check(results, pairs):
     assert results.pairs == pairs
-    assert set(results.facts) == set(results.claims) == set(results.captions) == set(SHOWN)
+    conditions = {*SHOWN, BOTH_SHUFFLED}
+    assert set(results.facts) == set(results.claims) == set(results.captions) == conditions
+    assert conditions <= set(results.pair_claims) and set(results.costs) == conditions - {"both"}
+    for name, costs in results.costs.items():
+        assert list(costs) == [*FACT_KINDS, "mean", "pair_claims"]
+        assert costs["mean"].value == pytest.approx(results.facts["both"].mean - results.facts[name].mean)
     assert list(results.needed) == list(FACT_KINDS)
     assert all(list(shares) == list(NEEDS) for shares in results.needed.values())
 
@@ -49,6 +56,17 @@ def test_our_model_is_scored_with_both_images_one_and_none(vlm_run, tmp_path):  
     results = main(["--model", vlm_run["output"], *options])
     check(results, 4)
     assert json.loads(output.read_text()) == json.loads(json.dumps(results.as_dict()))
+
+
+def test_a_model_that_is_none_is_told_in_one_line(vlm_run, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match="no folder"):
+        main(["--model", str(tmp_path / "none"), "--dataset", vlm_run["dataset"]])
+
+
+def test_deep_infrared_is_read_as_its_grey_levels(vlm_run, deep_dataset):  # noqa: F811
+    arguments = ["--model", vlm_run["output"], "--pairs", "2", "--dataset"]
+    deep, grey = (main([*arguments, dataset]) for dataset in (deep_dataset, vlm_run["dataset"]))
+    assert deep.as_dict() == grey.as_dict()
 
 
 def test_a_stock_class_that_takes_two_images_is_scored_alike(vlm_run, tmp_path):  # noqa: F811

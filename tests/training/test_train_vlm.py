@@ -214,6 +214,24 @@ def test_a_stream_of_infrared_style_trains_and_the_best_checkpoint_by_facts_is_k
     assert kept.name == f"checkpoint-{1 + scores.index(max(scores))}"
 
 
+@pytest.mark.parametrize("images", ["rgb", "none"])
+def test_a_model_that_is_shown_less_goes_through_its_stages(vlm_run, tmp_path, images):
+    folders = vlm_run | {"output": str(tmp_path / "out")}
+    scored = {"eval_strategy": "steps", "eval_steps": 2, "validation_pairs": 2}
+    main(command(folders, images=images, **scored))
+    projectors = load_file(tmp_path / "out/projector/projector.safetensors")
+    base = load_file(tmp_path / "out/base/model.safetensors")
+    moved = {
+        name.split(".")[0]
+        for name, value in projectors.items()
+        if ".own." in name and not torch.equal(value, base[f"model.multi_modal_projector.{name}"])
+    }
+    assert moved == ({"rgb"} if images == "rgb" else set())
+    history = read_run_log(tmp_path / "out")["history"]
+    assert any("eval_fact_accuracy" in entry for entry in history)
+    assert any("start_loss" in entry for entry in history) == (images == "rgb")
+
+
 def test_an_evaluation_without_validation_rows_is_refused(vlm_run, tmp_path):
     with pytest.raises(InputError, match="give validation_pairs"):
         main(command({**vlm_run, "output": str(tmp_path)}, eval_strategy="steps", eval_steps=1))

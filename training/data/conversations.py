@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from training.data.fact_texts import fact_values, facts_sentence, question_weigh
 
 logger = logging.getLogger(__name__)
 
+BOTH = ("rgb", "ir")
 LESSONS = ("facts", "questions", "captions", "joint")
 
 
@@ -34,9 +35,10 @@ class Lessons:
         counts: Of `count_values` over training rows: a row is asked for what is rare.
         processor: Its limits scale infrared above 8 bit.
         seed: With the place it decides all that is drawn.
-        questions_after: Examples before the first question: until then its share is that of facts.
+        questions_after, joint_after: Examples before the first question, and the first joint caption: until then their
+            share is that of facts.
         prompt: What a caption of the infrared answers.
-        with_images: Without, the same texts alone: what a model can say that sees nothing.
+        images: Which are shown, `rgb` before `ir`; none: the same texts alone, what a model can say that sees nothing.
     """
 
     shares: Mapping[str, float]
@@ -44,8 +46,9 @@ class Lessons:
     processor: FusionRSVLMProcessor
     seed: int = 0
     questions_after: int = 0
+    joint_after: int = 0
     prompt: str = PROMPT
-    with_images: bool = True
+    images: Sequence[str] = BOTH
 
     def __post_init__(self) -> None:
         """Raises InputError where no lesson has a share."""
@@ -53,17 +56,17 @@ class Lessons:
             raise InputError(f"shares of lessons must not be negative, and one above 0, got {dict(self.shares)}")
 
     def __call__(self, row: Mapping[str, Any], place: int) -> dict[str, Any]:
-        """Returns `images` [RGB, infrared], `prompt` and `completion`, as TRL takes them."""
+        """Returns `images` (RGB before infrared), `prompt` and `completion`, as TRL takes them."""
         generator = np.random.default_rng(stable_seed(self.seed, "lesson", place))
         prompt, answer = self._lesson(row, place, generator)
-        return conversation(row, prompt, answer, self.processor, self.with_images)
+        return conversation(row, prompt, answer, self.processor, self.images)
 
     def _lesson(self, row: Mapping[str, Any], place: int, generator: np.random.Generator) -> tuple[str, str]:
         weights = np.array([self.shares[name] for name in LESSONS], dtype=float)
         lesson = LESSONS[generator.choice(len(LESSONS), p=weights / weights.sum())]
         if lesson == "captions" and row["ir_captions"]:
             return self.prompt, row["ir_captions"][0]
-        if lesson == "joint" and row.get("joint_captions"):
+        if lesson == "joint" and place >= self.joint_after and row.get("joint_captions"):
             return JOINT_PROMPT, str(generator.choice(row["joint_captions"]))
         values = fact_values(measure_row(row, self.processor))
         chances = question_weights(values, self.counts)
@@ -98,18 +101,18 @@ class Lessons:
 
 
 def conversation(
-    row: Mapping[str, Any], prompt: str, answer: str, processor: FusionRSVLMProcessor, with_images: bool = True
+    row: Mapping[str, Any], prompt: str, answer: str, processor: FusionRSVLMProcessor, images: Sequence[str] = BOTH
 ) -> dict[str, Any]:
     """Returns one exchange about a pair, as TRL takes it; infrared above 8 bit is scaled, as its band stays behind."""
-    infrared = check_infrared(row["ir"], processor.limits(row["ir_band"])) if with_images else None
+    limits = processor.limits(row["ir_band"])
     return {
-        "images": [row["rgb"], infrared] if with_images else [],
+        "images": [check_infrared(row[name], limits) if name == "ir" else row[name] for name in images],
         "prompt": [{"role": "user", "content": prompt}],
         "completion": [{"role": "assistant", "content": answer}],
     }
 
 
-def fact_examples(rows: Dataset, processor: FusionRSVLMProcessor, with_images: bool = True) -> Dataset:
+def fact_examples(rows: Dataset, processor: FusionRSVLMProcessor, images: Sequence[str] = BOTH) -> Dataset:
     """Returns every row's sentence of facts as a conversation: what is scored while training."""
 
     def transform(batch: Mapping[str, list]) -> dict[str, list]:
@@ -117,7 +120,7 @@ def fact_examples(rows: Dataset, processor: FusionRSVLMProcessor, with_images: b
         for place in range(len(batch["rgb"])):
             row = {name: column[place] for name, column in batch.items()}
             sentence = facts_sentence(fact_values(measure_row(row, processor)))
-            made.append(conversation(row, FACTS_PROMPT, sentence, processor, with_images))
+            made.append(conversation(row, FACTS_PROMPT, sentence, processor, images))
         return {name: [example[name] for example in made] for name in made[0]}
 
     return rows.select_columns(["rgb", "ir", "ir_band"]).with_transform(transform)

@@ -21,6 +21,7 @@ from training.scoring.clip_results import ClipResults, FusionChoice, TrainedCont
 from training.scoring.results import METRICS_NAME
 from training.scoring.vlm_results import VlmResults
 from training.trainers.run_log import read_run_log
+from training.vlm_arguments import IMAGES
 
 LARGE = 10**6  # a tokenizer's limit beyond this means none
 TERMS = {"rgb_text": "RGB-text", "ir_text": "infrared-text", "rgb_ir": "RGB-infrared", "fused_text": "fused-text"}
@@ -138,6 +139,7 @@ def vlm_facts(folder: Path, model_id: str | None = None) -> VlmFacts:
             (example.reference, example.captions["own_images"])
             for example in (results.examples[:5] if results else ())
         ],
+        shown=IMAGES.get(read_run_log(folder)["recipe"].get("images"), IMAGES["both"]),
     )
 
 

@@ -1,5 +1,7 @@
 """Captions that a VLM writes of pairs, as they are and tampered with."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -8,9 +10,11 @@ from tqdm.auto import tqdm
 
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMForConditionalGeneration
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
+from training.data.conversations import BOTH
 from training.trainers.layer_memory import remember_layers
 
 CONDITIONS = ("own_images", "ir_shuffled", "ir_blanked", "rgb_shuffled", "ir_inverted", "rgb_gray")
+SENTENCE_TOKENS = 64  # a sentence of facts has about half of them
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -49,12 +53,14 @@ def _normalisation(processor: object) -> tuple[Tensor, Tensor]:
     return tuple(torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
 
 
-def encode_pairs(processor: FusionRSVLMProcessor, rows: Dataset, prompt: str) -> tuple[Tensor, Tensor]:
-    """Returns the rows' pixels `(rows, 2, 3, height, width)`, and the prompt with both images' tokens, `(1, n)`."""
-    content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": prompt}]
+def encode_pairs(
+    processor: FusionRSVLMProcessor, rows: Dataset, prompt: str, images: Sequence[str] = BOTH
+) -> tuple[Tensor, Tensor]:
+    """Returns the rows' pixels `(rows, images, 3, height, width)`, and the prompt with their tokens, `(1, n)`."""
+    content = [*({"type": "image"} for _ in images), {"type": "text", "text": prompt}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     inputs = [
-        processor(images=[row["rgb"], row["ir"]], text=text, ir_bands=row.get("ir_band"), return_tensors="pt")
+        processor(images=[row[name] for name in images], text=text, ir_bands=row.get("ir_band"), return_tensors="pt")
         for row in rows
     ]
     return torch.stack([part["pixel_values"] for part in inputs]), inputs[0]["input_ids"]
@@ -88,26 +94,28 @@ def write_captions(
     batch_size: int,
     name: str,
     quiet: bool = False,
+    longest: int = SENTENCE_TOKENS,
 ) -> list[str]:
     """Generates greedily.
 
     Args:
         model, processor: The VLM.
-        pixels: `(rows, 2, 3, height, width)`.
-        prompt_ids: The prompt with both images' tokens, `(1, length)`, equal for all rows.
+        pixels: `(rows, images, 3, height, width)`.
+        prompt_ids: The prompt with the images' tokens, `(1, length)`, equal for all rows.
         batch_size: Rows at a time.
         name: Of the progress bar.
         quiet: Show none.
+        longest: Tokens of a caption.
     """
     captions: list[str] = []
     for start in tqdm(range(0, len(pixels), batch_size), desc=name, disable=quiet):
-        batch = pixels[start : start + batch_size].flatten(0, 1).to(model.device)  # (2 * batch, 3, height, width)
-        ids = prompt_ids.to(model.device).expand(len(batch) // 2, -1)
+        batch = pixels[start : start + batch_size].to(model.device)
+        ids = prompt_ids.to(model.device).expand(len(batch), -1)
         written = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            pixel_values=batch,
-            max_new_tokens=64,
+            pixel_values=batch.flatten(0, 1),  # (batch * images, 3, height, width)
+            max_new_tokens=longest,
             do_sample=False,
         )
         captions += processor.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
@@ -115,11 +123,18 @@ def write_captions(
 
 
 @torch.inference_mode()
-def write_blind(model: FusionRSVLMForConditionalGeneration, processor: FusionRSVLMProcessor, prompt: str) -> str:
+def write_blind(
+    model: FusionRSVLMForConditionalGeneration,
+    processor: FusionRSVLMProcessor,
+    prompt: str,
+    longest: int = SENTENCE_TOKENS,
+) -> str:
     """Returns what a model writes to a prompt without images, greedily: the same for every row."""
     turns = [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
     text = processor.apply_chat_template(turns, add_generation_prompt=True)
     ids = processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"].to(model.device)
     model.eval()
-    written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False)
+    written = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False
+    )
     return processor.decode(written[0, ids.shape[1] :], skip_special_tokens=True)

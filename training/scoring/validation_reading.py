@@ -14,10 +14,10 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from dataset_builder.claims.grounding import FACT_KINDS
 from fusionrs_hf.processing_fusionrs_vlm import FusionRSVLMProcessor
 from fusionrs_hf.prompts import FACTS_PROMPT
-from training.data.conversations import fact_examples
+from training.data.conversations import BOTH, fact_examples
 from training.data.fact_features import measure_row
 from training.scoring.fact_tables import balanced_sample, match_table
-from training.scoring.generation import encode_pairs, write_captions
+from training.scoring.generation import encode_pairs, write_blind, write_captions
 from training.scoring.held_out import representative_rows
 
 
@@ -27,27 +27,33 @@ class ValidationReading:
     Args:
         rows: With `rgb`, `ir` and `ir_band`.
         processor: Of the VLM.
+        images: Which are shown, `rgb` before `ir`.
         batch_size: Rows at a time, in each process.
     """
 
-    def __init__(self, rows: Dataset, processor: FusionRSVLMProcessor, batch_size: int = 48) -> None:
+    def __init__(
+        self, rows: Dataset, processor: FusionRSVLMProcessor, images: Sequence[str] = BOTH, batch_size: int = 48
+    ) -> None:
         state = PartialState()
         self.rows = rows.select(range(state.process_index, len(rows), state.num_processes))
-        self.processor, self.batch_size = processor, batch_size
+        self.processor, self.images, self.batch_size = processor, images, batch_size
         self.collator = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
         self.facts = [measure_row(row, processor) for row in self.rows]
 
     def written(self, model: nn.Module) -> dict[str, float]:
         """Returns the share of rows whose written sentence states each kind of fact as measured, and their mean."""
-        pixels, prompt = encode_pairs(self.processor, self.rows, FACTS_PROMPT)
-        texts = write_captions(model, self.processor, pixels, prompt, self.batch_size, "validation", quiet=True)
+        if self.images:
+            pixels, prompt = encode_pairs(self.processor, self.rows, FACTS_PROMPT, self.images)
+            texts = write_captions(model, self.processor, pixels, prompt, self.batch_size, "validation", quiet=True)
+        else:
+            texts = [write_blind(model, self.processor, FACTS_PROMPT)] * len(self.rows)
         matches = np.array(gather_object(match_table(texts, self.facts).tolist()))  # (rows of all, kinds)
         return {"fact_accuracy": float(matches.mean()), **dict(zip(FACT_KINDS, matches.mean(0).tolist()))}
 
     @torch.no_grad()
     def cost(self, model: nn.Module, with_images: bool = True) -> float:
         """Returns the mean cross-entropy of the true sentences, nats a token."""
-        examples = fact_examples(self.rows, self.processor, with_images)
+        examples = fact_examples(self.rows, self.processor, self.images if with_images else ())
         total, tokens = 0.0, 0
         for start in range(0, len(examples), self.batch_size):
             part = [examples[index] for index in range(start, min(start + self.batch_size, len(examples)))]

@@ -71,20 +71,23 @@ class CaptionTrainer(KeptCheckpoints, SFTTrainer):
         """Weighted mean negative log-likelihood of the labels.
 
         TRL's own loss skips unlabelled positions on CUDA only; elsewhere it computes a vocabulary of logits for every
-        prompt and image token, a third of a step here.
+        prompt and image token, a third of a step here. Answers of one batch differ in length: the head gets no more
+        than each row's own positions, and `logits` are `(labels, vocabulary)`.
         """
-        labels = inputs["labels"]
-        columns = (labels[:, 1:] != -100).any(0).nonzero().squeeze(1)  # (positions,), labelled in any row
-        weights = word_weights(labels, self.word_tokens, self.word_weight)[:, 1:][:, columns]
+        labels = inputs["labels"][:, 1:]
+        labelled = labels != -100  # (batch, length - 1)
+        columns = labelled.any(0).nonzero().squeeze(1)  # (positions,), labelled in any row
+        weights = word_weights(inputs["labels"], self.word_tokens, self.word_weight)[:, 1:][labelled]
         kept = {name: value for name, value in inputs.items() if name != "labels"}
-        outputs = model(**kept, logits_to_keep=columns, use_cache=False)
-        costs = functional.cross_entropy(
-            outputs.logits.flatten(0, 1).float(), labels[:, 1:][:, columns].flatten(), reduction="none"
-        )
-        mean = (costs * weights.flatten()).sum() / weights.sum()
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        picking = head.register_forward_pre_hook(lambda _, states: (states[0][labelled[:, columns]],))
+        with picking:
+            outputs = model(**kept, logits_to_keep=columns, use_cache=False)
+        costs = functional.cross_entropy(outputs.logits.float(), labels[labelled], reduction="none")
+        mean = (costs * weights).sum() / weights.sum()
         if num_items_in_batch is None:
             return (mean, outputs) if return_outputs else mean
-        loss = mean * (labels[:, 1:] != -100).sum() / num_items_in_batch  # of all labels of the step, in all processes
+        loss = mean * labelled.sum() / num_items_in_batch  # of all labels of the step, in all processes
         if self.args.average_tokens_across_devices:
             loss = loss * self.accelerator.num_processes  # DDP takes the mean
         return (loss, outputs) if return_outputs else loss

@@ -4,7 +4,7 @@ A language model that is still learning the captions' form drowns the little gra
 cell has. So the projectors learn the facts first, in seconds, from encoded pairs; the prototypes are dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 
 from dataset_builder.claims.grounding import CELLS, FACT_KINDS
 from fusionrs_hf.modeling_fusionrs_vlm import FusionRSVLMModel
+from training.data.conversations import BOTH
 from training.data.fact_features import UNKNOWN, FactFeatures
 from training.data.fact_texts import PLACES, VALUES
 from training.trainers.captioning import PROJECTOR
@@ -54,11 +55,18 @@ class FactReader(nn.Module):
         prototypes: Of `fact_prototypes`.
         rearranged: Share of the training pairs whose cells change places, in both images alike, the named cells with
             them: no place is learned by heart. Only where image tokens are the cells that facts are measured in.
+        images: Which are read, of `rgb` and `ir`: from RGB alone, its mean has to tell all.
     """
 
-    def __init__(self, core: FusionRSVLMModel, prototypes: Mapping[str, Tensor], rearranged: float = 0.0) -> None:
+    def __init__(
+        self,
+        core: FusionRSVLMModel,
+        prototypes: Mapping[str, Tensor],
+        rearranged: float = 0.0,
+        images: Sequence[str] = BOTH,
+    ) -> None:
         super().__init__()
-        self.core = core
+        self.core, self.images = core, images
         for kind, vectors in prototypes.items():
             self.register_buffer(kind, vectors.clone(), persistent=False)
         cells = core.config.pooling == "grid" and core.config.num_image_tokens == len(CELLS)
@@ -90,9 +98,11 @@ class FactReader(nn.Module):
         said = tokens.mean(1).unflatten(0, (-1, 2))  # (pairs, 2, text hidden_size)
         projectors = self.core.multi_modal_projector
         places = torch.stack([projector.position.mean(0) for projector in (projectors.rgb, projectors.ir)])
-        rgb, ir = (said - places).unbind(1)
+        read = dict(zip(BOTH, (said - places).unbind(1)))
+        shown = [read[name] for name in self.images]
         return {
-            kind: SHARPNESS * (rgb + ir if kind == "relation" else ir) @ getattr(self, kind).T for kind in FACT_KINDS
+            kind: SHARPNESS * (sum(shown) if kind == "relation" else shown[-1]) @ getattr(self, kind).T
+            for kind in FACT_KINDS
         }
 
 
@@ -126,11 +136,11 @@ def quieten(core: FusionRSVLMModel) -> None:
 
 
 class ProjectorTrainer(Trainer):
-    """HF Trainer of a `FactReader` on `FactFeatures`: of the model it holds, the projectors alone are trained."""
+    """HF Trainer of a `FactReader` on `FactFeatures`: of the model it holds, the projectors it reads are trained."""
 
     def __init__(self, model: FactReader, *args: object, **kwargs: object) -> None:
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(PROJECTOR in name)
+            parameter.requires_grad_(any(f"{PROJECTOR}.{image}." in name for image in model.images))
         super().__init__(model, *args, **kwargs)
         self.model_accepts_loss_kwargs = False
 

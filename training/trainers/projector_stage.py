@@ -35,7 +35,7 @@ def train_projectors(
     """
     quieten(model.model)
     prototypes = fact_prototypes(model.get_input_embeddings().weight, tokenizer, training.seed)
-    reader = FactReader(model.model, prototypes, arguments.rearranged).to(training.device)
+    reader = FactReader(model.model, prototypes, arguments.rearranged, arguments.shown).to(training.device)
     stage = stage_arguments(
         training,
         max_steps=arguments.projector_steps,

@@ -60,6 +60,12 @@ def test_shares_are_kept_over_a_course_and_a_place_decides_its_example():
     assert [exchange(again[place]) for place in range(20)] == [exchange(course[place]) for place in range(20)]
 
 
+def test_facts_stand_in_for_joint_captions_until_their_time_has_come():
+    row = {**make_rows(2)[0], "joint_captions": ["A field, bright in both."]}
+    told = [exchange(lessons(joint=1, joint_after=5)(row, place)) for place in range(10)]
+    assert [prompt for prompt, _ in told] == [FACTS_PROMPT] * 5 + [JOINT_PROMPT] * 5
+
+
 def test_a_course_passes_over_all_rows_before_it_shows_one_again():
     rows = make_rows(6)
     course = lessons(facts=1).course(rows, 12)
@@ -85,9 +91,12 @@ def test_infrared_above_8_bit_is_scaled_by_the_processors_limits():
 
 def test_without_images_the_texts_are_the_same():
     rows, processor = make_rows(2), tiny_vlm.vlm_processor()
-    seen, blind = fact_examples(rows, processor)[0], fact_examples(rows, processor, with_images=False)[0]
+    seen, blind = fact_examples(rows, processor)[0], fact_examples(rows, processor, images=())[0]
     assert exchange(seen) == exchange(blind)
     assert [image.mode for image in seen["images"]] == ["RGB", "L"] and blind["images"] == []
+    alone = [fact_examples(rows, processor, images=(name,))[0] for name in ("rgb", "ir")]
+    assert [[image.mode for image in example["images"]] for example in alone] == [["RGB"], ["L"]]
+    assert exchange(alone[0]) == exchange(alone[1]) == exchange(seen)
 
 
 def test_shares_that_add_up_to_nothing_are_refused():

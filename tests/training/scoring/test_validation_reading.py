@@ -14,7 +14,7 @@ def test_cost_is_the_mean_cross_entropy_of_the_true_sentences_in_any_batches():
     reading = ValidationReading(rows, processor, batch_size=4)
     for with_images in (True, False):
         total, tokens = 0.0, 0
-        for example in fact_examples(rows, processor, with_images):
+        for example in fact_examples(rows, processor, ("rgb", "ir") if with_images else ()):
             batch = reading.collator([example])
             labels = batch.pop("labels")[:, 1:]
             with torch.no_grad():
@@ -22,6 +22,23 @@ def test_cost_is_the_mean_cross_entropy_of_the_true_sentences_in_any_batches():
             chosen = scores.gather(2, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
             total, tokens = total - chosen[labels != -100].sum().item(), tokens + int((labels != -100).sum())
         assert reading.cost(model, with_images) == pytest.approx(total / tokens, rel=1e-4)
+
+
+@pytest.mark.parametrize("images", [("rgb",), ("ir",), ()])
+def test_rows_are_scored_by_what_is_shown_of_them(images):
+    model, rows, shown = tiny_vlm.vlm_model(), make_rows(4), []
+    core = model.model
+
+    def look(module, positional, inputs):
+        if inputs["input_ids"].shape[1] > 1:  # not of a word that it has written itself
+            shown.append(core.find_infrared(inputs["input_ids"]).tolist())
+
+    core.register_forward_pre_hook(look, with_kwargs=True)
+    reading = ValidationReading(rows, tiny_vlm.vlm_processor(), images)
+    reading.cost(model)
+    assert shown == [[images == ("ir",)] * 4 if images else []]
+    assert 0 <= reading.written(model)["fact_accuracy"] <= 1
+    assert shown[1] == ([images == ("ir",)] * 4 if images else [])
 
 
 def test_written_facts_are_scored_by_kind():

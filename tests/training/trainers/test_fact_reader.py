@@ -41,8 +41,9 @@ def readable(pairs, seed=0):
     return FactFeatures(hidden, values)
 
 
-def reader_of(model, rearranged=0.0):
-    return FactReader(model.model, fact_prototypes(model.lm_head.weight, tiny_vlm.tokenizer(), 0), rearranged)
+def reader_of(model, rearranged=0.0, images=("rgb", "ir")):
+    prototypes = fact_prototypes(model.lm_head.weight, tiny_vlm.tokenizer(), 0)
+    return FactReader(model.model, prototypes, rearranged, images)
 
 
 def test_prototypes_are_fixed_unit_vectors_and_of_words_where_these_say_the_value():
@@ -72,6 +73,20 @@ def test_scores_compare_the_mean_token_with_the_prototypes():
     scores = reader.scores(hidden)
     assert_close(scores["level"], 0.5 * ir @ reader.level.T)
     assert_close(scores["relation"], 0.5 * (rgb + ir) @ reader.relation.T)
+
+
+def test_one_image_alone_is_read_alone_and_its_projector_alone_is_trained(tmp_path):
+    model, features = tiny_vlm.vlm_model(), readable(8)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    reader = reader_of(model, images=("rgb",))
+    other = features.hidden.clone()
+    other[:, 1] += 1
+    first, second = (reader.scores(hidden) for hidden in (features.hidden, other))
+    assert all(torch.equal(first[kind], second[kind]) for kind in FACT_KINDS)
+    training = TrainingArguments(tmp_path, max_steps=2, use_cpu=True, report_to="none", disable_tqdm=True)
+    ProjectorTrainer(reader, training, train_dataset=features).train()
+    changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert changed and all("multi_modal_projector.rgb." in name for name in changed)
 
 
 def test_rearranged_cells_keep_their_names():

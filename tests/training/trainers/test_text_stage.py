@@ -27,7 +27,7 @@ def test_texts_are_learnt_by_the_layers_of_the_language_model_alone(tmp_path):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     shares = {name: float(name == "captions") for name in LESSONS}
     counts = {kind: dict.fromkeys(values, 1) for kind, values in VALUES.items()}
-    course = Lessons(shares, counts, processor, with_images=False).course(make_rows(4), 120)
+    course = Lessons(shares, counts, processor, images=()).course(make_rows(4), 120)
     history = train_on_texts(
         model, processor, course, config(tmp_path, max_steps=30, learning_rate=0.02, logging_steps=10)
     )
