@@ -11,7 +11,6 @@ from dataset_builder.inspecting.bands import COLOURS, band_numbers, roles
 from dataset_builder.shards.opening import bring_dataset, reading_all
 from dataset_builder.sources import open_source
 from dataset_builder.sources.formats.raster_files import open_raster
-from dataset_builder.sources.scene_limits import AUTO
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.repository_names import is_hub_id
 
@@ -94,7 +93,7 @@ def describe_rows(dataset: str, splits: Sequence[str], scene: Mapping[str, Any])
     path = Path(dataset)
     if path.suffix.lower() in SCENE_SUFFIXES:
         spec = {"kind": "scene", "path": str(path.resolve()), "rights": "not stated", **_taken(path, scene), **scene}
-        if spec.get("limits") == AUTO:  # measured once: a search shows what was embedded
+        if spec.get("limits") == "auto":  # measured once: a search shows what was embedded
             limits = open_source(spec, path.resolve().parent).limits
             spec["limits"] = {name: list(pair) for name, pair in limits.items()}
         return {"sources": [spec], "base": str(path.resolve().parent)}
@@ -119,7 +118,7 @@ def _taken(path: Path, scene: Mapping[str, Any]) -> dict[str, Any]:
                     logger.info("bands of %s are %s; --option bands={...} says otherwise", path, how)
                     taken |= {"bands": names, "ir": {}}
             if "limits" not in scene and any(kind != "uint8" for kind in raster.dtypes):
-                taken["limits"] = AUTO
+                taken["limits"] = "auto"
     except (OSError, InputError):
         pass  # the reader tells
     told = {role: name for name, role in roles(list(names or ())).items() if role not in COLOURS}
