@@ -6,10 +6,11 @@ from typing import Any
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from torch import nn
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 
 from fusionrs_hf.errors import InputError
 from fusionrs_hf.weights import load_tensors
+from training.trainers.refusing import RefusingTrainer
 
 FILE, STEP = "averaged.safetensors", "step"
 
@@ -25,7 +26,7 @@ class AverageSteps(TrainerCallback):
         self.average.step(model.parameters())
 
 
-class AveragingTrainer(Trainer):
+class AveragingTrainer(RefusingTrainer):
     """A Trainer that follows its weights by their exponential mean.
 
     Args:
