@@ -7,7 +7,8 @@ import argparse
 import dataclasses
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import NoneType
@@ -18,6 +19,7 @@ from trl import TrlParser
 from fusionrs_hf.bounded_yaml import read_yaml
 from fusionrs_hf.errors import InputError, shown
 from fusionrs_hf.records import fits
+from training.recipe_bounds import check_number
 
 SHIPPED = ("training", "recipes")
 REFUSING = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, ImportError)
@@ -68,8 +70,21 @@ def parse_recipe(types: Sequence[type], argv: Sequence[str]) -> tuple[Any, ...]:
     parser.set_defaults_with_config(
         **{name: value for name, value in recipe.items() if value is not None or NoneType in get_args(hints[name])}
     )
+    with refusing():
+        parsed = parser.parse_args_into_dataclasses(arguments)
+    for part in parsed:
+        for field in dataclasses.fields(part):
+            check_number(field.name, getattr(part, field.name, None))
+    return parsed
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turns what a library raises for values that it does not take into an InputError."""
     try:
-        return parser.parse_args_into_dataclasses(arguments)
+        yield
+    except InputError:
+        raise
     except REFUSING as error:
         raise InputError(f"the recipe is refused: {str(error) or type(error).__name__}") from error
 

@@ -36,7 +36,7 @@ from training.data.held_folders import holding
 from training.data.pairs import PairCollator, ShuffledInfrared, first_rows, load_pairs, pooled_features
 from training.data.scenes import without_scenes
 from training.data.streaming import EndlessRows, read_facts, stream_pairs
-from training.recipe import parse_recipe
+from training.recipe import parse_recipe, refusing
 from training.release.cards import write_clip_card
 from training.release.trained import release
 from training.scoring.embedded_rows import require_groups
@@ -79,7 +79,8 @@ def load_start(arguments: ClipArguments) -> tuple[FusionRSCLIPModel, FusionRSCLI
         ir_range = ir_range or theirs.ir_range
         options = {name: value for name, value in options.items() if name not in AS_LOADED}
         options |= {name: True for name in STAYS if getattr(model.config, name)}
-    model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
+    with refusing():
+        model = model.with_options(arguments.ir_channels, arguments.text_positions, **options)
     if arguments.text_positions is not None:
         tokenizer.model_max_length = arguments.text_positions
     return model, FusionRSCLIPProcessor(image_processor, image_processor, tokenizer, ir_range)

@@ -34,7 +34,7 @@ from training.data.fact_features import FactFeatures
 from training.data.fact_texts import count_values
 from training.data.held_folders import holding
 from training.data.vlm_rows import TrainingRows, rows_a_step
-from training.recipe import parse_recipe
+from training.recipe import parse_recipe, refusing
 from training.release.cards import write_vlm_card
 from training.release.trained import release
 from training.scoring.validation_reading import ValidationReading, validation_rows
@@ -153,7 +153,8 @@ def train_base(run: RunFolder, arguments: VlmArguments, training: SFTConfig, row
     check_model(model, " and ".join(towers))
     model.to(training.device)
     if arguments.attn_implementation:
-        model.set_attn_implementation(arguments.attn_implementation)
+        with refusing():
+            model.set_attn_implementation(arguments.attn_implementation)
 
     # Data
     features = encode_sample(model, processor, rows, arguments)
@@ -184,7 +185,8 @@ def load_base(
     folder = run.path / "base"
     model = FusionRSVLMForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).to(training.device)
     if arguments.attn_implementation:
-        model.set_attn_implementation(arguments.attn_implementation)
+        with refusing():
+            model.set_attn_implementation(arguments.attn_implementation)
     return model, FusionRSVLMProcessor.from_pretrained(folder)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from accelerate.utils import broadcast_object_list
 from torch import nn
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from fusionrs_hf.bounded_json import read_object
@@ -23,6 +23,7 @@ from fusionrs_hf.errors import InputError
 from fusionrs_hf.output_folder import OutputFolder, files_below, manifest_of, writing
 from fusionrs_hf.stops import stops_in_a_line
 from training.trainers.checkpoints import checkpoint_step, last_whole_checkpoint
+from training.trainers.refusing import RefusingTrainer
 from training.trainers.run_record import RECORD, RunRecord, record_run
 
 logger = logging.getLogger(__name__)
@@ -264,7 +265,7 @@ class RunFolder:
         return answer
 
 
-class KeptCheckpoints(Trainer):
+class KeptCheckpoints(RefusingTrainer):
     """A Trainer whose checkpoints a `RunFolder` keeps, and that takes no step beyond its goal.
 
     Args:
