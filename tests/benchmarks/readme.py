@@ -223,6 +223,7 @@ def render(template: str) -> str:
     unseen = read("unseen_scenes")
     tables |= {
         "unseen": readme_clip.unseen_table(unseen),
+        "unseen_bars": readme_clip.unseen_bars(unseen),
         "unseen_text": readme_clip.unseen_text_table(unseen),
         "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
         "ablation_region": readme_clip.ablation_table(ablation, "test", "held_out_region"),

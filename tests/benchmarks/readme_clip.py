@@ -69,6 +69,16 @@ def unseen_table(report: Mapping) -> str:
     return table(["scene", "band", "tiles", *labels.values()], 2, rows)
 
 
+def unseen_bars(report: Mapping) -> str:
+    """What was asked for beforehand, as a list, with what was reached."""
+    lines = []
+    for bar in report["bars"]:
+        value, *rest = bar["value"]
+        ends = f" [{100 * rest[0]:+.1f}, {100 * rest[1]:+.1f}]" if len(rest) == 2 else f" ({rest[0]})"
+        lines.append(f"- {bar['bar']}: {100 * value:+.1f} points{ends}, {'holds' if bar['holds'] else 'missed'}")
+    return "\n".join(lines)
+
+
 def unseen_text_table(report: Mapping) -> str:
     """R@1 between infrared and texts by scene beside chance."""
     rows = []
