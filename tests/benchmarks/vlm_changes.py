@@ -17,7 +17,7 @@ import numpy as np
 
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from fusionrs_hf.prompts import FACTS_PROMPT
-from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
+from tests.benchmarks.runs import make_parser, run_missing
 from tests.benchmarks.vlm_variants import answers, of_steps, train_variant
 from training.journey import VLM_RECIPE, steps, travel
 from training.recipe import read_recipe
@@ -25,6 +25,7 @@ from training.scoring.fact_tables import match_table
 from training.scoring.generation import SENTENCE_TOKENS
 from training.scoring.significance import clustered_mean
 from training.scoring.validation_reading import validation_rows
+from training.trainers.run_log import describe_hardware
 
 logger = logging.getLogger(__name__)
 RESULT = Path(__file__).parent / "results" / "vlm_changes.json"
@@ -114,7 +115,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     jobs = [(name, seed) for name in dict.fromkeys([WHOLE, *arguments.only]) for seed in arguments.seeds]
     options = ("--max-steps", str(arguments.max_steps))
     results = run_missing("tests.benchmarks.vlm_changes", jobs, arguments, options)
-    report = {"recipe": VLM_RECIPE.name, "seeds": arguments.seeds, "hardware": HARDWARE, **summarised(results)}
+    report = {
+        "recipe": VLM_RECIPE.name,
+        "seeds": arguments.seeds,
+        "hardware": describe_hardware(),
+        **summarised(results),
+    }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
     logger.info("wrote %s", RESULT)
 

@@ -23,7 +23,7 @@ import numpy as np
 from dataset_builder.claims.grounding import FACT_KINDS, measure
 from fusionrs_hf.prompts import FACTS_PROMPT, JOINT_PROMPT, PROMPT
 from tests.benchmarks.ngrams import bleu
-from tests.benchmarks.runs import HARDWARE, make_parser, run_missing
+from tests.benchmarks.runs import make_parser, run_missing
 from tests.benchmarks.vlm_variants import answers, of_steps, train_variant
 from training.data.pairs import load_pairs
 from training.evaluate_vlm import rows_where
@@ -33,6 +33,7 @@ from training.scoring.fact_tables import balanced_sample, match_table
 from training.scoring.generation import SENTENCE_TOKENS
 from training.scoring.image_need import pair_claims
 from training.scoring.significance import clustered_mean
+from training.trainers.run_log import describe_hardware
 from training.vlm_arguments import IMAGES
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "what": "facts: share stated as measured; pair_claims and things: share of a caption's supported",
         "recipe": RECIPE,
         **{name: next(iter(results.values()))[name] for name in ("steps", "captioner")},
-        "hardware": HARDWARE,
+        "hardware": describe_hardware(),
         **summarised(results),
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
