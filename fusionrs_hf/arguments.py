@@ -2,7 +2,8 @@
 
 import argparse
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +20,20 @@ class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises InputError with argparse's sentence."""
         raise InputError(f"{message}; see `{self.prog} --help`")
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse, but that words of an option may be joined by either `-` or `_`: verbs differ in this."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([self._spelled(argument) for argument in given], namespace)
+
+    def _spelled(self, argument: str) -> str:
+        name, equals, value = argument.partition("=")
+        others = ("--" + name[2:].replace(*pair) for pair in (("-", "_"), ("_", "-")))
+        if not name.startswith("--") or name in self._option_string_actions:
+            return argument
+        return next((other + equals + value for other in others if other in self._option_string_actions), argument)
 
 
 def whole(low: int = 0, high: int = MOST) -> Callable[[str], int]:

@@ -53,3 +53,17 @@ def test_a_parser_raises_its_sentence_with_where_to_look():
     parser.add_argument("--k", type=whole(1, 3))
     with pytest.raises(InputError, match=r"^argument --k: must be a whole number from 1 to 3, got '7'; see `fusionrs"):
         parser.parse_args(["--k", "7"])
+
+
+def test_words_of_an_option_are_joined_either_way():
+    parser = Arguments(prog="fusionrs x")
+    verbs = parser.add_subparsers(dest="verb")
+    verb = verbs.add_parser("embed")
+    verb.add_argument("--batch-size", type=int)
+    verb.add_argument("--ir_range")
+    verb.add_argument("--plain", action="store_true")
+    for command in (["--batch_size", "3", "--ir-range=a-b_c"], ["--batch-size=3", "--ir_range", "a-b_c"]):
+        found = parser.parse_args(["embed", *command])
+        assert (found.batch_size, found.ir_range, found.plain) == (3, "a-b_c", False)
+    with pytest.raises(InputError, match="unrecognized arguments: --batch__size"):
+        parser.parse_args(["embed", "--batch__size", "3"])

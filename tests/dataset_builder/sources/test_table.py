@@ -4,6 +4,7 @@ import json
 import pickle
 import tracemalloc
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -247,6 +248,19 @@ def test_declarations_that_cannot_be_are_told_in_one_line(file, values, message)
     assert "\n" not in str(error.value)
 
 
+def test_an_array_of_mappings_gives_the_rows_of_its_lines(tmp_path):
+    entries = text_rows(7)
+    lines(tmp_path / "lines.jsonl", entries)
+    (tmp_path / "array.json").write_text(json.dumps(entries, indent=1))
+    said = []
+    for name in ("lines.jsonl", "array.json"):
+        rows = rows_of(
+            table(tmp_path / name, {"rgb": "file", "captions": "text"}, images=str(tmp_path), rows_per_shard=3)
+        )
+        said.append([row["captions"] for row in rows])
+    assert said[0] == said[1] and len(said[0]) == 7
+
+
 def test_files_that_are_no_tables_are_told(tmp_path):
     for name, data, message in (
         ("t.parquet", b"no parquet", r"t.parquet is no Parquet that can be read \("),
@@ -256,6 +270,16 @@ def test_files_that_are_no_tables_are_told(tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError, match=message):
             rows_of(table(tmp_path / name))
+    (tmp_path / "t.json").write_text('"a text"\n')
+    with pytest.raises(
+        InputError, match="t.json holds no mapping: its first entry is no mapping but 'a text'; give JSON"
+    ):
+        rows_of(table(tmp_path / "t.json"))
+    datasets.Dataset.from_dict({"image": ["a.png"]}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(
+        InputError, match=r"saved is what save_to_disk wrote; write its rows as Parquet by load_from_disk"
+    ):
+        rows_of(table(tmp_path / "saved"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no table; put files there that end in .parquet, .jsonl"):
         rows_of(table(tmp_path / "empty"))

@@ -63,7 +63,8 @@ def test_captions_of_entries_are_found_again_by_place(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("[", "entry 1 of .* is not JSON"),
+        ("{", "entry 1 of .* is not JSON"),
+        ("[", "a.jsonl is a JSON array whose element at byte 2 does not end"),
         ('{"captions": []}', "entry 1 of .* needs sample_id and one of captions, caption, text"),
         ('{"sample_id": "x"}', "entry 1 of .* needs sample_id and one of captions, caption, text"),
         ('{"sample_id": 5, "text": "x"}', "entry 1 of .* needs sample_id"),
