@@ -23,6 +23,7 @@ TOGETHER = {
     "dataset_builder/building/test_launches.py": "one build, launched in different ways",
     "dataset_builder/captioning/test_injection.py": "hostile texts through build, card and page",
     "dataset_builder/captioning/models/test_endpoint_secrets.py": "keys of the endpoint in whatever is written",
+    "dataset_builder/claims/test_pair_invariance.py": "each kind of fact of a pair, on changed images",
     "dataset_builder/publish/test_verbs.py": "flags of the build verb that publish and remove",
     "dataset_builder/sources/test_recipes.py": "the shipped recipes of each reader",
     "dataset_builder/sources/test_corpus_recipes.py": "the shipped recipes of public corpora",
