@@ -8,8 +8,8 @@ from datasets import Dataset, concatenate_datasets
 from dataset_builder.images.png import encode_png
 from dataset_builder.schema import FEATURES, new_row
 from tests.benchmarks.translator_quality import SCENES, scene_tiles
-from training.data.pairs import load_pairs
 from training.evaluate_vlm import rows_where
+from training.scoring.held_out import representative_rows
 
 BAND = "nir"
 
@@ -25,7 +25,7 @@ def write_scene_pairs(scenes: Path, dataset: Path, folder: Path) -> Path:
     Raises:
         FileNotFoundError: A scene is not there.
     """
-    rows = rows_where(load_pairs(str(dataset), "test", representatives=True), str(dataset), "scene")
+    rows = rows_where(representative_rows(str(dataset), "test", "sensor"), str(dataset), "scene", "sensor")
     parts = [rows.select(np.flatnonzero(np.asarray(rows["ir_band"]) == BAND)).cast(FEATURES)]
     for name, read in SCENES.items():
         if (read_scene := read(scenes)) is None:

@@ -25,12 +25,12 @@ from fusionrs_hf.prompts import FACTS_PROMPT, JOINT_PROMPT, PROMPT
 from tests.benchmarks.ngrams import bleu
 from tests.benchmarks.runs import make_parser, run_missing
 from tests.benchmarks.vlm_variants import answers, of_steps, train_variant
-from training.data.pairs import load_pairs
 from training.evaluate_vlm import rows_where
 from training.journey import steps, travel
 from training.recipe import read_recipe
 from training.scoring.fact_tables import balanced_sample, match_table
 from training.scoring.generation import SENTENCE_TOKENS
+from training.scoring.held_out import representative_rows
 from training.scoring.image_need import pair_claims
 from training.scoring.significance import clustered_mean
 from training.trainers.run_log import describe_hardware
@@ -76,7 +76,8 @@ def run_one(arm: str, seed: int, demo: Path, folder: Path, max_steps: int) -> No
     shown, text = arm.split("-")
     prompt, column, longest = TEXTS[text]
     train_variant(RECIPE, options_of(arm, max_steps), seed, demo, folder)
-    rows = rows_where(load_pairs(str(demo / "dataset"), "test", representatives=True), str(demo / "dataset"), "region")
+    dataset = str(demo / "dataset")
+    rows = rows_where(representative_rows(dataset, "test", "sensor"), dataset, "region", "sensor")
     rows = rows.select(balanced_sample(rows["ir_band"], PAIRS, 0))
     told = answers(folder, rows, IMAGES[shown], {FACTS_PROMPT: SENTENCE_TOKENS, prompt: longest})
     facts = [measure(np.asarray(row["ir"]), np.asarray(row["rgb"].convert("RGB"))) for row in rows]
