@@ -220,11 +220,12 @@ def render(template: str) -> str:
     }
     building, built = build_tables()
     step, large, recall, ablation = read("train_step"), read("large_batch"), read("recall_speed"), read("ablation")
-    unseen = read("unseen_scenes")
+    unseen, trials = read("unseen_scenes"), read("unseen_trials")
     tables |= {
         "unseen": readme_clip.unseen_table(unseen),
         "unseen_bars": readme_clip.unseen_bars(unseen),
         "unseen_text": readme_clip.unseen_text_table(unseen),
+        "trials": readme_clip.trials_table(trials),
         "ablation": readme_clip.ablation_table(ablation, "validation", "held_out_region"),
         "ablation_region": readme_clip.ablation_table(ablation, "test", "held_out_region"),
         "ablation_scene": readme_clip.ablation_table(ablation, "test", "held_out_scene"),
@@ -248,6 +249,7 @@ def render(template: str) -> str:
         recall=recall,
         retrieval=retrieval,
         unseen=unseen,
+        trials=trials,
         effect=effect,
         quality=quality,
         vlm=vlm,

@@ -96,6 +96,17 @@ def unseen_text_table(report: Mapping) -> str:
     return table(["scene", "direction", "chance", *trained], 2, rows)
 
 
+def trials_table(report: Mapping) -> str:
+    """R@1 on validation regions by trial, mean of the seeds: images and texts, of scenes trained on and left out."""
+    places = ("left_out_images", "region_images", "left_out_texts", "region_texts")
+    rows = []
+    for name, scores in report["trials"].items():
+        cells = [f"{100 * statistics.mean(scores[place]):.1f}" for place in places]
+        rows.append([name, *cells])
+    header = ["images, scene left out", "images, scene trained on", "texts, scene left out", "texts, scene trained on"]
+    return table(["head", *header], 1, rows)
+
+
 def slower(report: Mapping) -> float:
     """How many times as long as the reference the chosen recipe trains, by the medians over seeds."""
     chosen, reference = (statistics.median(report["train_seconds"][report[role]]) for role in ("chosen", "reference"))
