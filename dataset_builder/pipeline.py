@@ -256,7 +256,7 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     """Joins what was read to groups and splits, and writes it; the report comes last."""
     out, work, clock = run.out, run.work, run.clock
     with clock("merge"):
-        rows_read, reasons, seconds = total_results(results(work / "read", shards))
+        rows_read, left_out, reasons, seconds = total_results(results(work / "read", shards))
         merged = merge(work, shards, run.recipe, lambda names: output.claim(f"{WORK}/plan/{name}" for name in names))
         reasons += merged.reasons
     if not merged.kept:
@@ -289,7 +289,7 @@ def _finish(run: _Run, output: OutputFolder, identity: dict, shards: int, timing
     logger.info(
         "%d rows read, %d kept, %d quarantined (%s)", rows_read, merged.kept, reasons.total(), by_reason(reasons)
     )
-    if left_out := sum(result["left_out"] for result in results(work / "read", shards)):
+    if left_out:
         logger.info("captions left out of rows that stay: %d caption_too_short", left_out)
     if report.captions:
         logger.info("%s", left_without(report.captions))

@@ -5,11 +5,10 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from model_cards import TEMPLATES
+from model_cards.environment import template_environment
 from model_cards.markdown import UNSEEN
 
 
@@ -25,14 +24,7 @@ def write_page(path: Path, template: str, filters: Mapping[str, Callable], **val
     Raises:
         OSError: The file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(autoescape=True, finalize=visible, lstrip_blocks=True)
     environment.filters |= {"data_uri": data_uri, **filters}
     path.write_text(environment.get_template(template).render(values), encoding="utf-8")
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from model_cards import TEMPLATES
+from model_cards.environment import template_environment
 from model_cards.facts import ModelFacts
 
 PAPER = "arXiv 2606.17020"
@@ -77,14 +76,7 @@ def card_data(facts: ModelFacts, task: Task, tags: list[str], results: list[Eval
 def render(template: str, facts: ModelFacts, data: ModelCardData, **tables: object) -> ModelCard:
     """Returns the card that a template makes of facts; what the template names and nobody gives is an error."""
     # Not ModelCard.from_template: it would render a fact that a template misspells as nothing.
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
+    environment = template_environment(lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)  # Markdown
     content = environment.get_template(template).render(
         facts=facts,
         card_data=data.to_yaml(),

@@ -11,14 +11,15 @@ def by_reason(reasons: Counter) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
 
 
-def total_results(read: Iterable[Mapping[str, Any]]) -> tuple[int, Counter, Counter]:
-    """Returns rows read, rows that left by reason, and seconds by stage, over the results of all shards."""
-    rows, reasons, seconds = 0, Counter(), Counter()
+def total_results(read: Iterable[Mapping[str, Any]]) -> tuple[int, int, Counter, Counter]:
+    """Returns rows read, captions left out of kept rows, rows that left by reason, seconds by stage, of all shards."""
+    rows, left_out, reasons, seconds = 0, 0, Counter(), Counter()
     for result in read:
         rows += result["rows"]
+        left_out += result["left_out"]
         reasons.update(result["reasons"])
         seconds.update(result["seconds"])
-    return rows, reasons, seconds
+    return rows, left_out, reasons, seconds
 
 
 def folder_bytes(folder: Path) -> int:

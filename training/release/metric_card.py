@@ -4,10 +4,8 @@ import ast
 import shutil
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from fusionrs_hf.errors import InputError
-from model_cards import TEMPLATES
+from model_cards.environment import template_environment
 from model_cards.render import PAPER, TAGS
 
 NAMES = ("_DESCRIPTION", "_INPUTS", "_CITATION")
@@ -31,9 +29,7 @@ def write_metric_folder(folder: Path, out: Path) -> Path:
         if path.name != "__init__.py":
             shutil.copyfile(path, out / path.name)
     texts = _texts(main)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
+    environment = template_environment(keep_trailing_newline=True)
     card = environment.get_template("metric_card.md").render(
         name=folder.name,
         title=folder.name.replace("_", " "),
